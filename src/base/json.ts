@@ -1,0 +1,273 @@
+/**
+ * JSON without loss. Numbers that a double cannot hold to the digit stay text (`Exact`), chosen members stay the text
+ * they came as (`RawJson`), and `Ordered` keeps the order of keys that a JavaScript object would sort ("10" before "a").
+ * Bounded in depth and count while it reads, because it reads what strangers send. RFC 8259.
+ */
+
+import { failure } from './errors.ts';
+
+/** A number kept by its digits, because a double would change them. */
+export class Exact {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+/** Text that was read and found to be one JSON value; written out again verbatim. */
+export class RawJson {
+  readonly text: string;
+  constructor(text: string) {
+    this.text = text;
+  }
+}
+
+export type Json =
+  | null
+  | boolean
+  | number
+  | string
+  | Exact
+  | RawJson
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/** An object as a list of members in the order they came. */
+export class Ordered {
+  readonly members: Map<string, OrderedJson>;
+  constructor(members: Map<string, OrderedJson> = new Map()) {
+    this.members = members;
+  }
+}
+export type OrderedJson = null | boolean | number | string | Exact | readonly OrderedJson[] | Ordered;
+
+export interface Limits {
+  readonly depth: number;
+  readonly count: number;
+}
+
+export const DEFAULT_LIMITS: Limits = { depth: 64, count: 100_000 };
+
+interface Build<T, M> {
+  object(): M;
+  member(object: M, key: string, value: T): void;
+  finish(object: M): T;
+  array(items: T[]): T;
+  scalar(value: null | boolean | number | string | Exact): T;
+  /** Whether the member of the outermost object is to stay text. */
+  keepRaw?: (key: string) => boolean;
+  raw?: (text: string) => T;
+}
+
+const plain: Build<Json, Record<string, Json>> = {
+  object: () => Object.create(null) as Record<string, Json>,
+  member: (object, key, value) => {
+    object[key] = value;
+  },
+  finish: (object) => object,
+  array: (items) => items,
+  scalar: (value) => value,
+};
+
+const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
+  object: () => new Map(),
+  member: (object, key, value) => object.set(key, value),
+  finish: (object) => new Ordered(object),
+  array: (items) => items,
+  scalar: (value) => value,
+};
+
+/**
+ * Reads one JSON value into null-prototype objects. A key given twice keeps its last value, as Go's decoder does.
+ * @param keep members of the outermost object that are to stay text
+ * @throws Failure json.malformed (says where, never what), json.too_deep, json.too_many
+ */
+export function parseJson(text: string, keep: readonly string[] = [], limits: Limits = DEFAULT_LIMITS): Json {
+  if (keep.length === 0) return read(text, plain, limits);
+  return read(
+    text,
+    { ...plain, keepRaw: (key) => keep.includes(key), raw: (part) => new RawJson(part) },
+    limits,
+  );
+}
+
+/** Reads one JSON value and keeps the order of its keys. @throws as `parseJson` */
+export function parseOrdered(text: string, limits: Limits = DEFAULT_LIMITS): OrderedJson {
+  return read(text, ordered, limits);
+}
+
+/** Writes a value as JSON: `Exact` by its digits, `RawJson` verbatim, undefined members left out. */
+export function stringify(value: unknown): string {
+  const text = write(value);
+  return text === undefined ? 'null' : text;
+}
+
+function write(value: unknown): string | undefined {
+  if (value === null) return 'null';
+  switch (typeof value) {
+    case 'string':
+      return JSON.stringify(value);
+    case 'number':
+      return Number.isFinite(value) ? String(value) : 'null';
+    case 'bigint':
+      return value.toString();
+    case 'boolean':
+      return value ? 'true' : 'false';
+    case 'object':
+      break;
+    default:
+      return undefined;
+  }
+  if (value instanceof Exact || value instanceof RawJson) return value.text;
+  if (value instanceof Ordered) return members(value.members);
+  if (value instanceof Map) return members(value);
+  if (value instanceof Date) return JSON.stringify(value.toISOString());
+  if (Array.isArray(value)) return `[${value.map((item) => write(item) ?? 'null').join(',')}]`;
+  return members(Object.entries(value as object));
+}
+
+function members(entries: Iterable<readonly [unknown, unknown]>): string {
+  const parts: string[] = [];
+  for (const [key, value] of entries) {
+    const text = write(value);
+    if (text !== undefined) parts.push(`${JSON.stringify(key)}:${text}`);
+  }
+  return `{${parts.join(',')}}`;
+}
+
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const SPACE = /[ \t\n\r]*/y;
+// biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 section 7 forbids them unescaped
+const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y;
+
+function read<T, M>(text: string, build: Build<T, M>, limits: Limits): T {
+  let at = 0;
+  let count = 0;
+
+  const malformed = (what: string) => failure('json.malformed', { reason: `${what} at offset ${at}` });
+
+  const space = (): void => {
+    SPACE.lastIndex = at;
+    SPACE.exec(text);
+    at = SPACE.lastIndex;
+  };
+
+  const word = (expected: string): void => {
+    if (!text.startsWith(expected, at)) throw malformed('unexpected character');
+    at += expected.length;
+  };
+
+  const string = (): string => {
+    const start = at;
+    at++;
+    for (;;) {
+      PLAIN_TEXT.lastIndex = at;
+      PLAIN_TEXT.exec(text);
+      at = PLAIN_TEXT.lastIndex;
+      const stop = text[at];
+      if (stop === '"') break;
+      if (stop !== '\\')
+        throw malformed(stop === undefined ? 'unexpected end' : 'control character in a string');
+      at += 2;
+    }
+    at++;
+    const source = text.slice(start, at);
+    if (!source.includes('\\')) return source.slice(1, -1);
+    try {
+      return JSON.parse(source) as string;
+    } catch {
+      throw malformed('broken escape in the string that ends');
+    }
+  };
+
+  const number = (): number | Exact => {
+    NUMBER.lastIndex = at;
+    const match = NUMBER.exec(text);
+    if (match === null) throw malformed('unexpected character');
+    at = NUMBER.lastIndex;
+    const value = Number(match[0]);
+    return String(value) === match[0] ? value : new Exact(match[0]);
+  };
+
+  const value = (depth: number): T => {
+    if (++count > limits.count) throw failure('json.too_many', { limit: limits.count });
+    space();
+    const first = text[at];
+    switch (first) {
+      case '{':
+        return object(depth);
+      case '[':
+        return array(depth);
+      case '"':
+        return build.scalar(string());
+      case 't':
+        word('true');
+        return build.scalar(true);
+      case 'f':
+        word('false');
+        return build.scalar(false);
+      case 'n':
+        word('null');
+        return build.scalar(null);
+      case undefined:
+        throw malformed('unexpected end');
+      default:
+        return build.scalar(number());
+    }
+  };
+
+  const array = (depth: number): T => {
+    if (depth >= limits.depth) throw failure('json.too_deep', { limit: limits.depth });
+    at++;
+    const items: T[] = [];
+    space();
+    if (text[at] === ']') {
+      at++;
+      return build.array(items);
+    }
+    for (;;) {
+      items.push(value(depth + 1));
+      space();
+      if (text[at] === ']') break;
+      if (text[at] !== ',') throw malformed('expected "," or "]"');
+      at++;
+    }
+    at++;
+    return build.array(items);
+  };
+
+  const object = (depth: number): T => {
+    if (depth >= limits.depth) throw failure('json.too_deep', { limit: limits.depth });
+    at++;
+    const result = build.object();
+    space();
+    if (text[at] === '}') {
+      at++;
+      return build.finish(result);
+    }
+    for (;;) {
+      space();
+      if (text[at] !== '"') throw malformed('expected a key');
+      const key = string();
+      space();
+      if (text[at] !== ':') throw malformed('expected ":"');
+      at++;
+      space();
+      const start = at;
+      const member = value(depth + 1);
+      const raw = depth === 0 && build.keepRaw?.(key) === true && build.raw !== undefined;
+      build.member(result, key, raw && build.raw ? build.raw(text.slice(start, at)) : member);
+      space();
+      if (text[at] === '}') break;
+      if (text[at] !== ',') throw malformed('expected "," or "}"');
+      at++;
+    }
+    at++;
+    return build.finish(result);
+  };
+
+  const result = value(0);
+  space();
+  if (at !== text.length) throw malformed('unexpected text after the value');
+  return result;
+}

@@ -1,0 +1,72 @@
+import { failure } from './errors.ts';
+
+/** The longest path that is read, in bytes of UTF-8. */
+export const PATH_LIMIT = 2048;
+
+/**
+ * The name of a thing in the server, parsed once at the edge. Router, policies, engines, storage and audit all take
+ * this value and none of them parses text again, so that what was checked is what is used.
+ */
+export interface Path {
+  /** The canonical text: segments joined by "/", with a trailing "/" where `folder`. */
+  readonly text: string;
+  readonly segments: readonly string[];
+  /** Whether the name ends in "/": a folder, as LIST asks for it. */
+  readonly folder: boolean;
+}
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
+const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd]/;
+const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?:[^\ud800-\udbff]|^)[\udc00-\udfff]/;
+
+/**
+ * Reads decoded text as a path. One leading slash is dropped, as upstream drops it.
+ * @throws Failure path.empty, path.too_long, path.not_canonical
+ */
+export function parsePath(text: string): Path {
+  if (Buffer.byteLength(text) > PATH_LIMIT) throw failure('path.too_long', { limit: PATH_LIMIT });
+  const bare = text.startsWith('/') ? text.slice(1) : text;
+  if (bare === '') throw failure('path.empty');
+  if (UNPRINTABLE.test(bare)) throw notCanonical('it holds a character that does not print');
+  if (LONE_SURROGATE.test(bare)) throw notCanonical('it is not UTF-8');
+  if (bare.includes('\\')) throw notCanonical('it holds a backslash');
+  if (bare !== bare.normalize('NFC')) throw notCanonical('it is not in Unicode normal form C');
+  const folder = bare.endsWith('/');
+  const segments = (folder ? bare.slice(0, -1) : bare).split('/');
+  for (const segment of segments) {
+    if (segment === '') throw notCanonical('it has an empty segment');
+    if (segment === '.' || segment === '..') throw notCanonical(`it has a "${segment}" segment`);
+    if (segment !== segment.trim()) throw notCanonical('a segment begins or ends with white space');
+  }
+  return { text: bare, segments, folder };
+}
+
+/**
+ * Reads the path of a URL: percent-decodes it once. An encoded slash, dot segment or percent sign that would decode
+ * again is refused: two readers could take it for two names.
+ * @throws Failure path.*
+ */
+export function parseUrlPath(raw: string): Path {
+  if (raw.length > 3 * PATH_LIMIT) throw failure('path.too_long', { limit: PATH_LIMIT });
+  if (/%(2f|5c|00)/i.test(raw)) throw notCanonical('it holds an encoded slash, backslash or NUL');
+  let text: string;
+  try {
+    text = decodeURIComponent(raw);
+  } catch {
+    throw notCanonical('its percent encoding is broken');
+  }
+  if (/%[0-9a-f]{2}/i.test(text)) throw notCanonical('it is percent-encoded twice');
+  if (/%2e/i.test(raw) && text.split('/').some((s) => /^\.{1,2}$/.test(s)))
+    throw notCanonical('it has an encoded dot segment');
+  return parsePath(text);
+}
+
+/** The same name as a folder, for LIST. */
+export const asFolder = (path: Path): Path =>
+  path.folder ? path : { text: `${path.text}/`, segments: path.segments, folder: true };
+
+/** The same name without its trailing slash. */
+export const asLeaf = (path: Path): Path =>
+  path.folder ? { text: path.text.slice(0, -1), segments: path.segments, folder: false } : path;
+
+const notCanonical = (reason: string) => failure('path.not_canonical', { reason });

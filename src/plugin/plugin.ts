@@ -1,0 +1,195 @@
+/**
+ * The contract that secret engines and auth methods are written against, and nothing else. A plugin declares its routes as
+ * data; from them come routing, validation, `?help=1`, OpenAPI, reference docs and forms. It sees its own storage, its own
+ * clock and the one call it answers: never the server, never another plugin.
+ */
+
+import type { z } from 'zod';
+import type { Clock } from '../base/clock.ts';
+import type { Json } from '../base/json.ts';
+import type { Log } from '../base/log.ts';
+import type { Path } from '../base/path.ts';
+import type { Storage } from '../storage/storage.ts';
+
+/** What can be asked of a path. `write` is POST and PUT alike; policy tells create from update by `Route.exists`. */
+export type Verb = 'read' | 'list' | 'write' | 'patch' | 'delete';
+
+export interface PluginType {
+  readonly name: string;
+  readonly kind: 'secret' | 'auth';
+  create(mount: Mount): Plugin;
+}
+
+export interface Plugin {
+  readonly routes: readonly Route[];
+  readonly leases?: Readonly<Record<string, LeaseHandler>>;
+  /** Does what is due and says when it wants to be called next; runs on the active node only. */
+  tick?(): Promise<Date | undefined>;
+  close?(): Promise<void>;
+}
+
+export interface Route {
+  /** Segments joined by "/"; ":name" takes one segment, a last "*name" takes the rest, which may be empty. */
+  readonly path: string;
+  /** `public`: no token needed. `token` (default): policy decides. `sudo`: policy must grant `sudo` as well. */
+  readonly access?: 'public' | 'token' | 'sudo';
+  readonly operations: Partial<Record<Verb, Operation>>;
+  /** Parameters whose case does not matter: folded before policy is asked, so that no spelling goes round a deny. */
+  readonly lowercase?: readonly string[];
+  /** Whether the thing at the path exists: makes a write an `update`, else it is a `create`. Absent: always `update`. */
+  exists?(params: Readonly<Record<string, string>>): Promise<boolean>;
+}
+
+/** One operation of a route. `operation()` ties the types of its schema and its function together. */
+export interface Operation {
+  readonly summary: string;
+  readonly input: z.ZodType;
+  readonly output: z.ZodType;
+  readonly effect: 'none' | 'write';
+  /** How the body is read: JSON (default), or bytes handed over as `input.body`. */
+  readonly body?: 'json' | 'bytes';
+  /** Members of the body that stay JSON text (`RawJson`), to the digit and in their order. */
+  readonly raw?: readonly string[];
+  run(input: never, call: Call): Promise<Reply>;
+}
+
+/** Path parameters and body (or query) members are merged, parameters win, and `input` reads the result. */
+export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
+  readonly summary: string;
+  readonly input: I;
+  readonly output: O;
+  readonly effect: 'none' | 'write';
+  readonly body?: 'json' | 'bytes';
+  readonly raw?: readonly string[];
+  run(input: z.output<I>, call: Call): Promise<Reply<z.input<O>>>;
+}): Operation {
+  return declared as unknown as Operation;
+}
+
+/**
+ * What an operation answers. Nothing at all becomes 204, or 404 where something was read. A `missing` answer carries
+ * its data and warnings with the 404 (KV v2's deleted versions).
+ */
+export type Reply<O = unknown> =
+  | {
+      readonly data?: O;
+      readonly warnings?: readonly string[];
+      readonly lease?: LeaseInfo;
+      readonly status?: 200 | 202 | 204 | 400 | 404;
+    }
+  | { readonly auth: Grant; readonly warnings?: readonly string[] }
+  | { readonly raw: RawReply };
+
+export interface RawReply {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | AsyncIterable<Uint8Array>;
+}
+
+/** What the envelope says of a lease. KV v1 gives only a duration: `id` is empty and nothing is stored. Milliseconds. */
+export interface LeaseInfo {
+  readonly id: string;
+  readonly durationMs: number;
+  readonly renewable: boolean;
+}
+
+/** A login that succeeded: what the token to be made for it shall hold. */
+export interface Grant {
+  readonly displayName: string;
+  readonly policies: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
+  /** Name of the caller within this method, for its identity entity. */
+  readonly alias?: { readonly name: string; readonly metadata?: Readonly<Record<string, string>> };
+  readonly token: TokenParams;
+}
+
+/** The token fields that every role of an auth method has. Milliseconds; 0 means: the mount's or system's default. */
+export interface TokenParams {
+  readonly ttlMs: number;
+  readonly maxTtlMs: number;
+  readonly explicitMaxTtlMs: number;
+  readonly periodMs: number;
+  readonly uses: number;
+  readonly type: 'default' | 'service' | 'batch';
+  readonly noDefaultPolicy: boolean;
+  readonly boundCidrs: readonly string[];
+  readonly renewable: boolean;
+}
+
+/** Who asks. Absent on public routes without a token. */
+export interface Caller {
+  readonly accessor: string;
+  readonly displayName: string;
+  readonly policies: readonly string[];
+  readonly entityId: string;
+  readonly metadata: Readonly<Record<string, string>>;
+}
+
+export interface Call {
+  readonly id: string;
+  readonly verb: Verb;
+  /** The whole path of the request, mount included. */
+  readonly path: Path;
+  readonly caller: Caller | undefined;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  readonly remote: { readonly address: string; readonly port: number };
+  /** DER of the client certificate that the TLS layer saw; unverified. */
+  readonly peerCertificate?: Uint8Array;
+  readonly signal: AbortSignal;
+  /** Storage that lives and dies with the caller's token (cubbyhole). */
+  tokenScope(): Storage;
+  /** Writes a lease, durably, before the credential that it covers is made. */
+  reserve(handler: string, state: Json): Promise<LeaseInfo>;
+}
+
+/** `revoke` is idempotent: after a crash or a throw it is called with the state that was reserved. */
+export interface LeaseHandler {
+  renew(state: Json, ttlMs: number): Promise<number>;
+  revoke(state: Json): Promise<void>;
+}
+
+/** What a mounted plugin is given. */
+export interface Mount {
+  readonly uuid: string;
+  readonly accessor: string;
+  /** Where it is mounted, with a trailing slash: "secret/", "auth/kubernetes/". */
+  readonly path: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Default and longest lease and token life on this mount, in milliseconds. */
+  ttl(): { readonly defaultMs: number; readonly maxMs: number };
+  random(bytes: number): Uint8Array;
+  /** The one way out: allow-listed, size- and time-capped, no redirects. */
+  readonly dial: Dial;
+  /** Tells subscribers that something changed. Called after the commit, with its revision; never carries a value. */
+  emit(event: PluginEvent): void;
+}
+
+export interface PluginEvent {
+  /** As Vault names them: "kv-v2/data-write". */
+  readonly type: string;
+  /** Below the mount: "data/grafana/admin". */
+  readonly path: string;
+  readonly operation: string;
+  readonly revision: number;
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Whether what can be read under `path` changed. */
+  readonly modified: boolean;
+  /** The path, below the mount, that a subscriber must be allowed to read to hear of it: "data/grafana/admin". */
+  readonly dataPath: string;
+}
+
+export interface DialRequest {
+  readonly url: string;
+  readonly method: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string;
+  /** PEM; replaces the system's trust. */
+  readonly ca?: string;
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+export type Dial = (request: DialRequest) => Promise<{ readonly status: number; readonly body: Uint8Array }>;

@@ -1,0 +1,104 @@
+/**
+ * An external store of secrets, as the operator sees it. What every provider would otherwise write again (property, JSON
+ * path, decoding, conversion, rewriting) stands once in this room, above all of them. An ability that not all have is a
+ * second small interface, never a method that throws "not supported".
+ */
+
+import type { z } from 'zod';
+import type { Json } from '../base/json.ts';
+import type { Log } from '../base/log.ts';
+
+/** Values may be binary and never pass through JSON on the way. `fields` keeps the order and digits of the source. */
+export type Value =
+  | { readonly bytes: Uint8Array }
+  /** `json` is the object's own text, for `property: ""` and JSON paths; `fields` its outermost members as bytes. */
+  | { readonly fields: ReadonlyMap<string, Uint8Array>; readonly json: string };
+
+export interface Ref {
+  readonly key: string;
+  readonly version?: string;
+}
+
+export interface Read {
+  readonly value: Value;
+  /** The version that was read, where the store has such a thing. */
+  readonly version?: string;
+}
+
+export interface ReadOptions {
+  /** The answer must not be older than this version (an event named it). */
+  readonly notBefore?: { readonly version: number };
+  readonly signal?: AbortSignal;
+}
+
+export interface Reader {
+  /** Undefined: the store says that there is no such secret. Anything else that stands in the way is a failure. */
+  get(ref: Ref, options?: ReadOptions): Promise<Read | undefined>;
+  /** Whether the store answers and lets us in. @throws Failure with the reason */
+  validate(signal?: AbortSignal): Promise<'ready' | 'unknown'>;
+  close(): Promise<void>;
+}
+
+export interface Finder {
+  /** Secrets by folder, name (RE2) or tags; keys are what `get` takes, values whole. */
+  find(
+    query: {
+      readonly path?: string;
+      readonly name?: string;
+      readonly tags?: Readonly<Record<string, string>>;
+    },
+    signal?: AbortSignal,
+  ): AsyncIterable<readonly [string, Value]>;
+}
+
+export interface MetadataReader {
+  metadata(ref: Ref, signal?: AbortSignal): Promise<Json | undefined>;
+}
+
+/** A change that the store told us of. `key` is canonical within the store's server ("secret/data/grafana/admin"). */
+export interface StoreChange {
+  readonly server: string;
+  readonly path: string;
+  readonly version?: number;
+}
+
+export interface Watcher {
+  /** Where a key is stored, in the words of `StoreChange.path`. */
+  locate(ref: Ref): { readonly server: string; readonly path: string };
+}
+
+export type Provider = Reader & Partial<Finder & MetadataReader & Watcher>;
+
+/** What connecting may ask of the cluster, already held to the namespace rules of the store (`resolveRef`). */
+export interface ProviderEnv {
+  /** The store, for messages: "SecretStore cicd/cicd". */
+  readonly store: string;
+  readonly log: Log;
+  /** One key of a Secret. @throws Failure operator.ref_* naming what is missing */
+  secretKey(ref: {
+    readonly name: string;
+    readonly key: string;
+    readonly namespace?: string;
+  }): Promise<Uint8Array>;
+  configMapKey(ref: {
+    readonly name: string;
+    readonly key: string;
+    readonly namespace?: string;
+  }): Promise<Uint8Array>;
+  /** A token of a service account by TokenRequest. */
+  serviceAccountToken(ref: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly audiences: readonly string[];
+    readonly expirationSeconds: number;
+  }): Promise<string>;
+  /** Where a host name that the manifests give is really found ("host:port"), else the name itself. */
+  resolve(host: string, port: number): { readonly host: string; readonly port: number };
+}
+
+export interface ProviderType<S = unknown> {
+  /** The property under `spec.provider`: "vault". */
+  readonly name: string;
+  readonly spec: z.ZodType<S>;
+  connect(spec: S, env: ProviderEnv): Promise<Provider>;
+}

@@ -1,0 +1,90 @@
+/**
+ * The audit trail's seam: the broker writes each request before it runs and each answer before it leaves, to every device,
+ * and at least one must take it. Fail-closed: where none does, nothing runs and nothing leaves.
+ */
+
+import type { Json } from '../../base/json.ts';
+
+/** One line, already hashed for the device that takes it. */
+export interface AuditSink {
+  readonly name: string;
+  append(line: Uint8Array): Promise<void>;
+  reopen(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What is known of a request; secrets are still in the clear here and nowhere after. */
+export interface AuditRequest {
+  readonly id: string;
+  readonly operation: string;
+  readonly path: string;
+  readonly mount?: {
+    readonly point: string;
+    readonly type: string;
+    readonly accessor: string;
+    readonly class: 'secret' | 'auth' | 'system';
+  };
+  readonly clientToken?: string;
+  readonly clientTokenAccessor?: string;
+  readonly data?: Json;
+  readonly remoteAddress: string;
+  readonly remotePort: number;
+  readonly wrapTtlMs?: number;
+  readonly headers?: Readonly<Record<string, readonly string[]>>;
+}
+
+export interface AuditAuth {
+  readonly clientToken?: string;
+  readonly accessor?: string;
+  readonly displayName?: string;
+  readonly policies?: readonly string[];
+  readonly tokenPolicies?: readonly string[];
+  readonly metadata?: Readonly<Record<string, string>>;
+  readonly entityId?: string;
+  readonly tokenType?: string;
+  readonly tokenTtlMs?: number;
+  readonly issuedAt?: string;
+  readonly policyResults?: {
+    readonly allowed: boolean;
+    readonly granting: readonly { readonly name: string; readonly type: string }[];
+  };
+}
+
+export interface AuditResponse {
+  readonly auth?: AuditAuth;
+  readonly data?: Json;
+  readonly leaseId?: string;
+  readonly warnings?: readonly string[];
+  readonly wrap?: {
+    readonly token: string;
+    readonly accessor: string;
+    readonly ttlMs: number;
+    readonly createdAt: string;
+    readonly path: string;
+    readonly wrappedAccessor?: string;
+  };
+}
+
+/** Top-level keys of the data that a mount's tuning leaves in the clear. */
+export interface Clear {
+  readonly request: readonly string[];
+  readonly response: readonly string[];
+}
+
+export interface AuditBroker {
+  readonly enabled: boolean;
+  /** @throws Failure audit.failed when devices exist and none took the line */
+  request(
+    request: AuditRequest,
+    auth: AuditAuth | undefined,
+    error: string | undefined,
+    clear?: Clear,
+  ): Promise<void>;
+  response(
+    request: AuditRequest,
+    auth: AuditAuth | undefined,
+    response: AuditResponse | undefined,
+    error: string | undefined,
+    clear?: Clear,
+  ): Promise<void>;
+}

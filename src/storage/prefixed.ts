@@ -1,0 +1,37 @@
+import { failure, isFailure } from '../base/errors.ts';
+import type { Storage, Write } from './storage.ts';
+
+/**
+ * A view of everything below `prefix` (which ends in "/"). Scope is a handle, not a check: whoever holds the view cannot
+ * name anything outside it.
+ */
+export function prefixed(storage: Storage, prefix: string): Storage {
+  const inside = (key: string): string => prefix + key;
+  const outside = (key: string): string => key.slice(prefix.length);
+  return {
+    async get(key) {
+      const entry = await storage.get(inside(key));
+      return entry && { ...entry, key };
+    },
+    list: (folder, page) => storage.list(inside(folder), page),
+    async *scan(folder, signal) {
+      for await (const entry of storage.scan(inside(folder), signal))
+        yield { ...entry, key: outside(entry.key) };
+    },
+    async commit(writes, checks = []) {
+      try {
+        return await storage.commit(
+          writes.map((write): Write => ({ ...write, key: inside(write.key) })),
+          checks.map((check) => ({ ...check, key: inside(check.key) })),
+        );
+      } catch (error) {
+        if (isFailure(error, 'storage.conflict') && typeof error.data === 'string')
+          throw conflict(outside(error.data));
+        throw error;
+      }
+    },
+  };
+}
+
+/** The conflict over `key`, which it also carries as its data. */
+export const conflict = (key: string) => failure('storage.conflict', { key }, { data: key });
