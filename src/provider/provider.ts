@@ -92,8 +92,8 @@ export interface ProviderEnv {
     readonly audiences: readonly string[];
     readonly expirationSeconds: number;
   }): Promise<string>;
-  /** Where a host name that the manifests give is really found ("host:port"), else the name itself. */
-  resolve(host: string, port: number): { readonly host: string; readonly port: number };
+  /** Where a host that the manifests name is really found, and the authority (PEM) it is trusted by there; else the name itself. */
+  resolve(host: string, port: number): { readonly host: string; readonly port: number; readonly ca?: string };
 }
 
 export interface ProviderType<S = unknown> {
