@@ -1,0 +1,80 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { z } from 'zod';
+import { crds, crdYaml } from './crds.ts';
+import { externalSecretSpec } from './externalsecret.ts';
+import { structural } from './subset.ts';
+
+const folder = join(import.meta.dirname, '../../../deploy/crds');
+
+test('deploy/crds holds exactly what the schemas say', () => {
+  const files = crdYaml();
+  if (process.env['UPDATE'] === '1') {
+    mkdirSync(folder, { recursive: true });
+    for (const [name, text] of files) writeFileSync(join(folder, name), text);
+  }
+  const found = readdirSync(folder).filter((name) => name.endsWith('external-secrets.io.yaml'));
+  expect(found.sort()).toEqual([...files.keys()].sort());
+  for (const [name, text] of files) expect(readFileSync(join(folder, name), 'utf8')).toBe(text);
+});
+
+test('each definition fits the annotation that client-side apply keeps it in', () => {
+  for (const object of crds()) {
+    expect(JSON.stringify(object).length).toBeGreaterThan(1000);
+    expect(JSON.stringify(object).length).toBeLessThan(262_144);
+  }
+});
+
+test('no default enters a stored object: it would be drift to a GitOps tool', () => {
+  for (const text of crdYaml().values()) expect(text).not.toMatch(/^\s*default:/m);
+});
+
+test('every node is structural: a type, or int-or-string', () => {
+  let nodes = 0;
+  const visit = (node: Record<string, unknown>, at: string): void => {
+    nodes++;
+    if (node['x-kubernetes-int-or-string'] !== true) expect(node['type'], at).toBeTypeOf('string');
+    expect(node['oneOf'], at).toBeUndefined();
+    for (const [key, member] of Object.entries((node['properties'] ?? {}) as Record<string, unknown>))
+      visit(member as Record<string, unknown>, `${at}.${key}`);
+    if (node['items'] !== undefined) visit(node['items'] as Record<string, unknown>, `${at}[]`);
+    if (node['additionalProperties'] !== undefined)
+      visit(node['additionalProperties'] as Record<string, unknown>, `${at}{}`);
+  };
+  for (const text of crdYaml().values()) {
+    const object = parse(text) as {
+      spec: { versions: { name: string; schema: { openAPIV3Schema: Record<string, unknown> } }[] };
+    };
+    expect(object.spec.versions.map((v) => v.name)).toEqual(['v1', 'v1beta1']);
+    for (const version of object.spec.versions) visit(version.schema.openAPIV3Schema, version.name);
+  }
+  expect(nodes).toBeGreaterThan(200);
+});
+
+test('the compiler refuses a shape that it does not know', () => {
+  expect(() => structural(z.union([z.string(), z.boolean()]))).toThrow(TypeError);
+  expect(() => structural(z.object({ a: z.unknown() }))).toThrow(TypeError);
+  expect(() => structural(z.number())).toThrow(TypeError);
+  expect(() => structural(z.string().transform(Number))).toThrow(TypeError);
+});
+
+test('an ExternalSecret as older releases stored it reads as one that was written today', () => {
+  const bare = { data: [{ secretKey: 'a', remoteRef: { key: 'k' } }] };
+  const defaulted = {
+    data: [
+      {
+        secretKey: 'a',
+        remoteRef: {
+          key: 'k',
+          conversionStrategy: 'Default',
+          decodingStrategy: 'None',
+          metadataPolicy: 'None',
+        },
+      },
+    ],
+    refreshInterval: '1h0m0s',
+  };
+  expect(externalSecretSpec.parse(defaulted)).toEqual(externalSecretSpec.parse(bare));
+});

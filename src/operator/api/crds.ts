@@ -1,0 +1,143 @@
+/** The CustomResourceDefinitions of our kinds, made of their schemas; `deploy/crds` holds the same as text. */
+
+import { stringify } from 'yaml';
+import { z } from 'zod';
+import type { KubeObject, Resource } from '../../kube/kube.ts';
+import { externalSecretSpec, externalSecretStatus } from './externalsecret.ts';
+import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES } from './resources.ts';
+import { storeSpec, storeStatus } from './store.ts';
+import { structural } from './subset.ts';
+
+interface Column {
+  readonly name: string;
+  readonly type: 'string' | 'date';
+  readonly jsonPath: string;
+}
+
+interface Definition {
+  readonly resource: Resource;
+  readonly shortName: string;
+  readonly description: string;
+  readonly spec: z.ZodType;
+  readonly status: z.ZodType;
+  readonly columns: readonly Column[];
+  readonly selectable: readonly string[];
+}
+
+const READY = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
+const AGE: Column = { name: 'AGE', type: 'date', jsonPath: '.metadata.creationTimestamp' };
+
+const STORE_COLUMNS: readonly Column[] = [
+  AGE,
+  { name: 'Status', type: 'string', jsonPath: READY('reason') },
+  { name: 'Capabilities', type: 'string', jsonPath: '.status.capabilities' },
+  { name: 'Ready', type: 'string', jsonPath: READY('status') },
+];
+
+const definitions: readonly Definition[] = [
+  {
+    resource: EXTERNAL_SECRETS,
+    shortName: 'es',
+    description: 'ExternalSecret reads secrets of an external store into a Secret.',
+    spec: externalSecretSpec,
+    status: externalSecretStatus,
+    columns: [
+      { name: 'StoreType', type: 'string', jsonPath: '.spec.secretStoreRef.kind' },
+      { name: 'Store', type: 'string', jsonPath: '.spec.secretStoreRef.name' },
+      { name: 'Refresh Interval', type: 'string', jsonPath: '.spec.refreshInterval' },
+      { name: 'Status', type: 'string', jsonPath: READY('reason') },
+      { name: 'Ready', type: 'string', jsonPath: READY('status') },
+      { name: 'Last Sync', type: 'date', jsonPath: '.status.refreshTime' },
+    ],
+    selectable: [
+      '.spec.secretStoreRef.name',
+      '.spec.secretStoreRef.kind',
+      '.spec.target.name',
+      '.spec.refreshInterval',
+    ],
+  },
+  {
+    resource: SECRET_STORES,
+    shortName: 'ss',
+    description: 'SecretStore is an external store that the ExternalSecrets of its namespace read from.',
+    spec: storeSpec,
+    status: storeStatus,
+    columns: STORE_COLUMNS,
+    selectable: [],
+  },
+  {
+    resource: CLUSTER_SECRET_STORES,
+    shortName: 'css',
+    description: 'ClusterSecretStore is an external store that ExternalSecrets of many namespaces read from.',
+    spec: storeSpec,
+    status: storeStatus,
+    columns: STORE_COLUMNS,
+    selectable: [],
+  },
+];
+
+/** Every CustomResourceDefinition of the operator: v1 stored, v1beta1 served as the same superset, no conversion. */
+export const crds = (): readonly KubeObject[] => definitions.map(crd);
+
+function crd(definition: Definition): KubeObject {
+  const { resource, shortName } = definition;
+  const singular = resource.kind.toLowerCase();
+  return {
+    apiVersion: 'apiextensions.k8s.io/v1',
+    kind: 'CustomResourceDefinition',
+    metadata: {
+      name: `${resource.plural}.${resource.group}`,
+      labels: { 'external-secrets.io/component': 'controller' },
+    },
+    spec: {
+      group: resource.group,
+      names: {
+        categories: ['external-secrets'],
+        kind: resource.kind,
+        listKind: `${resource.kind}List`,
+        plural: resource.plural,
+        shortNames: [shortName],
+        singular,
+      },
+      scope: resource.namespaced ? 'Namespaced' : 'Cluster',
+      conversion: { strategy: 'None' },
+      versions: [version(definition, 'v1', true), version(definition, 'v1beta1', false)],
+    },
+  };
+}
+
+function version(definition: Definition, name: string, storage: boolean): object {
+  return {
+    name,
+    served: true,
+    storage,
+    additionalPrinterColumns: definition.columns,
+    ...(definition.selectable.length === 0
+      ? {}
+      : { selectableFields: definition.selectable.map((jsonPath) => ({ jsonPath })) }),
+    schema: {
+      openAPIV3Schema: {
+        description: definition.description,
+        ...structural(
+          z.object({
+            apiVersion: z.string().optional(),
+            kind: z.string().optional(),
+            spec: definition.spec.optional(),
+            status: definition.status.optional(),
+          }),
+        ),
+      },
+    },
+    subresources: { status: {} },
+  };
+}
+
+/** The files of `deploy/crds`: name -> YAML text. */
+export function crdYaml(): ReadonlyMap<string, string> {
+  return new Map(
+    crds().map((object) => [
+      `${object.metadata.name}.yaml`,
+      `# Generated from src/operator/api (UPDATE=1 npx vitest run src/operator/api).\n${stringify(object, { aliasDuplicateObjects: false, lineWidth: 110 })}`,
+    ]),
+  );
+}

@@ -1,0 +1,29 @@
+/** The kinds that the operator reads and writes, as URLs name them. */
+
+import type { Resource } from '../../kube/kube.ts';
+
+export const GROUP = 'external-secrets.io';
+
+const own = (plural: string, kind: string, namespaced = true): Resource => ({
+  group: GROUP,
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+const core = (plural: string, kind: string, namespaced = true): Resource => ({
+  group: '',
+  version: 'v1',
+  plural,
+  kind,
+  namespaced,
+});
+
+export const EXTERNAL_SECRETS = own('externalsecrets', 'ExternalSecret');
+export const SECRET_STORES = own('secretstores', 'SecretStore');
+export const CLUSTER_SECRET_STORES = own('clustersecretstores', 'ClusterSecretStore', false);
+export const SECRETS = core('secrets', 'Secret');
+export const CONFIG_MAPS = core('configmaps', 'ConfigMap');
+export const SERVICE_ACCOUNTS = core('serviceaccounts', 'ServiceAccount');
+export const NAMESPACES = core('namespaces', 'Namespace', false);
+export const EVENTS = core('events', 'Event');

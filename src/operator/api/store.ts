@@ -1,0 +1,100 @@
+/**
+ * SecretStore and ClusterSecretStore, external-secrets.io/v1. The block of each provider is that provider's own to read,
+ * so all of them are kept whole here: a manifest written for another build is accepted and the store's condition says
+ * which providers this build has.
+ */
+
+import { z } from 'zod';
+import { condition } from './externalsecret.ts';
+import { intOrString, preserve } from './subset.ts';
+
+/** Every provider name that public manifests use. */
+export const PROVIDER_NAMES = [
+  'akeyless',
+  'alibaba',
+  'aws',
+  'azurekv',
+  'barbican',
+  'beyondtrust',
+  'beyondtrustworkloadcredentials',
+  'bitwardensecretsmanager',
+  'chef',
+  'cloudrusm',
+  'conjur',
+  'delinea',
+  'device42',
+  'doppler',
+  'dvls',
+  'fake',
+  'fortanix',
+  'gcpsm',
+  'github',
+  'gitlab',
+  'ibm',
+  'infisical',
+  'keepersecurity',
+  'kubernetes',
+  'nebiusmysterybox',
+  'ngrok',
+  'onboardbase',
+  'onepassword',
+  'onepasswordSDK',
+  'openBao',
+  'oracle',
+  'ovh',
+  'passbolt',
+  'passworddepot',
+  'previder',
+  'pulumi',
+  'scaleway',
+  'secretserver',
+  'senhasegura',
+  'vault',
+  'volcengine',
+  'webhook',
+  'yandexcertificatemanager',
+  'yandexlockbox',
+] as const;
+
+const provider = z
+  .looseObject(
+    Object.fromEntries(PROVIDER_NAMES.map((name) => [name, preserve().optional()])) as Record<
+      string,
+      z.ZodOptional<ReturnType<typeof preserve>>
+    >,
+  )
+  .meta({ description: 'Exactly one provider and its settings.' });
+
+const labelSelector = z.object({
+  matchLabels: z.record(z.string(), z.string()).optional(),
+  matchExpressions: z
+    .array(z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).optional() }))
+    .optional(),
+});
+
+export const storeSpec = z.object({
+  controller: z.string().default(''),
+  provider,
+  retrySettings: z
+    .object({ maxRetries: z.number().int().optional(), retryInterval: z.string().optional() })
+    .optional(),
+  refreshInterval: intOrString().optional(),
+  conditions: z
+    .array(
+      z.object({
+        namespaceSelector: labelSelector.optional(),
+        namespaces: z.array(z.string()).optional(),
+        namespaceRegexes: z.array(z.string()).optional(),
+      }),
+    )
+    .default([]),
+});
+
+export const storeStatus = z.object({
+  conditions: z.array(condition).optional(),
+  capabilities: z.string().optional(),
+});
+
+export type StoreSpec = z.output<typeof storeSpec>;
+export type StoreCondition = StoreSpec['conditions'][number];
+export type LabelSelector = z.output<typeof labelSelector>;

@@ -1,0 +1,126 @@
+/**
+ * The few shapes that our kinds are written in beside zod's plain ones, and the compiler from them to the structural
+ * schemas of a CustomResourceDefinition. What is not named here is refused, because what a general JSON Schema writer
+ * makes of unions and strict objects is no structural schema (apiextensions.k8s.io/v1, "Specifying a structural schema").
+ */
+
+import { z } from 'zod';
+
+export type Structural = { readonly [key: string]: unknown };
+
+interface Marks {
+  readonly crd?: 'intOrString' | 'preserve' | 'exactlyOne';
+  readonly description?: string;
+}
+
+/** A whole number or text: `refreshInterval: 5` and `refreshInterval: 5m`. */
+export const intOrString = () => z.union([z.number().int(), z.string()]).meta({ crd: 'intOrString' });
+
+/** An object whose insides are somebody else's. */
+export const preserve = () => z.record(z.string(), z.unknown()).meta({ crd: 'preserve' });
+
+/** An object of optional members of which exactly one is set. */
+export const exactlyOne = <Shape extends Record<string, z.ZodOptional<z.ZodType>>>(shape: Shape) =>
+  z
+    .object(shape)
+    .refine((given) => Object.values(given).filter((member) => member !== undefined).length === 1, {
+      error: `exactly one of ${Object.keys(shape).join(', ')} must be set`,
+    })
+    .meta({ crd: 'exactlyOne' });
+
+/**
+ * The structural schema of a zod schema. Defaults are left out on purpose: a default that enters stored objects makes
+ * every GitOps tool see drift (external-secrets #5145, #6797), so they are applied where we read.
+ * @throws TypeError for anything outside the subset: that is a mistake of the one who wrote the schema
+ */
+export function structural(schema: z.ZodType): Structural {
+  const marks: Marks = (schema.meta() as Marks | undefined) ?? {};
+  const described = marks.description === undefined ? {} : { description: marks.description };
+  switch (marks.crd) {
+    case 'intOrString':
+      return {
+        ...described,
+        anyOf: [{ type: 'integer' }, { type: 'string' }],
+        'x-kubernetes-int-or-string': true,
+      };
+    case 'preserve':
+      return { ...described, type: 'object', 'x-kubernetes-preserve-unknown-fields': true };
+    case 'exactlyOne':
+      return { ...described, ...object(schema), ...onlyOne(schema) };
+    default:
+      return { ...described, ...plain(schema) };
+  }
+}
+
+function plain(schema: z.ZodType): Structural {
+  if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
+    return structural(schema.unwrap() as z.ZodType);
+  }
+  if (schema instanceof z.ZodObject) return object(schema);
+  if (schema instanceof z.ZodArray) {
+    const { minItems, maxItems } = bounds(schema, 'minItems', 'maxItems');
+    return { type: 'array', items: structural(schema.element as z.ZodType), ...minItems, ...maxItems };
+  }
+  if (schema instanceof z.ZodRecord) {
+    return { type: 'object', additionalProperties: structural(schema.valueType as z.ZodType) };
+  }
+  if (schema instanceof z.ZodEnum) return { type: 'string', enum: [...schema.options] };
+  if (schema instanceof z.ZodBoolean) return { type: 'boolean' };
+  if (schema instanceof z.ZodString) return text(schema);
+  if (schema instanceof z.ZodNumber && schema.isInt) return { type: 'integer' };
+  throw new TypeError(`no structural schema for zod's ${schema.def.type}`);
+}
+
+function object(schema: z.ZodType): Structural {
+  if (!(schema instanceof z.ZodObject)) throw new TypeError('exactlyOne is made of an object');
+  const shape = schema.shape as Record<string, z.ZodType>;
+  const required = Object.keys(shape).filter((key) => !optional(shape[key]));
+  const open = schema.def.catchall instanceof z.ZodUnknown;
+  return {
+    type: 'object',
+    properties: Object.fromEntries(Object.entries(shape).map(([key, member]) => [key, structural(member)])),
+    ...(required.length === 0 ? {} : { required }),
+    ...(open ? { 'x-kubernetes-preserve-unknown-fields': true } : {}),
+  };
+}
+
+const optional = (schema: z.ZodType | undefined): boolean =>
+  schema instanceof z.ZodOptional || schema instanceof z.ZodDefault;
+
+/** CEL cannot see preserved members, so open objects count their properties instead. */
+function onlyOne(schema: z.ZodType): Structural {
+  const shape = schema instanceof z.ZodObject ? (schema.shape as Record<string, z.ZodType>) : {};
+  const names = Object.keys(shape);
+  return {
+    minProperties: 1,
+    maxProperties: 1,
+    'x-kubernetes-validations': [
+      {
+        rule: `[${names.map((name) => `has(self.${name})`).join(', ')}].exists_one(x, x)`,
+        message: `exactly one of ${names.join(', ')} must be set`,
+      },
+    ],
+  };
+}
+
+function text(schema: z.ZodString): Structural {
+  const { minLength, maxLength } = schema;
+  const patterns = [...(schema._zod.bag.patterns ?? [])].filter((p) => !isLengthOnly(p));
+  if (patterns.length > 1) throw new TypeError('a structural schema has one pattern');
+  return {
+    type: 'string',
+    ...(minLength === null ? {} : { minLength }),
+    ...(maxLength === null ? {} : { maxLength }),
+    ...(patterns[0] === undefined ? {} : { pattern: patterns[0].source }),
+  };
+}
+
+const isLengthOnly = (pattern: RegExp): boolean => /^\^\[\\s\\S\]\{\d+,\d*\}\$$/.test(pattern.source);
+
+function bounds(schema: z.ZodType, least: string, most: string): Record<string, Structural> {
+  const { minimum, maximum } = schema._zod.bag as { minimum?: number; maximum?: number };
+  return {
+    [least]: minimum === undefined ? {} : { [least]: minimum },
+    [most]: maximum === undefined ? {} : { [most]: maximum },
+  };
+}
