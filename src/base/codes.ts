@@ -97,6 +97,246 @@ export const codes = {
   },
   'server.sealed': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator unseal' },
   'server.uninitialized': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator init' },
+
+  // platform
+  'seed.production_value': {
+    kind: 'invalid',
+    message: '{path} {key}: production mode takes no value from {variable}',
+    hint: 'Empty the value, and a random one is made; or seed in demo mode.',
+  },
+  'seed.constraint': {
+    kind: 'invalid',
+    message: '{path} {key}: the application would refuse this value: {reason}',
+  },
+  'seed.too_long': {
+    kind: 'invalid',
+    message: '{path} {key}: bcrypt reads only {limit} bytes, and the value is longer',
+    hint: 'Shorten the value.',
+  },
+  'seed.contended': {
+    kind: 'conflict',
+    message: '{path} {key}: others keep creating and deleting this path',
+    hint: 'Try again.',
+  },
+  'platform.unreadable': { kind: 'invalid', message: '{file}: {reason}', hint: 'To mend it: {mend}.' },
+  'platform.bad_file': { kind: 'invalid', message: '{file}:{line}: {reason}', hint: 'To mend it: {mend}.' },
+
+  // client: what a Vault server answered, or why there was no answer
+  'api.denied': { kind: 'denied', message: '{request}: {errors}' },
+  'api.missing': { kind: 'missing', message: '{request}: {errors}' },
+  'api.invalid': { kind: 'invalid', message: '{request}: {errors}' },
+  'api.unsupported': { kind: 'unsupported', message: '{request}: {errors}' },
+  'api.conflict': { kind: 'conflict', message: '{request}: {errors}', hint: 'Read it again and retry.' },
+  'api.too_large': { kind: 'tooLarge', message: '{request}: {errors}' },
+  'api.sealed': {
+    kind: 'sealed',
+    message: '{request}: {errors}',
+    hint: 'Unseal the server: holdfast operator unseal',
+  },
+  'api.limited': { kind: 'limited', message: '{request}: {errors}' },
+  'api.unavailable': { kind: 'unavailable', message: '{request}: {errors}' },
+  'api.internal': { kind: 'unavailable', message: '{request}: {errors}' },
+  'api.unreachable': {
+    kind: 'unavailable',
+    message: 'cannot reach {address}: {reason}',
+    hint: 'Is the address right, and does the server run there?',
+  },
+  'api.untrusted': {
+    kind: 'unavailable',
+    message: 'cannot reach {address}: TLS: {reason}',
+    hint: 'Give the authority that signed its certificate (VAULT_CACERT, or caBundle in a store).',
+  },
+  'api.garbage': {
+    kind: 'unavailable',
+    message: '{address} does not answer as a Vault server does: {reason}',
+  },
+  'api.redirected': {
+    kind: 'unavailable',
+    message: '{address} redirects to {target}, which is not followed',
+    hint: 'Give the address of that server instead: a token is never carried to a host that an answer named.',
+  },
+  'api.address': { kind: 'invalid', message: 'the server address is not usable: {reason}' },
+  'api.stream_ended': { kind: 'unavailable', message: 'the event stream of {address} ended: {reason}' },
+
+  // kube: what a Kubernetes API server answered
+  'kube.conflict': { kind: 'conflict', message: '{request}: {reason}', hint: 'Read it again and retry.' },
+  'kube.exists': { kind: 'conflict', message: '{request}: {reason}' },
+  'kube.missing': { kind: 'missing', message: '{request}: {reason}' },
+  'kube.denied': {
+    kind: 'denied',
+    message: '{request}: {reason}',
+    hint: 'Check the RBAC rules of this identity.',
+  },
+  'kube.invalid': { kind: 'invalid', message: '{request}: {reason}' },
+  'kube.limited': { kind: 'limited', message: '{request}: {reason}' },
+  'kube.unavailable': { kind: 'unavailable', message: '{request}: {reason}' },
+  'kube.gone': { kind: 'missing', message: '{request}: the server no longer holds that version' },
+  'kube.unreachable': {
+    kind: 'unavailable',
+    message: 'cannot reach the Kubernetes API at {address}: {reason}',
+  },
+  'kube.garbage': {
+    kind: 'unavailable',
+    message: '{address} does not answer as a Kubernetes API does: {reason}',
+  },
+  'kube.config': { kind: 'invalid', message: 'the Kubernetes client configuration is not usable: {reason}' },
+  'kube.selector': { kind: 'invalid', message: 'invalid selector: {reason}' },
+
+  // server/core
+  'mount.in_use': { kind: 'invalid', message: 'path is already in use at {path}' },
+  'mount.missing_secret': { kind: 'invalid', message: 'No secret engine mount at {path}' },
+  'mount.missing_auth': { kind: 'invalid', message: 'No auth engine at {path}' },
+  'mount.unknown_type': {
+    kind: 'invalid',
+    message: 'plugin not found in the catalog: {type}',
+    hint: 'Known here: {known}.',
+  },
+  'mount.fixed': { kind: 'invalid', message: 'cannot mount or unmount {path}' },
+  'auth.unsupported_header': { kind: 'invalid', message: 'error parsing {header} header: {reason}' },
+  'token.bad': { kind: 'denied', message: 'bad token' },
+  'token.missing': { kind: 'invalid', message: 'token not found' },
+  'token.invalid_accessor': { kind: 'invalid', message: 'invalid accessor' },
+  'token.not_subset': { kind: 'invalid', message: 'child policies must be subset of parent' },
+  'token.root_needed': {
+    kind: 'invalid',
+    message: 'root or sudo privileges required to {action}',
+  },
+  'token.restricted': { kind: 'invalid', message: 'restricted use token cannot generate child tokens' },
+  'token.not_renewable': { kind: 'invalid', message: 'lease is not renewable' },
+  'token.exists': { kind: 'invalid', message: 'cannot create a token with a duplicate ID' },
+  'wrapping.invalid': {
+    kind: 'invalid',
+    message: 'wrapping token is not valid or does not exist',
+    hint: 'A wrapping token opens once and only within its time; if nobody of yours opened it, treat its content as seen.',
+  },
+  'preflight.denied': {
+    kind: 'denied',
+    message:
+      'preflight capability check returned 403, please ensure client\'s policies grant access to path "{path}"',
+  },
+  'policy.root': { kind: 'invalid', message: 'cannot {action} "root" policy' },
+  'policy.default': { kind: 'invalid', message: 'cannot delete default policy' },
+  'policy.builtin': { kind: 'invalid', message: 'cannot {action} {name} policy' },
+  'lease.unknown': { kind: 'invalid', message: 'invalid lease' },
+  'request.timeout': { kind: 'unavailable', message: 'the request took longer than {limit} seconds' },
+  'request.foreign_origin': {
+    kind: 'denied',
+    message: 'a page of another origin may not call this server',
+  },
+  'request.foreign_host': {
+    kind: 'denied',
+    message: 'this server does not answer to that host name',
+    hint: 'Add the name to the allowed hosts of the listener.',
+  },
+  'listener.in_use': {
+    kind: 'unavailable',
+    message: 'the address {address} is in use',
+    hint: 'Stop the program that listens there, or give another address.',
+  },
+
+  // template
+  'template.parse': {
+    kind: 'invalid',
+    message: 'template: {name}:{line}:{column}: {reason}',
+    hint: 'Mend the template at this line. A key that is not a plain name is read with (index . "api-key").',
+  },
+  'template.exec': {
+    kind: 'invalid',
+    message: 'template: {name}:{line}:{column}: executing {template} at <{at}>: {reason}',
+    hint: 'Mend the template or the data it reads.',
+  },
+  'template.fuel': {
+    kind: 'tooLarge',
+    message: 'template {name} was stopped: it used up its {resource} (limit {limit})',
+    hint: 'Look for a loop that does not end, recursion, or text that is repeated very often.',
+  },
+
+  // operator
+  'operator.spec_invalid': { kind: 'invalid', message: '{reason}' },
+  'operator.store_missing': {
+    kind: 'missing',
+    message: 'could not get {kind} "{name}", there is no such {kind}{where}',
+    hint: 'Create the store, or correct spec.secretStoreRef.',
+  },
+  'operator.store_unnamed': {
+    kind: 'invalid',
+    message: 'no store is named: set spec.secretStoreRef.name, or a sourceRef on the entry',
+  },
+  'operator.store_not_ready': {
+    kind: 'unavailable',
+    message: '{kind} "{name}" is not ready: {reason}',
+    hint: 'Run: kubectl describe on the store; this is tried again the moment it becomes ready.',
+  },
+  'operator.store_denied': {
+    kind: 'denied',
+    message: 'using cluster store "{name}" is not allowed from namespace "{namespace}": denied by spec.condition',
+  },
+  'operator.unknown_provider': {
+    kind: 'unsupported',
+    message: 'unknown provider "{name}"; this build has: {known}',
+  },
+  'operator.provider_count': {
+    kind: 'invalid',
+    message: 'spec.provider must name exactly one provider, it names {count}',
+  },
+  'operator.provider_invalid': { kind: 'invalid', message: 'spec.provider.{name} is wrong: {reason}' },
+  'operator.unsupported': { kind: 'unsupported', message: '{what} is not supported by this build' },
+  'operator.cannot_find': {
+    kind: 'unsupported',
+    message: 'the provider of {store} cannot {ability}',
+  },
+  'operator.secret_missing': { kind: 'missing', message: 'Secret does not exist' },
+  'operator.not_an_object': {
+    kind: 'invalid',
+    message: 'the secret is not a JSON object, so there are no keys to extract',
+    hint: 'Use spec.data for a single value.',
+  },
+  'operator.ref_namespace': {
+    kind: 'denied',
+    message: 'namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore',
+  },
+  'operator.ref_missing': {
+    kind: 'missing',
+    message: 'could not get {kind} "{name}" in namespace "{namespace}": it does not exist',
+  },
+  'operator.ref_key': {
+    kind: 'missing',
+    message: '{kind} "{name}" in namespace "{namespace}" has no key "{key}"{near}',
+  },
+  'operator.ref_referent': {
+    kind: 'invalid',
+    message: 'the reference to {kind} "{name}" names no namespace: it resolves where an ExternalSecret uses the store',
+  },
+  'operator.source_missing': { kind: 'missing', message: 'error in {kind} {name}: it does not exist' },
+  'operator.source_key': { kind: 'missing', message: 'error in {kind} {name}: missing key {key}{near}' },
+  'operator.source_malformed': {
+    kind: 'invalid',
+    message: 'error in {where}: the rendered text is not a YAML map of texts',
+  },
+  'operator.owned': {
+    kind: 'conflict',
+    message: 'Secret "{name}" is controlled by {owner}',
+    hint: 'Choose another spec.target.name.',
+  },
+  'operator.immutable': {
+    kind: 'conflict',
+    message: 'the data of Secret "{name}" would change, but it is immutable',
+    hint: 'Delete the Secret, or set spec.target.immutable to false and recreate it.',
+  },
+  'operator.not_owner': {
+    kind: 'invalid',
+    message: 'deletionPolicy=Delete deletes only what creationPolicy=Owner made',
+  },
+  'operator.blank': {
+    kind: 'conflict',
+    message: 'every value came back empty; the last good values of Secret "{name}" are kept',
+    hint: 'Delete the Secret by hand if this is meant.',
+  },
+  'operator.mass_delete': {
+    kind: 'conflict',
+    message: 'more than {limit} Secrets would be deleted at once because {store} no longer has their sources; stopped',
+    hint: 'Check the store; deletion goes on at a few a minute.',
+  },
 } as const satisfies Record<string, Row>;
 
 export type Code = keyof typeof codes;
