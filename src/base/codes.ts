@@ -269,7 +269,8 @@ export const codes = {
   },
   'operator.store_denied': {
     kind: 'denied',
-    message: 'using cluster store "{name}" is not allowed from namespace "{namespace}": denied by spec.condition',
+    message:
+      'using cluster store "{name}" is not allowed from namespace "{namespace}": denied by spec.condition',
   },
   'operator.unknown_provider': {
     kind: 'unsupported',
@@ -293,7 +294,8 @@ export const codes = {
   },
   'operator.ref_namespace': {
     kind: 'denied',
-    message: 'namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore',
+    message:
+      'namespace should either be empty or match the namespace of the SecretStore for a namespaced SecretStore',
   },
   'operator.ref_missing': {
     kind: 'missing',
@@ -305,7 +307,8 @@ export const codes = {
   },
   'operator.ref_referent': {
     kind: 'invalid',
-    message: 'the reference to {kind} "{name}" names no namespace: it resolves where an ExternalSecret uses the store',
+    message:
+      'the reference to {kind} "{name}" names no namespace: it resolves where an ExternalSecret uses the store',
   },
   'operator.source_missing': { kind: 'missing', message: 'error in {kind} {name}: it does not exist' },
   'operator.source_key': { kind: 'missing', message: 'error in {kind} {name}: missing key {key}{near}' },
@@ -334,9 +337,43 @@ export const codes = {
   },
   'operator.mass_delete': {
     kind: 'conflict',
-    message: 'more than {limit} Secrets would be deleted at once because {store} no longer has their sources; stopped',
+    message:
+      'more than {limit} Secrets would be deleted at once because {store} no longer has their sources; stopped',
     hint: 'Check the store; deletion goes on at a few a minute.',
   },
+
+  // engines
+  'kv.no_data': {
+    kind: 'invalid',
+    message: 'no data provided',
+    hint: 'Send {"data": {...}}: a versioned secret wraps its keys in "data".',
+  },
+  'kv.data_not_object': { kind: 'invalid', message: 'data must be an object of keys and values' },
+  'kv.missing_fields': { kind: 'invalid', message: 'missing data fields' },
+  'kv.cas_required': {
+    kind: 'invalid',
+    message: 'check-and-set parameter required for this call',
+    hint: 'Send options.cas with the version that you read, or 0 if the secret must not exist yet.',
+  },
+  'kv.cas_mismatch': {
+    kind: 'invalid',
+    message: 'check-and-set parameter did not match the current version',
+    hint: 'Somebody else wrote in between: read the secret again and retry with its version.',
+  },
+  'kv.no_versions': { kind: 'invalid', message: 'No version number provided' },
+  'kv.no_versions_to_destroy': { kind: 'invalid', message: 'no version number provided' },
+  'kv.custom_metadata': { kind: 'invalid', message: 'custom_metadata validation failed: {reason}' },
+  'kv.folder': {
+    kind: 'invalid',
+    message: "cannot write to a path ending in '/'",
+    hint: 'A trailing slash names a folder; leave it out to name a secret.',
+  },
+  'kv.too_large': {
+    kind: 'tooLarge',
+    message: 'the secret is larger than {limit} bytes',
+    hint: 'Split it over several paths, or keep large files elsewhere and their key here.',
+  },
+  'kv.busy': { kind: 'unavailable', message: 'too many writers at once on this secret', hint: 'Try again.' },
 } as const satisfies Record<string, Row>;
 
 export type Code = keyof typeof codes;

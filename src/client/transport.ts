@@ -1,0 +1,229 @@
+/**
+ * One HTTP exchange with a server that is not trusted: bounded in time and size, its errors told by class. Used by
+ * VaultClient; knows nothing of Vault but the codes of the failures.
+ */
+
+import http from 'node:http';
+import https from 'node:https';
+import tls from 'node:tls';
+import { type Failure, failure } from '../base/errors.ts';
+
+export interface Target {
+  readonly host: string;
+  readonly port: number;
+  /** PEM; replaces the authorities given otherwise. */
+  readonly ca?: string;
+}
+
+export interface TransportOptions {
+  /** PEM; absent: the system's authorities. */
+  readonly ca?: string | Uint8Array | undefined;
+  readonly clientCert?: string | Uint8Array | undefined;
+  readonly clientKey?: string | Uint8Array | undefined;
+  readonly skipVerify?: boolean | undefined;
+  /** The name that the certificate must carry; absent: the host of the address. */
+  readonly serverName?: string | undefined;
+  /** Where a host is really found, and the authority it is trusted by there. */
+  readonly resolve?: ((host: string, port: number) => Target) | undefined;
+}
+
+export interface Exchange {
+  readonly url: URL;
+  readonly method: string;
+  /** As it goes on the wire, encoded: never normalised, so that what was checked is what is sent. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | undefined;
+  readonly timeoutMs: number;
+  readonly limit: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Raw {
+  readonly status: number;
+  readonly headers: http.IncomingHttpHeaders;
+  readonly bytes: Uint8Array;
+}
+
+/** How far a failed exchange came: a request that was never sent may be sent again whatever it does. */
+export class Unsent extends Error {
+  readonly failure: Failure;
+  constructor(cause: Failure) {
+    super(cause.message);
+    this.failure = cause;
+  }
+}
+
+export class Transport {
+  readonly #http = new http.Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 16 });
+  readonly #https: https.Agent;
+  readonly #options: TransportOptions;
+
+  constructor(options: TransportOptions) {
+    this.#options = options;
+    this.#https = new https.Agent({
+      keepAlive: true,
+      maxSockets: 64,
+      maxFreeSockets: 16,
+      minVersion: 'TLSv1.2',
+      ...tlsOptions(options),
+    });
+  }
+
+  /** The TLS and address options of a connection to `url`, for whoever opens a socket of another kind (events). */
+  connection(url: URL): https.RequestOptions {
+    const secure = url.protocol === 'https:';
+    const named = { host: bare(url.hostname), port: Number(url.port) || (secure ? 443 : 80) };
+    const target = this.#options.resolve?.(named.host, named.port) ?? named;
+    const ca = 'ca' in target ? target.ca : undefined;
+    const isName = !/^[\d.]+$|:/.test(named.host);
+    return {
+      host: target.host,
+      port: target.port,
+      ...(secure
+        ? {
+            ...tlsOptions(this.#options),
+            ...(ca === undefined ? {} : { ca }),
+            servername: this.#options.serverName ?? (isName ? named.host : ''),
+            ...(this.#options.serverName === undefined && target.host !== named.host && !isName
+              ? { checkServerIdentity: (_, cert) => tls.checkServerIdentity(named.host, cert) }
+              : {}),
+          }
+        : {}),
+    };
+  }
+
+  /** @throws Failure api.unreachable, api.untrusted, api.garbage, api.too_large; Unsent around one of these; the signal's reason */
+  exchange(what: Exchange): Promise<Raw> {
+    const { url, signal } = what;
+    const secure = url.protocol === 'https:';
+    const address = url.origin;
+    return new Promise<Raw>((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const headers = { host: url.host, ...what.headers };
+      const agent = secure ? this.#https : this.#http;
+      let connected = false;
+      const request = (secure ? https : http).request({
+        ...this.connection(url),
+        method: what.method,
+        path: what.path,
+        headers:
+          what.body === undefined ? headers : { ...headers, 'content-length': String(what.body.length) },
+        agent,
+      });
+      const timer = setTimeout(() => {
+        fail(failure('api.unreachable', { address, reason: `no answer within ${what.timeoutMs} ms` }));
+      }, what.timeoutMs);
+      const onAbort = (): void => fail(signal?.reason);
+      let settled = false;
+      const settle = (): boolean => {
+        if (settled) return false;
+        settled = true;
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', onAbort);
+        return true;
+      };
+      function fail(error: unknown): void {
+        if (!settle()) return;
+        request.destroy();
+        reject(error);
+      }
+      signal?.addEventListener('abort', onAbort, { once: true });
+      request.on('socket', (socket) => {
+        connected = request.reusedSocket;
+        socket.once(secure ? 'secureConnect' : 'connect', () => {
+          connected = true;
+        });
+      });
+      request.on('error', (error) => {
+        const told = networkFailure(error, address);
+        fail(connected ? told : new Unsent(told));
+      });
+      request.on('response', (response) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        response.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > what.limit)
+            return fail(
+              failure('api.garbage', { address, reason: `the answer is larger than ${what.limit} bytes` }),
+            );
+          chunks.push(chunk);
+        });
+        response.on('end', () => {
+          if (!response.complete)
+            return fail(failure('api.unreachable', { address, reason: 'the connection was cut' }));
+          if (settle())
+            resolve({
+              status: response.statusCode ?? 0,
+              headers: response.headers,
+              bytes: Buffer.concat(chunks),
+            });
+        });
+        response.on('error', (error) => fail(networkFailure(error, address)));
+        response.on('close', () =>
+          fail(failure('api.unreachable', { address, reason: 'the connection was cut' })),
+        );
+      });
+      request.end(what.body);
+    });
+  }
+
+  close(): void {
+    this.#http.destroy();
+    this.#https.destroy();
+  }
+}
+
+const bare = (hostname: string): string => hostname.replace(/^\[|\]$/g, '');
+
+function tlsOptions(options: TransportOptions): tls.SecureContextOptions & { rejectUnauthorized?: boolean } {
+  const bytes = (pem: string | Uint8Array) => (typeof pem === 'string' ? pem : Buffer.from(pem));
+  return {
+    ...(options.ca === undefined ? {} : { ca: bytes(options.ca) }),
+    ...(options.clientCert === undefined ? {} : { cert: bytes(options.clientCert) }),
+    ...(options.clientKey === undefined ? {} : { key: bytes(options.clientKey) }),
+    ...(options.skipVerify === true ? { rejectUnauthorized: false } : {}),
+  };
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  ENOTFOUND: 'DNS: no such host',
+  EAI_AGAIN: 'DNS: the name server does not answer',
+  ETIMEDOUT: 'timeout while connecting',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+  ECONNRESET: 'the connection was cut',
+  EPIPE: 'the connection was cut',
+};
+
+const TLS_REASONS: Readonly<Record<string, string>> = {
+  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
+  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an unknown authority',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is signed by an unknown authority',
+  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is signed by an unknown authority',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by an unknown authority',
+  CERT_SIGNATURE_FAILURE: 'its certificate is signed by another authority of the same name',
+  CERT_HAS_EXPIRED: 'its certificate has expired',
+  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
+  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate does not carry this host name',
+  EPROTO: 'the handshake failed (is it a plain HTTP port?)',
+};
+
+/** The failure for an error of a socket. The error's own text may hold names of files or hosts: only its class is told. */
+export function networkFailure(error: unknown, address: string): Failure {
+  const code = codeOf(error);
+  const tls =
+    TLS_REASONS[code] ?? (/^(ERR_(TLS|SSL)|CERT_|UNABLE_TO_|SELF_SIGNED)/.test(code) ? code : undefined);
+  if (tls !== undefined) return failure('api.untrusted', { address, reason: tls });
+  if (code.startsWith('HPE_')) return failure('api.garbage', { address, reason: 'it does not speak HTTP' });
+  const reason = REASONS[code] ?? (code === '' ? 'the connection failed' : `the connection failed (${code})`);
+  return failure('api.unreachable', { address, reason });
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof AggregateError) return codeOf(error.errors[0]);
+  const code = error instanceof Error && 'code' in error ? error.code : '';
+  return typeof code === 'string' ? code : '';
+}
