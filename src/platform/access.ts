@@ -1,0 +1,212 @@
+/**
+ * Least privilege, derived: which roles and policies the manifests need, and not one path more. Every ExternalSecret names
+ * what it reads and every store says as whom; the rest follows.
+ */
+
+import type { KubeObject } from '../kube/kube.ts';
+
+/** A role of the Kubernetes auth method. */
+export interface Role {
+  readonly mount: string;
+  readonly name: string;
+  readonly serviceAccounts: readonly { readonly namespace: string; readonly name: string }[];
+  readonly audience: string | undefined;
+  readonly policies: readonly string[];
+}
+
+export interface Policy {
+  readonly name: string;
+  readonly text: string;
+}
+
+export interface Access {
+  readonly roles: readonly Role[];
+  readonly policies: readonly Policy[];
+  readonly serviceAccounts: readonly { readonly namespace: string; readonly name: string }[];
+}
+
+/** Where a remote key is read and listed: the Vault provider's own rules, handed in. Paths without a leading slash. */
+export interface Locate {
+  read(key: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string;
+  list(folder: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string;
+}
+
+interface Store {
+  readonly kind: 'SecretStore' | 'ClusterSecretStore';
+  readonly name: string;
+  readonly namespace: string | undefined;
+  readonly vault: { readonly path?: string; readonly version: 'v1' | 'v2' };
+  readonly auth:
+    | {
+        readonly mount: string;
+        readonly role: string;
+        readonly account: string;
+        readonly accountNamespace: string | undefined;
+        readonly audience: string | undefined;
+      }
+    | undefined;
+}
+
+/** The role that a namespace has by convention, and the account that it is bound to. */
+export const OPERATOR_ACCOUNT = 'external-secrets';
+export const roleOf = (namespace: string): string => `eso-${namespace}-role`;
+export const policyOf = (namespace: string): string => `eso-${namespace}`;
+
+/**
+ * The access that a set of manifests needs. Each namespace with ExternalSecrets gets its account, its role
+ * `eso-<namespace>-role` (audience "vault") and a policy of exactly the paths it names; a store that logs in under another
+ * role or account gets that one too, with the same policy.
+ */
+export function accessOf(objects: readonly KubeObject[], locate: Locate): Access {
+  const stores = objects.flatMap(storeOf);
+  const grants = new Map<string, Set<string>>();
+  const roles = new Map<
+    string,
+    { role: Role; policies: Set<string>; accounts: Map<string, { namespace: string; name: string }> }
+  >();
+
+  const bind = (
+    mount: string,
+    name: string,
+    audience: string | undefined,
+    account: { namespace: string; name: string },
+    policy: string,
+  ): void => {
+    const id = `${mount}\0${name}`;
+    const entry = roles.get(id) ?? {
+      role: { mount, name, serviceAccounts: [], audience, policies: [] },
+      policies: new Set(),
+      accounts: new Map(),
+    };
+    entry.policies.add(policy);
+    entry.accounts.set(`${account.namespace}/${account.name}`, account);
+    roles.set(id, entry);
+  };
+
+  for (const object of objects) {
+    if (object.kind !== 'ExternalSecret') continue;
+    const namespace = object.metadata.namespace ?? 'default';
+    const policy = policyOf(namespace);
+    const rules = grants.get(policy) ?? new Set<string>();
+    grants.set(policy, rules);
+    bind('kubernetes', roleOf(namespace), 'vault', { namespace, name: OPERATOR_ACCOUNT }, policy);
+    for (const { reference, read, list } of wantsOf(object)) {
+      const store = stores.find(
+        (s) =>
+          s.kind === reference.kind &&
+          s.name === reference.name &&
+          (s.kind === 'ClusterSecretStore' || s.namespace === namespace),
+      );
+      if (store === undefined) continue;
+      if (read !== undefined) rules.add(stanza(locate.read(read, store.vault), 'read'));
+      if (list !== undefined) {
+        const folder = locate.list(list, store.vault);
+        rules.add(stanza(`${folder}*`, 'list', 'read'));
+        rules.add(stanza(`${locate.read(list === '' ? '' : `${list}/`, store.vault)}*`, 'read'));
+      }
+      if (store.auth === undefined) continue;
+      const accountNamespace = store.auth.accountNamespace ?? store.namespace ?? namespace;
+      bind(
+        store.auth.mount,
+        store.auth.role,
+        store.auth.audience,
+        { namespace: accountNamespace, name: store.auth.account },
+        policy,
+      );
+    }
+  }
+
+  const accounts = new Map([...roles.values()].flatMap(({ accounts }) => [...accounts]));
+  return {
+    roles: [...roles.values()].map(({ role, policies, accounts: bound }) => ({
+      ...role,
+      policies: [...policies],
+      serviceAccounts: [...bound.values()],
+    })),
+    policies: [...grants].map(([name, rules]) => ({ name, text: [...rules].sort().join('\n') })),
+    serviceAccounts: [...accounts.values()],
+  };
+}
+
+const stanza = (path: string, ...capabilities: string[]): string =>
+  `path ${JSON.stringify(path)} {\n  capabilities = [${capabilities.map((c) => JSON.stringify(c)).join(', ')}]\n}\n`;
+
+interface Want {
+  readonly reference: { readonly kind: string; readonly name: string };
+  readonly read?: string;
+  readonly list?: string;
+}
+
+function wantsOf(object: KubeObject): Want[] {
+  const spec = record(object['spec']);
+  const fallback = referenceOf(spec['secretStoreRef']);
+  const of = (source: unknown): Want['reference'] | undefined =>
+    referenceOf(record(record(source)['sourceRef'])['storeRef']) ?? fallback;
+  const data = array(spec['data']).flatMap((entry): Want[] => {
+    const reference = of(entry);
+    const key = record(record(entry)['remoteRef'])['key'];
+    return reference && typeof key === 'string' ? [{ reference, read: key }] : [];
+  });
+  const dataFrom = array(spec['dataFrom']).flatMap((entry): Want[] => {
+    const reference = of(entry);
+    if (reference === undefined) return [];
+    const key = record(record(entry)['extract'])['key'];
+    if (typeof key === 'string') return [{ reference, read: key }];
+    const find = record(entry)['find'];
+    const path = record(find)['path'];
+    return find === undefined
+      ? []
+      : [{ reference, list: typeof path === 'string' ? path.replace(/\/+$/, '') : '' }];
+  });
+  return [...data, ...dataFrom];
+}
+
+function referenceOf(value: unknown): Want['reference'] | undefined {
+  const { name, kind } = record(value);
+  return typeof name === 'string'
+    ? { name, kind: typeof kind === 'string' && kind !== '' ? kind : 'SecretStore' }
+    : undefined;
+}
+
+function storeOf(object: KubeObject): Store[] {
+  if (object.kind !== 'SecretStore' && object.kind !== 'ClusterSecretStore') return [];
+  const vault = record(record(record(object['spec'])['provider'])['vault']);
+  if (Object.keys(vault).length === 0) return [];
+  const kubernetes = record(record(vault['auth'])['kubernetes']);
+  const account = record(kubernetes['serviceAccountRef']);
+  const role = kubernetes['role'];
+  return [
+    {
+      kind: object.kind,
+      name: object.metadata.name,
+      namespace: object.kind === 'SecretStore' ? (object.metadata.namespace ?? 'default') : undefined,
+      vault: {
+        ...(typeof vault['path'] === 'string' ? { path: vault['path'] } : {}),
+        version: vault['version'] === 'v1' ? 'v1' : 'v2',
+      },
+      auth:
+        typeof role === 'string' && typeof account['name'] === 'string'
+          ? {
+              mount: typeof kubernetes['mountPath'] === 'string' ? kubernetes['mountPath'] : 'kubernetes',
+              role,
+              account: account['name'],
+              // A namespaced store may not reach into another namespace, whatever it says: no account is bound there.
+              accountNamespace:
+                object.kind === 'ClusterSecretStore' && typeof account['namespace'] === 'string'
+                  ? account['namespace']
+                  : undefined,
+              audience: array(account['audiences']).find(
+                (audience): audience is string => typeof audience === 'string',
+              ),
+            }
+          : undefined,
+    },
+  ];
+}
+
+const record = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : {};
+
+const array = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
