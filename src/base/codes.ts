@@ -98,6 +98,12 @@ export const codes = {
   'server.sealed': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator unseal' },
   'server.uninitialized': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator init' },
 
+  // the command line
+  'cli.usage': { kind: 'invalid', message: '{reason}' },
+  'cli.unreadable': { kind: 'invalid', message: 'cannot read the file {path}', hint: 'Is the path right, and may this user read it?' },
+  'cli.no_terminal': { kind: 'invalid', message: 'there is no terminal to ask for the secret on', hint: 'Give it as an argument, or "-" to read it from standard input.' },
+  'cli.no_mount': { kind: 'invalid', message: 'no secret engine is mounted over {path}', hint: 'List them: holdfast secrets list' },
+
   // platform
   'seed.production_value': {
     kind: 'invalid',
@@ -346,7 +352,7 @@ export const codes = {
   'kv.no_data': {
     kind: 'invalid',
     message: 'no data provided',
-    hint: 'Send {"data": {...}}: a versioned secret wraps its keys in "data".',
+    hint: 'Send an object with the member "data": a versioned secret wraps its keys in it.',
   },
   'kv.data_not_object': { kind: 'invalid', message: 'data must be an object of keys and values' },
   'kv.missing_fields': { kind: 'invalid', message: 'missing data fields' },
@@ -374,6 +380,52 @@ export const codes = {
     hint: 'Split it over several paths, or keep large files elsewhere and their key here.',
   },
   'kv.busy': { kind: 'unavailable', message: 'too many writers at once on this secret', hint: 'Try again.' },
+
+  // methods
+  'method.token_fields': { kind: 'invalid', message: '{reason}' },
+  'kubernetes.no_host': {
+    kind: 'invalid',
+    message: 'no host provided',
+    hint: 'Set kubernetes_host to the URL of the API server, such as https://10.96.0.1:443.',
+  },
+  'kubernetes.host': {
+    kind: 'invalid',
+    message: 'kubernetes_host must be an https URL without user, query or fragment',
+    hint: 'A review over plain HTTP proves nothing: anybody on the way could answer it. Write https://HOST:PORT.',
+  },
+  'kubernetes.no_ca': {
+    kind: 'invalid',
+    message: 'one of kubernetes_ca_cert or the CA of the local pod must be available',
+    hint: 'Send kubernetes_ca_cert with the CA certificate of the API server, in PEM.',
+  },
+  'kubernetes.ca': {
+    kind: 'invalid',
+    message: 'kubernetes_ca_cert holds no certificates in PEM',
+    hint: 'Take it from the ConfigMap kube-root-ca.crt.',
+  },
+  'kubernetes.pem_keys': {
+    kind: 'invalid',
+    message: 'pem_keys holds what is neither a public key nor a certificate in PEM',
+  },
+  'kubernetes.role': { kind: 'invalid', message: '{reason}' },
+  'kubernetes.missing_role': { kind: 'invalid', message: 'missing role' },
+  'kubernetes.missing_jwt': { kind: 'invalid', message: 'missing jwt' },
+  'kubernetes.invalid_role': { kind: 'invalid', message: 'invalid role name "{name}"' },
+  'kubernetes.not_configured': {
+    kind: 'invalid',
+    message: 'could not load backend configuration',
+    hint: 'Write the config of this auth method first.',
+  },
+  'kubernetes.name_denied': {
+    kind: 'denied',
+    message: 'service account name not authorized',
+    hint: 'Add the name to bound_service_account_names of the role.',
+  },
+  'kubernetes.namespace_denied': {
+    kind: 'denied',
+    message: 'namespace not authorized',
+    hint: 'Add the namespace to bound_service_account_namespaces of the role.',
+  },
 } as const satisfies Record<string, Row>;
 
 export type Code = keyof typeof codes;

@@ -1,6 +1,72 @@
 /**
- * Go's text/template with the functions that External Secrets users have. Stands alone: no I/O, no clock, no randomness but
- * what the caller hands in. Strings are bytes in Go; here a template's text values are byte strings (one char per byte,
- * "latin1") only at the edges of functions that need bytes; see `value.ts`.
+ * Go's text/template with the functions that users of ExternalSecrets have. Stands alone: no I/O, no clock and no
+ * randomness but what the caller hands in. Trusts neither the template nor the data: whatever a template does ends
+ * within its fuel, and no error says what a value is.
  */
-export {};
+
+import { execute } from './exec.ts';
+import { type Fuel, Meter } from './fuel.ts';
+import { functions } from './functions/index.ts';
+import type { Row } from './functions/table.ts';
+import { parse } from './parse.ts';
+import { fromBytes, fromText, toBytes, toText } from './text.ts';
+import { type Data, fromData } from './value.ts';
+
+export { DEFAULT_FUEL, type Fuel } from './fuel.ts';
+export { functions } from './functions/index.ts';
+export { type Call, CallError, fn, type Row } from './functions/table.ts';
+export type { Data } from './value.ts';
+
+/** What a rendering may know of the world. */
+export interface Env {
+  /** What `now` gives. */
+  readonly now: Date;
+  /** So many random bytes; the same bytes give the same text. Functions such as `randAlphaNum` and `htpasswd` read it. */
+  readonly random: (count: number) => Uint8Array;
+  readonly fuel: Fuel;
+}
+
+export interface Options {
+  /** What messages call the template. */
+  readonly name?: string;
+  readonly delims?: { readonly left: string; readonly right: string };
+  /** More functions, or others for the same names. */
+  readonly functions?: ReadonlyMap<string, Row>;
+}
+
+export interface Template {
+  readonly name: string;
+  /**
+   * Renders with Go's `missingkey=error`. A map that holds bytes alone is Go's map[string]string.
+   * @throws Failure template.exec, template.fuel
+   */
+  render(data: Data, env: Env): Uint8Array;
+}
+
+/**
+ * Reads a template once, to be rendered often.
+ * @throws Failure template.parse, with line and column, in Go's words
+ */
+export function parseTemplate(text: string | Uint8Array, options: Options = {}): Template {
+  const name = fromText(options.name ?? 'template');
+  const source = typeof text === 'string' ? fromText(text) : fromBytes(text);
+  const lookup = (wanted: string): Row | undefined => options.functions?.get(wanted) ?? functions.get(wanted);
+  const delims = {
+    left: fromText(options.delims?.left || '{{'),
+    right: fromText(options.delims?.right || '}}'),
+  };
+  const { trees } = parse(name, source, delims, (wanted) => lookup(wanted) !== undefined);
+  return {
+    name: toText(name),
+    render(data, env) {
+      const meter = new Meter(toText(name), env.fuel);
+      const call = { meter, now: env.now, random: env.random };
+      return toBytes(execute({ name, source, trees, lookup }, fromData(data) ?? undefined, call));
+    },
+  };
+}
+
+/** Parses and renders in one step. @throws as `parseTemplate` and `Template.render` */
+export function render(text: string | Uint8Array, data: Data, env: Env, options: Options = {}): Uint8Array {
+  return parseTemplate(text, options).render(data, env);
+}

@@ -1,0 +1,513 @@
+/**
+ * Runs a parsed template as Go's text/template does with `missingkey=error`. Trusts neither the template nor the data:
+ * every step is metered, recursion is bounded, and messages name types and keys but never a value.
+ */
+
+import { failure, isFailure } from '../base/errors.ts';
+import { sprint } from './format.ts';
+import type { Meter } from './fuel.ts';
+import { andOr } from './functions/builtins.ts';
+import { type Call, CallError, type Row } from './functions/table.ts';
+import { nearest } from './nearest.ts';
+import { quoteGo, toText } from './text.ts';
+import type {
+  Block,
+  Branch,
+  Chain,
+  Command,
+  Identifier,
+  Include,
+  Node,
+  NumberLiteral,
+  Operand,
+  Pipe,
+} from './tree.ts';
+import { sourceOf } from './tree.ts';
+import { ANY, Dict, integerOf, List, type Maybe, Opaque, Sized, truth, typeOf, type Value } from './value.ts';
+
+/** How deep templates may call templates: each level is a level of this executor's own stack. */
+export const MAX_DEPTH = 250;
+
+export interface Program {
+  readonly name: string;
+  /** The byte string that was parsed. */
+  readonly source: string;
+  readonly trees: ReadonlyMap<string, Block>;
+  readonly lookup: (name: string) => Row | undefined;
+}
+
+/** No final argument: the command is the first of its pipeline. */
+const MISSING = Symbol('missing');
+type Final = Maybe | typeof MISSING;
+
+/** How the execution of a node ended. */
+type Flow = 'on' | 'break' | 'continue';
+
+interface Scope {
+  readonly template: string;
+  readonly vars: { readonly name: string; value: Maybe }[];
+  readonly depth: number;
+}
+
+type Where = Operand | Command | Node;
+
+/** Renders the program's own template. @throws Failure template.exec, template.fuel */
+export function execute(program: Program, data: Maybe, call: Call): string {
+  const root = program.trees.get(program.name) ?? [];
+  const run = new Execution(program, call);
+  run.block(data, root, { template: program.name, vars: [{ name: '$', value: data }], depth: 0 });
+  return run.output.join('');
+}
+
+class Execution {
+  readonly output: string[] = [];
+  readonly #program: Program;
+  readonly #call: Call;
+  readonly #meter: Meter;
+  /** The node that a message would name, and the scope it stands in. */
+  #node: Where | undefined;
+  #template: string;
+
+  constructor(program: Program, call: Call) {
+    this.#program = program;
+    this.#call = call;
+    this.#meter = call.meter;
+    this.#template = program.name;
+  }
+
+  // Errors.
+
+  #fail(reason: string): never {
+    const before = this.#program.source.slice(0, this.#node?.at ?? 0);
+    throw failure('template.exec', {
+      name: toText(this.#program.name),
+      line: before.split('\n').length,
+      column: before.length - (before.lastIndexOf('\n') + 1),
+      template: toText(quoteGo(this.#template)),
+      at: toText(this.#node === undefined ? '' : sourceOf(this.#node)),
+      reason: toText(reason),
+    });
+  }
+
+  // Nodes.
+
+  block(dot: Maybe, block: Block, scope: Scope): Flow {
+    for (const node of block) {
+      const flow = this.#walk(dot, node, scope);
+      if (flow !== 'on') return flow;
+    }
+    return 'on';
+  }
+
+  #walk(dot: Maybe, node: Node, scope: Scope): Flow {
+    this.#meter.step();
+    this.#node = node;
+    switch (node.kind) {
+      case 'text':
+        this.#meter.alloc(node.text.length);
+        this.output.push(node.text);
+        return 'on';
+      case 'action': {
+        const value = this.#pipeline(dot, node.pipe, scope);
+        if (node.pipe.names.length > 0) return 'on';
+        this.#node = node;
+        // Printing pays for what it makes.
+        if (typeof value === 'string') this.#meter.alloc(value.length);
+        this.output.push(
+          value === undefined || value === null
+            ? '<no value>'
+            : typeof value === 'string'
+              ? value
+              : sprint([value], this.#meter),
+        );
+        return 'on';
+      }
+      case 'break':
+      case 'continue':
+        return node.kind;
+      case 'range':
+        return this.#range(dot, node, scope);
+      case 'template':
+        this.#include(dot, node, scope);
+        return 'on';
+      default: {
+        const mark = scope.vars.length;
+        const value = this.#pipeline(dot, node.pipe, scope);
+        let flow: Flow = 'on';
+        if (truth(value)) flow = this.block(node.kind === 'with' ? value : dot, node.body, scope);
+        else if (node.otherwise !== undefined) flow = this.block(dot, node.otherwise, scope);
+        scope.vars.length = mark;
+        return flow;
+      }
+    }
+  }
+
+  #range(dot: Maybe, node: Branch, scope: Scope): Flow {
+    const outside = scope.vars.length;
+    const over = this.#pipeline(dot, node.pipe, scope);
+    const inside = scope.vars.length;
+    const { names, assigns } = node.pipe;
+    let ran = false;
+
+    /** Runs the body once; whether to go on. A `break` or `continue` in here is this range's own. */
+    const once = (key: Maybe, item: Value): boolean => {
+      ran = true;
+      this.#meter.step();
+      const [first, second] = names;
+      if (first !== undefined) {
+        if (assigns) this.#assign(first, second === undefined ? item : key, scope);
+        else this.#setTop(1, item, scope);
+      }
+      if (second !== undefined) {
+        if (assigns) this.#assign(second, item, scope);
+        else this.#setTop(2, key, scope);
+      }
+      const flow = this.block(item, node.body, scope);
+      scope.vars.length = inside;
+      return flow !== 'break';
+    };
+
+    const count = integerOf(over);
+    if (count !== undefined) {
+      if (names.length > 1)
+        this.#fail(`can't use a value of type ${typeOf(over)} to iterate over more than one variable`);
+      const type = typeOf(over);
+      for (let i = 0n; i < count; i++) {
+        if (!once(undefined, type === 'int' ? i : new Sized(type, i))) break;
+      }
+    } else if (over instanceof List) {
+      let i = 0n;
+      for (const item of over.items) if (!once(i++, item)) break;
+    } else if (over instanceof Dict) {
+      for (const key of over.sortedKeys()) if (!once(key, over.entries.get(key) ?? null)) break;
+    } else if (over !== undefined && over !== null) {
+      this.#fail(`range can't iterate over a value of type ${typeOf(over)}`);
+    }
+    scope.vars.length = inside;
+    let flow: Flow = 'on';
+    if (!ran && node.otherwise !== undefined) flow = this.block(dot, node.otherwise, scope);
+    scope.vars.length = outside;
+    return flow === 'break' ? 'on' : flow;
+  }
+
+  #include(dot: Maybe, node: Include, scope: Scope): void {
+    const block = this.#program.trees.get(node.name);
+    if (block === undefined) this.#fail(`template ${quoteGo(node.name)} not defined`);
+    if (scope.depth >= MAX_DEPTH) this.#meter.deep(scope.depth, MAX_DEPTH - 1);
+    const data = node.pipe === undefined ? undefined : this.#pipeline(dot, node.pipe, scope);
+    this.#template = node.name;
+    this.block(data, block, {
+      template: node.name,
+      vars: [{ name: '$', value: data }],
+      depth: scope.depth + 1,
+    });
+    this.#template = scope.template;
+  }
+
+  // Variables.
+
+  #assign(name: string, value: Maybe, scope: Scope): void {
+    const variable = scope.vars.findLast((each) => each.name === name);
+    if (variable === undefined) this.#fail(`undefined variable: ${name}`);
+    variable.value = value;
+  }
+
+  #setTop(fromTop: number, value: Maybe, scope: Scope): void {
+    const variable = scope.vars.at(-fromTop);
+    if (variable !== undefined) variable.value = value;
+  }
+
+  // Pipelines.
+
+  #pipeline(dot: Maybe, pipe: Pipe, scope: Scope): Maybe {
+    this.#node = pipe;
+    let value: Final = MISSING;
+    for (const command of pipe.commands) {
+      value = this.#command(dot, command, value, scope);
+      value ??= undefined; // a nil interface is unwrapped to no value
+    }
+    const result = value === MISSING ? undefined : value;
+    for (const name of pipe.names) {
+      if (pipe.assigns) this.#assign(name, result, scope);
+      else scope.vars.push({ name, value: result });
+    }
+    return result;
+  }
+
+  #command(dot: Maybe, command: Command, final: Final, scope: Scope): Maybe {
+    this.#meter.step();
+    const { args } = command;
+    const [first] = args;
+    switch (first.kind) {
+      case 'field':
+        this.#node = first;
+        return this.#fields(dot, dot, first, first.names, args, final, scope);
+      case 'chain':
+        return this.#chain(dot, first, args, final, scope);
+      case 'identifier':
+        return this.#function(dot, first, command, args, final, scope);
+      case 'pipe':
+        this.#notAFunction(args, final);
+        return this.#pipeline(dot, first, scope);
+      case 'variable': {
+        this.#node = first;
+        const value = this.#variable(first.name, scope);
+        if (first.fields.length > 0) return this.#fields(dot, value, first, first.fields, args, final, scope);
+        this.#notAFunction(args, final);
+        return value;
+      }
+      case 'nil':
+        this.#node = first;
+        this.#notAFunction(args, final);
+        return this.#fail('nil is not a command');
+      default:
+        this.#node = first;
+        this.#notAFunction(args, final);
+        return this.#constant(dot, first);
+    }
+  }
+
+  #constant(
+    dot: Maybe,
+    node: Exclude<Operand, { kind: 'field' | 'chain' | 'identifier' | 'pipe' | 'variable' | 'nil' }>,
+  ): Maybe {
+    switch (node.kind) {
+      case 'bool':
+        return node.value;
+      case 'dot':
+        return dot;
+      case 'string':
+        return node.text;
+      default:
+        return this.#number(node);
+    }
+  }
+
+  #number(node: NumberLiteral): Value {
+    this.#node = node;
+    if (node.isFloat && node.float !== undefined) return node.float;
+    return node.int ?? this.#fail(`${node.text} overflows int`);
+  }
+
+  #notAFunction(args: readonly Operand[], final: Final): void {
+    if (args.length <= 1 && final === MISSING) return;
+    const first = args[0];
+    this.#fail(`can't give argument to non-function ${first === undefined ? '' : sourceOf(first)}`);
+  }
+
+  #variable(name: string, scope: Scope): Maybe {
+    const variable = scope.vars.findLast((each) => each.name === name);
+    if (variable === undefined) this.#fail(`undefined variable: ${name}`);
+    return variable.value;
+  }
+
+  #chain(dot: Maybe, chain: Chain, args: readonly Operand[], final: Final, scope: Scope): Maybe {
+    this.#node = chain;
+    if (chain.of.kind === 'nil') this.#fail(`indirection through explicit nil in ${sourceOf(chain)}`);
+    const value = this.#argument(dot, chain.of, undefined, scope);
+    return this.#fields(dot, value, chain, chain.fields, args, final, scope);
+  }
+
+  #fields(
+    dot: Maybe,
+    from: Maybe,
+    node: Operand,
+    names: readonly string[],
+    args: readonly Operand[],
+    final: Final,
+    scope: Scope,
+  ): Maybe {
+    let receiver = from;
+    let type = typeOf(from);
+    names.forEach((name, i) => {
+      const last = i === names.length - 1;
+      const owner = receiver;
+      receiver = this.#field(dot, name, node, last ? args : [], last ? final : MISSING, owner, type, scope);
+      // What a map holds is known to Go only as the map's element type.
+      type = owner instanceof Dict ? owner.elem : typeOf(receiver);
+    });
+    return receiver;
+  }
+
+  #field(
+    dot: Maybe,
+    name: string,
+    node: Operand,
+    args: readonly Operand[],
+    final: Final,
+    receiver: Maybe,
+    type: string,
+    scope: Scope,
+  ): Maybe {
+    this.#meter.step();
+    if (receiver === undefined) this.#fail(`nil data; no entry for key ${quoteGo(name)}`);
+    if (receiver === null) this.#fail(`nil pointer evaluating ${ANY}.${name}`);
+    const method = receiver instanceof Opaque ? receiver.method(name) : undefined;
+    if (method !== undefined) {
+      const row: Row = {
+        params: method.params,
+        variadic: false,
+        run: (_call, values) => method.run(values as Value[]),
+      };
+      return this.#invoke(dot, row, name, node, args, final, scope);
+    }
+    if (receiver instanceof Dict) {
+      if (args.length > 1 || final !== MISSING) this.#fail(`${name} is not a method but has arguments`);
+      const value = receiver.entries.get(name);
+      if (value !== undefined) return value;
+      const near = nearest(name, receiver.entries.keys());
+      const hint = near === undefined ? '' : `; did you mean ${quoteGo(near)}?`;
+      this.#fail(`map has no entry for key ${quoteGo(name)}${hint}`);
+    }
+    return this.#fail(`can't evaluate field ${name} in type ${type}`);
+  }
+
+  // Functions.
+
+  #function(
+    dot: Maybe,
+    node: Identifier,
+    where: Where,
+    args: readonly Operand[],
+    final: Final,
+    scope: Scope,
+  ): Maybe {
+    this.#node = node;
+    const row = this.#program.lookup(node.name);
+    if (row === undefined) return this.#fail(`${quoteGo(node.name)} is not a defined function`);
+    return this.#invoke(dot, row, node.name, where, args, final, scope);
+  }
+
+  #invoke(
+    dot: Maybe,
+    row: Row,
+    name: string,
+    where: Where,
+    allArgs: readonly Operand[],
+    final: Final,
+    scope: Scope,
+  ): Maybe {
+    const args = allArgs.slice(1); // the first is the function itself
+    const { params, variadic } = row;
+    const given = args.length + (final === MISSING ? 0 : 1);
+    const fixed = variadic ? params.length - 1 : args.length;
+    if (variadic && given < fixed) {
+      this.#fail(`wrong number of args for ${name}: want at least ${fixed} got ${args.length}`);
+    }
+    if (!variadic && given !== params.length) {
+      this.#fail(`wrong number of args for ${name}: want ${params.length} got ${given}`);
+    }
+    const paramAt = (i: number): string => (variadic && i >= fixed ? params.at(-1) : params[i]) ?? ANY;
+
+    const stop = andOr(row);
+    if (stop !== undefined) {
+      let value: Maybe;
+      for (const arg of args) {
+        value = this.#argument(dot, arg, 'reflect.Value', scope);
+        if (truth(value) === stop) return value;
+      }
+      return final === MISSING ? value : final;
+    }
+
+    const values = args.map((arg, i) => this.#argument(dot, arg, paramAt(i), scope));
+    if (final !== MISSING) values.push(this.#check(final, paramAt(given - 1)));
+    this.#pay(values);
+    try {
+      const result = row.run(this.#call, values);
+      if (typeof result === 'string') this.#meter.alloc(result.length);
+      else if (result instanceof List) this.#meter.alloc(result.items.length * 16);
+      else if (result instanceof Dict) this.#meter.alloc(result.entries.size * 32);
+      return result;
+    } catch (error) {
+      if (isFailure(error)) throw error;
+      this.#node = where;
+      // Only a function's own words are known to hold no value.
+      if (!(error instanceof CallError)) throw error;
+      return this.#fail(`error calling ${name}: ${error.message}`);
+    }
+  }
+
+  /** Pays for a function's reading of its arguments. */
+  #pay(values: readonly Maybe[]): void {
+    let size = 1;
+    for (const value of values) {
+      if (typeof value === 'string') size += value.length / 64;
+      else if (value instanceof List) size += value.items.length / 8;
+      else if (value instanceof Dict) size += value.entries.size / 8;
+    }
+    this.#meter.step(Math.ceil(size));
+  }
+
+  /** Whether a value may be given for a parameter of this Go type; the value as the function gets it. */
+  #check(value: Maybe, type: string | undefined): Maybe {
+    if (type === 'reflect.Value' || type === undefined) return value;
+    if (type === ANY) return value === undefined ? null : value;
+    if (value === undefined) {
+      if (type.startsWith('map[')) return new Dict();
+      this.#fail(`invalid value; expected ${type}`);
+    }
+    if (value === null) this.#fail(`wrong type for value; expected ${type}; got ${ANY}`);
+    const actual = typeOf(value);
+    if (actual !== type) this.#fail(`wrong type for value; expected ${type}; got ${actual}`);
+    return value;
+  }
+
+  #argument(dot: Maybe, node: Operand, type: string | undefined, scope: Scope): Maybe {
+    this.#meter.step();
+    this.#node = node;
+    switch (node.kind) {
+      case 'dot':
+        return this.#check(dot, type);
+      case 'nil':
+        if (type === 'reflect.Value') return undefined;
+        if (type === ANY) return null;
+        if (type?.startsWith('map[')) return new Dict();
+        return this.#fail(`cannot assign nil to ${type ?? ANY}`);
+      case 'field':
+        return this.#check(this.#fields(dot, dot, node, node.names, [node], MISSING, scope), type);
+      case 'variable': {
+        const value = this.#variable(node.name, scope);
+        const found =
+          node.fields.length === 0 ? value : this.#fields(dot, value, node, node.fields, [], MISSING, scope);
+        return this.#check(found, type);
+      }
+      case 'pipe':
+        return this.#check(this.#pipeline(dot, node, scope), type);
+      case 'identifier':
+        return this.#check(this.#function(dot, node, node, [], MISSING, scope), type);
+      case 'chain':
+        return this.#check(this.#chain(dot, node, [], MISSING, scope), type);
+      default:
+        return this.#literal(node, type);
+    }
+  }
+
+  /** A constant, read as the type that the parameter has. */
+  #literal(
+    node: Exclude<Operand, { kind: 'dot' | 'nil' | 'field' | 'variable' | 'pipe' | 'identifier' | 'chain' }>,
+    type: string | undefined,
+  ): Maybe {
+    switch (type) {
+      case undefined:
+      case ANY:
+      case 'reflect.Value':
+        return node.kind === 'bool' ? node.value : node.kind === 'string' ? node.text : this.#number(node);
+      case 'string':
+        return node.kind === 'string' ? node.text : this.#fail(`expected string; found ${sourceOf(node)}`);
+      case 'bool':
+        return node.kind === 'bool' ? node.value : this.#fail(`expected bool; found ${sourceOf(node)}`);
+      case 'int':
+        if (node.kind === 'number' && node.int !== undefined) return node.int;
+        return this.#fail(`expected integer; found ${sourceOf(node)}`);
+      case 'float64':
+        if (node.kind === 'number' && node.float !== undefined) return node.float;
+        return this.#fail(`expected float; found ${sourceOf(node)}`);
+      case 'uint32':
+        if (node.kind === 'number' && node.int !== undefined && node.int >= 0n)
+          return new Sized('uint32', node.int);
+        return this.#fail(`expected unsigned integer; found ${sourceOf(node)}`);
+      default:
+        return this.#fail(`can't handle ${sourceOf(node)} for arg of type ${type}`);
+    }
+  }
+}
