@@ -100,9 +100,21 @@ export const codes = {
 
   // the command line
   'cli.usage': { kind: 'invalid', message: '{reason}' },
-  'cli.unreadable': { kind: 'invalid', message: 'cannot read the file {path}', hint: 'Is the path right, and may this user read it?' },
-  'cli.no_terminal': { kind: 'invalid', message: 'there is no terminal to ask for the secret on', hint: 'Give it as an argument, or "-" to read it from standard input.' },
-  'cli.no_mount': { kind: 'invalid', message: 'no secret engine is mounted over {path}', hint: 'List them: holdfast secrets list' },
+  'cli.unreadable': {
+    kind: 'invalid',
+    message: 'cannot read the file {path}',
+    hint: 'Is the path right, and may this user read it?',
+  },
+  'cli.no_terminal': {
+    kind: 'invalid',
+    message: 'there is no terminal to ask for the secret on',
+    hint: 'Give it as an argument, or "-" to read it from standard input.',
+  },
+  'cli.no_mount': {
+    kind: 'invalid',
+    message: 'no secret engine is mounted over {path}',
+    hint: 'List them: holdfast secrets list',
+  },
 
   // platform
   'seed.production_value': {

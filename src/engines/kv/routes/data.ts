@@ -1,0 +1,121 @@
+/** `data/<path>`: the versions of a secret, read and written. */
+
+import { z } from 'zod';
+import { integer, rawJson } from '../../../base/schema.ts';
+import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
+import { path, readable, writable } from '../../keyspace.ts';
+import { parseValue, rawValue, valueText } from '../../value.ts';
+import { announce } from '../announce.ts';
+import { dataAnswer, nothing, versionAnswer, versionData, WRONG_PATH } from '../answers.ts';
+import { mergePatch } from '../merge.ts';
+import { readVersion } from '../read.ts';
+import { addVersion, checkAndSet, isReadable, type Secret, softDelete } from '../secret.ts';
+import type { SecretStore } from '../store.ts';
+
+const write = z.object({
+  path,
+  data: rawJson().optional(),
+  options: z.object({ cas: integer().nullish() }).nullish(),
+});
+
+export function dataRoute(mount: Mount, store: SecretStore): Route {
+  const now = (): number => mount.clock.now();
+
+  return {
+    path: 'data/*path',
+    exists: async ({ path: given = '' }) => {
+      const key = readable(given);
+      return key !== undefined && (await store.secret(key)) !== undefined;
+    },
+    operations: {
+      read: operation({
+        summary: 'Read a version of a secret, the current one unless told.',
+        input: z.object({ path, version: integer().optional() }),
+        output: dataAnswer,
+        effect: 'none',
+        async run({ path: given, version }) {
+          if (given === '') return WRONG_PATH;
+          const key = readable(given);
+          const found = key === undefined ? undefined : await readVersion(store, key, version ?? 0, now());
+          if (found === undefined) return {};
+          const metadata = versionData(found.secret, found.number, found.version);
+          if (found.text === undefined) return { status: 404, data: { data: null, metadata } };
+          return { data: { data: rawValue(found.text), metadata } };
+        },
+      }),
+
+      write: operation({
+        summary: 'Write a new version of a secret.',
+        input: write,
+        output: versionAnswer,
+        effect: 'write',
+        raw: ['data'],
+        async run({ path: given, data, options }): Promise<Reply<z.input<typeof versionAnswer>>> {
+          if (given === '') return WRONG_PATH;
+          const key = writable(given);
+          const text = valueText(parseValue(data));
+          const config = await store.config();
+          const { result, revision } = await store.change(key, (before) => {
+            checkAndSet(before, config, options?.cas ?? undefined);
+            const { secret, trimmed } = addVersion(before ?? store.create(), config, now());
+            return { secret, value: text, drop: trimmed, result: secret };
+          });
+          announce(mount, 'data-write', key, result, revision);
+          return { data: current(result) };
+        },
+      }),
+
+      patch: operation({
+        summary: 'Write a new version that differs from the current one by a JSON merge patch (RFC 7396).',
+        input: write,
+        output: versionAnswer,
+        effect: 'write',
+        raw: ['data'],
+        async run({ path: given, data, options }): Promise<Reply<z.input<typeof versionAnswer>>> {
+          if (given === '') return WRONG_PATH;
+          const key = writable(given);
+          const patch = parseValue(data);
+          const config = await store.config();
+          type Patched = { readonly secret: Secret; readonly written: boolean } | undefined;
+          const { result, revision } = await store.change<Patched>(key, async (before) => {
+            if (before === undefined) return { result: undefined };
+            checkAndSet(before, config, options?.cas ?? undefined);
+            const version = before.versions[before.current];
+            if (!isReadable(version, now())) return { result: { secret: before, written: false } };
+            const text = await store.value(before, before.current);
+            const merged = mergePatch(parseValue(text === undefined ? undefined : rawValue(text)), patch);
+            const { secret, trimmed } = addVersion(before, config, now());
+            return { secret, value: valueText(merged), drop: trimmed, result: { secret, written: true } };
+          });
+          if (result === undefined || result.secret.current === 0) return { status: 404 };
+          if (!result.written) return { status: 404, data: current(result.secret) };
+          announce(mount, 'data-patch', key, result.secret, revision);
+          return { data: current(result.secret) };
+        },
+      }),
+
+      delete: operation({
+        summary: 'Soft-delete the current version.',
+        input: z.object({ path }),
+        output: nothing,
+        effect: 'write',
+        async run({ path: given }): Promise<Reply<Record<string, never>>> {
+          if (given === '') return WRONG_PATH;
+          const key = writable(given);
+          const { result, revision } = await store.change(key, (before) => {
+            if (before === undefined) return { result: undefined };
+            const { secret, touched } = softDelete(before, [before.current], now());
+            return touched.length === 0 ? { result: undefined } : { secret, result: { secret, touched } };
+          });
+          announce(mount, 'data-delete', key, result?.secret, revision, result?.touched);
+          return {};
+        },
+      }),
+    },
+  };
+}
+
+function current(secret: Secret): z.input<typeof versionAnswer> {
+  const version = secret.versions[secret.current] ?? { created: secret.updated };
+  return versionData(secret, secret.current, version);
+}

@@ -1,0 +1,178 @@
+/** `metadata/<path>` and `detailed-metadata/<path>`: what is known of secrets beside their values, and their names. */
+
+import { z } from 'zod';
+import type { RawJson } from '../../../base/json.ts';
+import { duration, flag, integer, rawJson } from '../../../base/schema.ts';
+import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
+import { folderOf, path, readable, writable } from '../../keyspace.ts';
+import { announce } from '../announce.ts';
+import { listAnswer, metadataAnswer, metadataData, nothing, WRONG_PATH } from '../answers.ts';
+import { boundCustom, parseCustom, patchCustom } from '../custom.ts';
+import type { Config, Secret } from '../secret.ts';
+import type { SecretStore } from '../store.ts';
+
+const fields = z.object({
+  path,
+  max_versions: integer().pipe(z.number().min(0)).nullish(),
+  cas_required: flag().nullish(),
+  delete_version_after: duration().nullish(),
+  custom_metadata: rawJson().optional(),
+});
+type Fields = z.output<typeof fields>;
+
+const list = z.object({ path, after: z.string().optional(), limit: integer().optional() });
+
+/** A page as it was asked for; a limit of nothing or less is none. */
+const pageOf = ({ after, limit }: z.output<typeof list>) => ({
+  ...(after === undefined ? {} : { after }),
+  ...(limit === undefined || limit <= 0 ? {} : { limit }),
+});
+
+export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
+  const now = (): number => mount.clock.now();
+
+  const metadata: Route = {
+    path: 'metadata/*path',
+    exists: async ({ path: given = '' }) => {
+      const key = readable(given);
+      return key !== undefined && (await store.secret(key)) !== undefined;
+    },
+    operations: {
+      read: operation({
+        summary: 'Read what is known of a secret: its versions, limits and custom metadata.',
+        input: z.object({ path }),
+        output: metadataAnswer,
+        effect: 'none',
+        async run({ path: given }) {
+          if (given === '') return WRONG_PATH;
+          const key = readable(given);
+          const secret = key === undefined ? undefined : await store.secret(key);
+          return secret === undefined ? {} : { data: metadataData(secret) };
+        },
+      }),
+
+      list: operation({
+        summary: 'List the names in a folder; folders end in "/".',
+        input: list,
+        output: listAnswer,
+        effect: 'none',
+        async run(input) {
+          const keys = await store.list(folderOf(input.path), pageOf(input));
+          return keys.length === 0 ? {} : { data: { keys } };
+        },
+      }),
+
+      write: operation({
+        summary: 'Set limits and custom metadata of a secret; fields left out stay as they are.',
+        input: fields,
+        output: nothing,
+        effect: 'write',
+        raw: ['custom_metadata'],
+        async run(input): Promise<Reply<Record<string, never>>> {
+          if (input.path === '') return WRONG_PATH;
+          const key = writable(input.path);
+          const config = await store.config();
+          const custom = parsed(input.custom_metadata);
+          const { result, revision } = await store.change(key, (before) => {
+            const base = before ?? store.create();
+            const secret = {
+              ...withFields(base, input),
+              ...(custom === undefined ? {} : { custom: custom && boundCustom(custom) }),
+              updated: now(),
+            };
+            return { secret, result: secret };
+          });
+          announce(mount, 'metadata-write', key, result, revision);
+          return warned(input, config);
+        },
+      }),
+
+      patch: operation({
+        summary:
+          'Change limits and custom metadata by a JSON merge patch; null puts a field back to its default.',
+        input: fields,
+        output: nothing,
+        effect: 'write',
+        raw: ['custom_metadata'],
+        async run(input): Promise<Reply<Record<string, never>>> {
+          if (input.path === '') return WRONG_PATH;
+          const key = writable(input.path);
+          const config = await store.config();
+          const custom = parsed(input.custom_metadata);
+          const { result, revision } = await store.change(key, (before) => {
+            if (before === undefined) return { result: undefined };
+            const secret = {
+              ...withFields(before, input, { maxVersions: 0, casRequired: false, deleteAfter: 0 }),
+              ...(custom === undefined ? {} : { custom: patchCustom(before.custom, custom) }),
+              updated: now(),
+            };
+            return { secret, result: secret };
+          });
+          if (result === undefined) return { status: 404 };
+          announce(mount, 'metadata-patch', key, result, revision);
+          return warned(input, config);
+        },
+      }),
+
+      delete: operation({
+        summary: 'Forget a secret: its metadata and every version.',
+        input: z.object({ path }),
+        output: nothing,
+        effect: 'write',
+        async run({ path: given }): Promise<Reply<Record<string, never>>> {
+          if (given === '') return WRONG_PATH;
+          const key = writable(given);
+          const { result, revision } = await store.change(key, (before) =>
+            before === undefined ? { result: undefined } : { secret: null, result: before },
+          );
+          announce(mount, 'metadata-delete', key, result, revision);
+          return {};
+        },
+      }),
+    },
+  };
+
+  const detailed: Route = {
+    path: 'detailed-metadata/*path',
+    operations: {
+      list: operation({
+        summary: 'List the names in a folder with what is known of each secret.',
+        input: list,
+        output: listAnswer,
+        effect: 'none',
+        async run(input) {
+          const folder = folderOf(input.path);
+          const keys = await store.list(folder, pageOf(input));
+          if (keys.length === 0) return {};
+          const known: [string, z.input<typeof metadataAnswer>][] = [];
+          for (const key of keys) {
+            const secret = key.endsWith('/') ? undefined : await store.secret(folder + key);
+            if (secret !== undefined) known.push([key, metadataData(secret)]);
+          }
+          return { data: { keys, key_info: Object.fromEntries(known) } };
+        },
+      }),
+    },
+  };
+
+  return [metadata, detailed];
+}
+
+const parsed = (raw: RawJson | undefined) => (raw === undefined ? undefined : parseCustom(raw));
+
+/** The secret with the fields that were sent. A null field takes `reset`, or is passed over where there is none. */
+function withFields(secret: Secret, given: Fields, reset?: Config): Secret {
+  const pick = <T>(sent: T | null | undefined, before: T, initial: T | undefined): T =>
+    sent === undefined ? before : (sent ?? initial ?? before);
+  return {
+    ...secret,
+    maxVersions: pick(given.max_versions, secret.maxVersions, reset?.maxVersions),
+    casRequired: pick(given.cas_required, secret.casRequired, reset?.casRequired),
+    deleteAfter: pick(given.delete_version_after, secret.deleteAfter, reset?.deleteAfter),
+  };
+}
+
+function warned(given: Fields, config: Config): Reply<Record<string, never>> {
+  if (given.cas_required !== false || !config.casRequired) return {};
+  return { warnings: ['"cas_required" set to false, but is mandated by backend config'] };
+}

@@ -1,0 +1,102 @@
+/** Which API server is asked, and what it takes to believe its answers. */
+
+import { X509Certificate } from 'node:crypto';
+import { textOf, utf8 } from '../../base/bytes.ts';
+import { failure } from '../../base/errors.ts';
+import { stringify } from '../../base/json.ts';
+import type { Storage } from '../../storage/storage.ts';
+import { publicKeyOf } from '../jws.ts';
+
+/** What Kubernetes puts into each pod. */
+export interface Local {
+  readonly ca: string;
+  readonly jwt: string;
+}
+export type ReadLocal = () => Promise<Local | undefined>;
+
+export interface Config {
+  /** https URL without a trailing slash. */
+  readonly host: string;
+  /** PEM; empty: the pod's own. */
+  readonly ca: string;
+  /** Empty: the pod's own token, else the token that logs in. Never told to anybody. */
+  readonly reviewerJwt: string;
+  readonly pemKeys: readonly string[];
+  readonly issuer: string;
+  readonly checkIssuer: boolean;
+  readonly useLocal: boolean;
+}
+
+/** What a login works with. */
+export interface Effective extends Config {
+  readonly localJwt: string;
+  /** Changes with each write, so that nothing cached outlives the configuration it was learned under. */
+  readonly revision: number;
+}
+
+const KEY = 'config';
+/** Room for a bundle of CAs. */
+const CA_LIMIT = 256 * 1024;
+
+export class Settings {
+  readonly #storage: Storage;
+  readonly #readLocal: ReadLocal;
+
+  constructor(storage: Storage, readLocal: ReadLocal) {
+    this.#storage = storage;
+    this.#readLocal = readLocal;
+  }
+
+  async stored(): Promise<{ readonly config: Config; readonly revision: number } | undefined> {
+    const entry = await this.#storage.get(KEY);
+    const text = entry && textOf(entry.value);
+    return text === undefined || entry === undefined
+      ? undefined
+      : { config: JSON.parse(text) as Config, revision: entry.revision };
+  }
+
+  /** @throws Failure kubernetes.not_configured, kubernetes.no_ca */
+  async effective(): Promise<Effective> {
+    const stored = await this.stored();
+    if (stored === undefined) throw failure('kubernetes.not_configured');
+    const { config, revision } = stored;
+    const local = config.useLocal ? await this.#readLocal() : undefined;
+    const ca = config.ca || (local?.ca ?? '');
+    if (ca === '') throw failure('kubernetes.no_ca');
+    return { ...config, ca, localJwt: local?.jwt ?? '', revision };
+  }
+
+  /** @throws Failure kubernetes.no_host, kubernetes.host, kubernetes.ca, kubernetes.no_ca, kubernetes.pem_keys */
+  async save(given: Config): Promise<void> {
+    const config = { ...given, host: checkedHost(given.host) };
+    if (config.ca !== '' && !isCertificates(config.ca)) throw failure('kubernetes.ca');
+    if (config.ca === '') {
+      const local = config.useLocal ? await this.#readLocal() : undefined;
+      if (local === undefined || !isCertificates(local.ca)) throw failure('kubernetes.no_ca');
+    }
+    if (config.pemKeys.some((pem) => publicKeyOf(pem) === undefined)) throw failure('kubernetes.pem_keys');
+    await this.#storage.commit([{ key: KEY, value: utf8(stringify(config)) }]);
+  }
+}
+
+function checkedHost(host: string): string {
+  if (host === '') throw failure('kubernetes.no_host');
+  const url = URL.canParse(host) ? new URL(host) : undefined;
+  const plain = url?.username === '' && url.password === '' && url.search === '' && url.hash === '';
+  if (url?.protocol !== 'https:' || !plain || /[?#@]/.test(host)) throw failure('kubernetes.host');
+  return url.href.replace(/\/+$/, '');
+}
+
+/** Whether the text is one or more PEM certificates, each of which parses, and nothing else that is PEM. */
+function isCertificates(pem: string): boolean {
+  if (pem.length > CA_LIMIT) return false;
+  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
+  const begins = pem.match(/-----BEGIN /g) ?? [];
+  if (blocks.length === 0 || blocks.length !== begins.length) return false;
+  try {
+    for (const block of blocks) new X509Certificate(block);
+    return true;
+  } catch {
+    return false;
+  }
+}

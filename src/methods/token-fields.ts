@@ -1,0 +1,166 @@
+/** The fields that the roles of every auth method share: what the token made for a login shall be. After upstream's tokenutil. */
+
+import { BlockList, isIP } from 'node:net';
+import { z } from 'zod';
+import { seconds } from '../base/duration.ts';
+import { failure } from '../base/errors.ts';
+import { commaList, duration, flag, integer } from '../base/schema.ts';
+import type { TokenParams } from '../plugin/plugin.ts';
+
+export const TOKEN_TYPES = ['default', 'service', 'batch', 'default-service', 'default-batch'] as const;
+export type TokenType = (typeof TOKEN_TYPES)[number];
+
+/** As it is stored with a role. Milliseconds. */
+export interface TokenFields {
+  readonly policies: readonly string[];
+  readonly ttlMs: number;
+  readonly maxTtlMs: number;
+  readonly explicitMaxTtlMs: number;
+  readonly periodMs: number;
+  readonly uses: number;
+  readonly type: TokenType;
+  readonly noDefaultPolicy: boolean;
+  readonly boundCidrs: readonly string[];
+}
+
+export const NO_TOKEN_FIELDS: TokenFields = {
+  policies: [],
+  ttlMs: 0,
+  maxTtlMs: 0,
+  explicitMaxTtlMs: 0,
+  periodMs: 0,
+  uses: 0,
+  type: 'default',
+  noDefaultPolicy: false,
+  boundCidrs: [],
+};
+
+/** What a role's schema spreads in: the fields, and the names they had before they were shared. */
+export const tokenInput = {
+  token_policies: commaList().nullish(),
+  token_ttl: duration().nullish(),
+  token_max_ttl: duration().nullish(),
+  token_explicit_max_ttl: duration().nullish(),
+  token_period: duration().nullish(),
+  token_num_uses: integer().nullish(),
+  token_type: z.enum(['', ...TOKEN_TYPES]).nullish(),
+  token_no_default_policy: flag().nullish(),
+  token_bound_cidrs: commaList().nullish(),
+  policies: commaList().nullish(),
+  ttl: duration().nullish(),
+  max_ttl: duration().nullish(),
+  period: duration().nullish(),
+  num_uses: integer().nullish(),
+  bound_cidrs: commaList().nullish(),
+};
+const schema = z.object(tokenInput);
+
+export const tokenOutput = {
+  token_bound_cidrs: z.array(z.string()),
+  token_explicit_max_ttl: z.number(),
+  token_max_ttl: z.number(),
+  token_no_default_policy: z.boolean(),
+  token_num_uses: z.number(),
+  token_period: z.number(),
+  token_policies: z.array(z.string()),
+  token_ttl: z.number(),
+  token_type: z.string(),
+};
+
+/**
+ * The fields with those laid over them that were sent.
+ * @throws Failure method.token_fields
+ */
+export function mergeTokenFields(before: TokenFields, given: z.output<typeof schema>): TokenFields {
+  const policies = given.token_policies ?? given.policies;
+  const after: TokenFields = {
+    policies: policies == null ? before.policies : tidyPolicies(policies),
+    ttlMs: given.token_ttl ?? given.ttl ?? before.ttlMs,
+    maxTtlMs: given.token_max_ttl ?? given.max_ttl ?? before.maxTtlMs,
+    explicitMaxTtlMs: given.token_explicit_max_ttl ?? before.explicitMaxTtlMs,
+    periodMs: given.token_period ?? given.period ?? before.periodMs,
+    uses: given.token_num_uses ?? given.num_uses ?? before.uses,
+    type: given.token_type == null ? before.type : given.token_type || 'default',
+    noDefaultPolicy: given.token_no_default_policy ?? before.noDefaultPolicy,
+    boundCidrs: given.token_bound_cidrs ?? given.bound_cidrs ?? before.boundCidrs,
+  };
+  const refuse = (reason: string) => failure('method.token_fields', { reason });
+  if (after.ttlMs < 0) throw refuse("'token_ttl' cannot be negative");
+  if (after.maxTtlMs < 0) throw refuse("'token_max_ttl' cannot be negative");
+  if (after.explicitMaxTtlMs < 0) throw refuse("'token_explicit_max_ttl' cannot be negative");
+  if (after.periodMs < 0) throw refuse("'token_period' cannot be negative");
+  if (after.uses < 0) throw refuse("'token_num_uses' cannot be negative");
+  if (after.ttlMs > 0 && after.maxTtlMs > 0 && after.ttlMs > after.maxTtlMs) {
+    throw refuse("'token_ttl' cannot be greater than 'token_max_ttl'");
+  }
+  if (after.type.endsWith('batch') && after.uses !== 0) {
+    throw refuse(
+      "'token_type' cannot be 'batch' or 'default_batch' when set to generate tokens with limited use count",
+    );
+  }
+  if (after.type.endsWith('batch') && after.periodMs !== 0) {
+    throw refuse("'token_type' cannot be 'batch' or 'default_batch' when set to generate periodic tokens");
+  }
+  if (!after.boundCidrs.every(isCidr)) throw refuse("'token_bound_cidrs' holds what is no address block");
+  return after;
+}
+
+/** What a role's answer spreads in; whole seconds. */
+export const tokenData = (fields: TokenFields) => ({
+  token_bound_cidrs: [...fields.boundCidrs],
+  token_explicit_max_ttl: seconds(fields.explicitMaxTtlMs),
+  token_max_ttl: seconds(fields.maxTtlMs),
+  token_no_default_policy: fields.noDefaultPolicy,
+  token_num_uses: fields.uses,
+  token_period: seconds(fields.periodMs),
+  token_policies: [...fields.policies],
+  token_ttl: seconds(fields.ttlMs),
+  token_type: fields.type,
+});
+
+/** What a login grants. */
+export function tokenParams(fields: TokenFields): TokenParams {
+  const bare = fields.type.replace('default-', '');
+  return {
+    ttlMs: fields.ttlMs,
+    maxTtlMs: fields.maxTtlMs,
+    explicitMaxTtlMs: fields.explicitMaxTtlMs,
+    periodMs: fields.periodMs,
+    uses: fields.uses,
+    type: bare === 'batch' || bare === 'service' ? bare : 'default',
+    noDefaultPolicy: fields.noDefaultPolicy,
+    boundCidrs: fields.boundCidrs,
+    renewable: bare !== 'batch',
+  };
+}
+
+/** Whether an address lies in one of the blocks; no blocks bind nobody. */
+export function withinCidrs(address: string, blocks: readonly string[]): boolean {
+  if (blocks.length === 0) return true;
+  // An IPv4 client of a dual-stack socket shows as ::ffff:a.b.c.d.
+  const bare = /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
+  const family = isIP(bare);
+  if (family === 0) return false;
+  const list = new BlockList();
+  for (const block of blocks) {
+    const [net = '', bits] = block.split('/');
+    const kind = isIP(net);
+    if (kind !== 0)
+      list.addSubnet(
+        net,
+        bits === undefined ? (kind === 4 ? 32 : 128) : Number(bits),
+        kind === 4 ? 'ipv4' : 'ipv6',
+      );
+  }
+  return list.check(bare, family === 4 ? 'ipv4' : 'ipv6');
+}
+
+function isCidr(block: string): boolean {
+  const [net = '', bits, ...more] = block.split('/');
+  const family = isIP(net);
+  if (family === 0 || more.length > 0) return false;
+  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
+}
+
+const tidyPolicies = (given: readonly string[]): string[] =>
+  [...new Set(given.map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))].sort();
