@@ -200,6 +200,32 @@ export const codes = {
   'kube.config': { kind: 'invalid', message: 'the Kubernetes client configuration is not usable: {reason}' },
   'kube.selector': { kind: 'invalid', message: 'invalid selector: {reason}' },
 
+  // policies, audit, events
+  'hcl.malformed': {
+    kind: 'invalid',
+    message: 'line {line}, column {column}: {reason}',
+    hint: 'To mend it: {mend}.',
+  },
+  'hcl.too_large': { kind: 'invalid', message: 'the text is longer than {limit} bytes', hint: 'Split it.' },
+  'policy.malformed': {
+    kind: 'invalid',
+    message: 'failed to parse policy: {reason}',
+    hint: 'To mend it: {mend}.',
+  },
+  'audit.failed': {
+    kind: 'internal',
+    message: '1 error occurred:\n\t* internal error\n\n',
+    hint: 'No audit device took the line, so nothing was done; the cause is in the log of the server.',
+  },
+  'audit.in_use': { kind: 'invalid', message: 'path already in use' },
+  'audit.missing': { kind: 'invalid', message: 'unknown audit backend: "{path}"' },
+  'audit.unknown_type': {
+    kind: 'invalid',
+    message: 'unknown backend type: {type}',
+    hint: 'Known here: file.',
+  },
+  'audit.bad_option': { kind: 'invalid', message: '{reason}' },
+
   // server/core
   'mount.in_use': { kind: 'invalid', message: 'path is already in use at {path}' },
   'mount.missing_secret': { kind: 'invalid', message: 'No secret engine mount at {path}' },

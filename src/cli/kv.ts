@@ -1,0 +1,406 @@
+/** kv: the key/value engine, both versions. Which one is asked of the server, as every client of Vault does. */
+
+import type { Command } from 'commander';
+import { failure, isFailure } from '../base/errors.ts';
+import type { Json } from '../base/json.ts';
+import { type Answer, problemOf } from '../client/client.ts';
+import { mountOf } from '../client/kv.ts';
+import { type Data, readData } from './arguments.ts';
+import { banner, keyValueTable, printAnswer, printField, table } from './output.ts';
+import { barePath } from './read.ts';
+import {
+  type Flags,
+  nothingAt,
+  open,
+  printKeys,
+  printSecret,
+  readOrNothing,
+  remote,
+  type Session,
+  success,
+  warn,
+} from './session.ts';
+import { Exit, type Terminal } from './terminal.ts';
+
+type KvFlags = Flags & { readonly mount?: string };
+
+interface Place {
+  readonly version: 1 | 2;
+  readonly mount: string;
+  readonly key: string;
+  /** The API path of a part of the engine: `at('data')` is "secret/data/app", or "secret/app" in version 1. */
+  at(part: string): string;
+}
+
+/** Where a key lies. Both "secret/app" and "-mount=secret app" are understood, and "secret/data/app" is not doubled. */
+async function locate(session: Session, typed: string, mountFlag: string | undefined): Promise<Place> {
+  const path = barePath(typed);
+  const found = await mountOf(
+    session.client,
+    mountFlag === undefined ? path : `${barePath(mountFlag).replace(/\/+$/, '')}`,
+  );
+  const mount =
+    found?.path ??
+    (mountFlag === undefined ? (path.split('/')[0] ?? path) : barePath(mountFlag).replace(/\/+$/, ''));
+  const version = found?.version ?? 1;
+  const inside = mountFlag === undefined ? path.slice(mount.length).replace(/^\//, '') : path;
+  const key = inside;
+  return {
+    version,
+    mount,
+    key,
+    at: (part) => (version === 1 ? `${mount}/${key}` : `${mount}/${part}/${key}`).replace(/\/+$/, ''),
+  };
+}
+
+const kv = (parent: Command, usage: string, summary: string): Command =>
+  remote(parent, usage, summary).option(
+    '--mount <path>',
+    'path of the engine, when it is not part of the key',
+  );
+
+export function declareKv(program: Command, terminal: Terminal): void {
+  const group = program.command('kv').description('Interact with the key/value engine');
+
+  kv(group, 'get <key>', 'Retrieve a secret')
+    .option('--version <number>', 'a version other than the latest')
+    .action(async (key: string, flags: KvFlags & { version?: string }) => {
+      const session = await open(terminal, flags);
+      const place = await locate(session, key, flags.mount);
+      const answer = await readVersion(session, place, flags.version);
+      if (answer === undefined) return nothingAt(session, place.at('data'));
+      printKv(session, place, answer);
+    });
+
+  kv(group, 'put <key> [data...]', 'Set or update a secret; replaces what was there')
+    .option('--cas <version>', 'only if the current version is this one; 0: only if there is none')
+    .action(async (key: string, args: string[], flags: KvFlags & { cas?: string }) => {
+      const session = await open(terminal, flags);
+      const place = await locate(session, key, flags.mount);
+      const data = await someData(args, terminal);
+      if (place.version === 1) {
+        await session.client.request('PUT', place.at('data'), { body: data });
+        return success(session, `Data written to: ${place.at('data')}`);
+      }
+      printVersion(
+        session,
+        place,
+        await session.client.request('PUT', place.at('data'), { body: { data, options: casOf(flags.cas) } }),
+      );
+    });
+
+  kv(group, 'patch <key> [data...]', 'Set single keys of a secret; the others stay')
+    .option('--cas <version>', 'only if the current version is this one')
+    .option(
+      '--method <method>',
+      'patch, or rw (read, then write); by default patch, and rw where the server has none',
+    )
+    .option(
+      '--remove-data <key>',
+      'a key to remove; may be given again',
+      (value: string, all: string[] = []) => [...all, value],
+    )
+    .action(
+      async (
+        key: string,
+        args: string[],
+        flags: KvFlags & { cas?: string; method?: string; removeData?: string[] },
+      ) => {
+        const session = await open(terminal, flags);
+        const place = await locate(session, key, flags.mount);
+        if (place.version === 1)
+          throw failure('cli.usage', {
+            reason: `${place.mount} is of version 1, which cannot patch: use kv put`,
+          });
+        const removed: Data = Object.fromEntries((flags.removeData ?? []).map((name) => [name, null]));
+        const data: Data = {
+          ...(args.length === 0 && flags.removeData ? {} : await someData(args, terminal)),
+          ...removed,
+        };
+        const answer =
+          flags.method === 'rw'
+            ? await patchByWriting(session, place, data)
+            : await patch(session, place, data, flags);
+        if (answer === undefined) return nothingAt(session, place.at('data'));
+        printVersion(session, place, answer);
+      },
+    );
+
+  kv(group, 'list [key]', 'List secrets').action(async (key: string | undefined, flags: KvFlags) => {
+    const session = await open(terminal, flags);
+    const place = await locate(session, key ?? '', flags.mount);
+    const path = place.at('metadata');
+    printKeys(session, path, await readOrNothing(session.client.request('LIST', path)));
+  });
+
+  kv(group, 'delete <key>', 'Delete the latest version, or those named; undelete brings them back')
+    .option('--versions <numbers>', 'versions, separated by commas', numbers)
+    .action(async (key: string, flags: KvFlags & { versions?: number[] }) => {
+      const session = await open(terminal, flags);
+      const place = await locate(session, key, flags.mount);
+      if (flags.versions === undefined || place.version === 1)
+        await session.client.request('DELETE', place.at('data'));
+      else await session.client.request('PUT', place.at('delete'), { body: { versions: flags.versions } });
+      success(session, `Data deleted (if it existed) at: ${place.at('data')}`);
+    });
+
+  for (const verb of ['undelete', 'destroy'] as const) {
+    kv(
+      group,
+      `${verb} <key>`,
+      verb === 'undelete' ? 'Bring deleted versions back' : 'Remove versions for good',
+    )
+      .requiredOption('--versions <numbers>', 'versions, separated by commas', numbers)
+      .action(async (key: string, flags: KvFlags & { versions: number[] }) => {
+        const session = await open(terminal, flags);
+        const place = await locateV2(session, key, flags.mount);
+        await session.client.request('PUT', place.at(verb), { body: { versions: flags.versions } });
+        success(session, `Data written to: ${place.at(verb)}`);
+      });
+  }
+
+  kv(group, 'rollback <key>', 'Write an earlier version again, as the newest')
+    .requiredOption('--version <number>', 'the version to go back to')
+    .action(async (key: string, flags: KvFlags & { version: string }) => {
+      const session = await open(terminal, flags);
+      const place = await locateV2(session, key, flags.mount);
+      const metadata = bag(
+        (await readOrNothing(session.client.request('GET', place.at('metadata'))))?.envelope?.data,
+      );
+      const earlier = bag(bag((await readVersion(session, place, flags.version))?.envelope?.data)['data']);
+      if (Object.keys(earlier).length === 0)
+        return nothingAt(session, `${place.at('data')}?version=${flags.version}`);
+      printVersion(
+        session,
+        place,
+        await session.client.request('PUT', place.at('data'), {
+          body: { data: earlier, options: { cas: metadata['current_version'] ?? 0 } },
+        }),
+      );
+    });
+
+  kv(group, 'enable-versioning <mount>', 'Turn an engine of version 1 into version 2').action(
+    async (mount: string, flags: KvFlags) => {
+      const session = await open(terminal, flags);
+      const path = barePath(mount).replace(/\/+$/, '');
+      await session.client.request('POST', `sys/mounts/${path}/tune`, {
+        body: { options: { version: '2' } },
+      });
+      success(session, `Tuned the secrets engine at: ${path}/`);
+    },
+  );
+
+  declareMetadata(group, terminal);
+}
+
+function declareMetadata(parent: Command, terminal: Terminal): void {
+  const group = parent
+    .command('metadata')
+    .description('Interact with what is kept of a secret beside its data');
+
+  kv(group, 'get <key>', 'Retrieve the metadata of a secret').action(async (key: string, flags: KvFlags) => {
+    const session = await open(terminal, flags);
+    const place = await locateV2(session, key, flags.mount);
+    const answer = await readOrNothing(session.client.request('GET', place.at('metadata')));
+    if (answer === undefined) return nothingAt(session, place.at('metadata'));
+    printMetadata(session, place, answer);
+  });
+
+  for (const [verb, method] of [
+    ['put', 'PUT'],
+    ['patch', 'PATCH'],
+  ] as const) {
+    kv(
+      group,
+      `${verb} <key>`,
+      verb === 'put' ? 'Set the metadata of a secret' : 'Change single fields of the metadata',
+    )
+      .option('--max-versions <number>', 'how many versions are kept; 0: as the engine has it')
+      .option('--cas-required', 'demand -cas with every write')
+      .option('--delete-version-after <duration>', 'delete versions after this time')
+      .option(
+        '--custom-metadata <key=value>',
+        'a note; may be given again',
+        (value: string, all: string[] = []) => [...all, value],
+      )
+      .action(
+        async (
+          key: string,
+          flags: KvFlags & {
+            maxVersions?: string;
+            casRequired?: boolean;
+            deleteVersionAfter?: string;
+            customMetadata?: string[];
+          },
+        ) => {
+          const session = await open(terminal, flags);
+          const place = await locateV2(session, key, flags.mount);
+          const body = {
+            ...(flags.maxVersions === undefined ? {} : { max_versions: Number(flags.maxVersions) }),
+            ...(flags.casRequired === undefined ? {} : { cas_required: true }),
+            ...(flags.deleteVersionAfter === undefined
+              ? {}
+              : { delete_version_after: flags.deleteVersionAfter }),
+            ...(flags.customMetadata === undefined
+              ? {}
+              : { custom_metadata: await readData(flags.customMetadata, terminal) }),
+          };
+          await session.client.request(method, place.at('metadata'), { body });
+          success(session, `Data written to: ${place.at('metadata')}`);
+        },
+      );
+  }
+
+  kv(group, 'delete <key>', 'Remove a secret with all its versions').action(
+    async (key: string, flags: KvFlags) => {
+      const session = await open(terminal, flags);
+      const place = await locateV2(session, key, flags.mount);
+      await session.client.request('DELETE', place.at('metadata'));
+      success(session, `Data deleted (if it existed) at: ${place.at('metadata')}`);
+    },
+  );
+
+  kv(group, 'list [key]', 'List secrets').action(async (key: string | undefined, flags: KvFlags) => {
+    const session = await open(terminal, flags);
+    const path = (await locateV2(session, key ?? '', flags.mount)).at('metadata');
+    printKeys(session, path, await readOrNothing(session.client.request('LIST', path)));
+  });
+}
+
+async function locateV2(session: Session, key: string, mount: string | undefined): Promise<Place> {
+  const place = await locate(session, key, mount);
+  if (place.version === 2) return place;
+  throw failure('cli.usage', {
+    reason: `${place.mount} is of version 1, which keeps one version and no metadata`,
+  });
+}
+
+/** The whole answer, also of a version that was deleted: its metadata comes with the 404. */
+async function readVersion(
+  session: Session,
+  place: Place,
+  version: string | undefined,
+): Promise<Answer | undefined> {
+  try {
+    return await session.client.request('GET', place.at('data'), {
+      query: place.version === 2 ? { version } : {},
+    });
+  } catch (error) {
+    const problem = problemOf(error);
+    if (!isFailure(error, 'api.missing') || problem === undefined || problem.errors.length > 0) throw error;
+    if (problem.envelope === undefined) return undefined;
+    printDeleted(session, place, problem.envelope.data);
+    throw new Exit(2);
+  }
+}
+
+function printDeleted(session: Session, place: Place, data: Json): void {
+  const metadata = bag(bag(data)['metadata']);
+  const text = metadataTable(place, metadata);
+  session.terminal.out(text);
+}
+
+async function patch(
+  session: Session,
+  place: Place,
+  data: Data,
+  flags: { cas?: string; method?: string },
+): Promise<Answer | undefined> {
+  try {
+    return await readOrNothing(
+      session.client.request('PATCH', place.at('data'), { body: { data, options: casOf(flags.cas) } }),
+    );
+  } catch (error) {
+    // Servers and policies without `patch`: read and write instead, held together by check-and-set.
+    const refused = isFailure(error, 'api.unsupported') || isFailure(error, 'api.denied');
+    if (!refused || flags.method === 'patch') throw error;
+    return patchByWriting(session, place, data);
+  }
+}
+
+async function patchByWriting(session: Session, place: Place, data: Data): Promise<Answer | undefined> {
+  const current = bag((await readVersion(session, place, undefined))?.envelope?.data);
+  if (current['data'] === undefined) return undefined;
+  const merged = Object.fromEntries(
+    Object.entries({ ...bag(current['data']), ...data }).filter(([, value]) => value !== null),
+  );
+  const version = bag(current['metadata'])['version'] ?? 0;
+  return session.client.request('PUT', place.at('data'), {
+    body: { data: merged, options: { cas: version } },
+  });
+}
+
+async function someData(args: readonly string[], terminal: Terminal): Promise<Data> {
+  if (args.length === 0) throw failure('cli.usage', { reason: 'Must supply data' });
+  return readData(args, terminal);
+}
+
+function casOf(text: string | undefined): { cas?: number } {
+  if (text === undefined || text === '-1') return {};
+  const cas = Number(text);
+  if (Number.isInteger(cas) && cas >= 0) return { cas };
+  throw failure('cli.usage', { reason: '-cas takes a version number, or 0 for "only if there is none"' });
+}
+
+function numbers(text: string): number[] {
+  const all = text.split(',').map(Number);
+  if (all.every((number) => Number.isInteger(number) && number > 0)) return all;
+  throw failure('cli.usage', { reason: '-versions takes version numbers separated by commas' });
+}
+
+function printKv(session: Session, place: Place, answer: Answer): void {
+  const { terminal, format, flags } = session;
+  if (place.version === 1 || answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
+  warn(session, answer);
+  const data = bag(answer.envelope?.data);
+  if (flags.field !== undefined) return printField(terminal, bag(data['data']), flags.field);
+  printAnswer(terminal, format, answer, () => {
+    const values = keyValueTable(bag(data['data']));
+    return `${metadataTable(place, bag(data['metadata']))}\n${banner('Data', width(values))}${values}`;
+  });
+}
+
+function metadataTable(place: Place, metadata: Readonly<Record<string, Json>>): string {
+  const path = place.at('data');
+  const shown = keyValueTable({
+    ...metadata,
+    deletion_time: metadata['deletion_time'] === '' ? 'n/a' : metadata['deletion_time'],
+  });
+  return `${banner('Secret Path', path.length)}${path}\n\n${banner('Metadata', width(shown))}${shown}`;
+}
+
+function printVersion(session: Session, place: Place, answer: Answer): void {
+  const { terminal, format, flags } = session;
+  warn(session, answer);
+  const data = bag(answer.envelope?.data);
+  if (flags.field !== undefined) return printField(terminal, data, flags.field);
+  printAnswer(terminal, format, answer, () => metadataTable(place, data));
+}
+
+function printMetadata(session: Session, place: Place, answer: Answer): void {
+  const { terminal, format, flags } = session;
+  const { versions, ...rest } = bag(answer.envelope?.data);
+  if (flags.field !== undefined)
+    return printField(terminal, { ...rest, versions: versions ?? null }, flags.field);
+  printAnswer(terminal, format, answer, () => {
+    const path = place.at('metadata');
+    const head = keyValueTable(rest);
+    const each = Object.entries(bag(versions)).sort(([a], [b]) => Number(a) - Number(b));
+    const tables = each.map(([number, version]) => {
+      const facts = bag(version);
+      const body = table([
+        ['Key', 'Value'],
+        ...Object.keys(facts)
+          .sort()
+          .map((key) => [key, facts[key] === '' ? 'n/a' : String(facts[key])]),
+      ]);
+      return `\n${banner(`Version ${number}`, width(body))}${body}`;
+    });
+    return `${banner('Metadata Path', path.length)}${path}\n\n${banner('Metadata', width(head))}${head}${tables.join('')}`;
+  });
+}
+
+const width = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
+
+const bag = (value: unknown): Readonly<Record<string, Json>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, Json>) : {};

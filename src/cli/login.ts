@@ -1,0 +1,83 @@
+/** login: get a token and keep it in ~/.vault-token. */
+
+import type { Command } from 'commander';
+import { failure } from '../base/errors.ts';
+import { login } from '../client/auth.ts';
+import type { VaultClient } from '../client/client.ts';
+import { type Data, readData } from './arguments.ts';
+import { keyValueTable, printAnswer, printField } from './output.ts';
+import { type Flags, fieldsOf, open, remote } from './session.ts';
+import type { Terminal } from './terminal.ts';
+
+interface LoginFlags extends Flags {
+  readonly method: string;
+  readonly path?: string;
+  readonly store: boolean;
+  readonly print: boolean;
+  readonly tokenOnly?: boolean;
+}
+
+export function declareLogin(program: Command, terminal: Terminal): void {
+  remote(program, 'login [token-or-data...]', 'Authenticate, and keep the token for later commands')
+    .option('--method <method>', 'token, kubernetes, jwt, approle, userpass or another mount type', 'token')
+    .option('--path <path>', 'where the method is mounted; by default under its own name')
+    .option('--no-store', 'do not keep the token in ~/.vault-token')
+    .option('--no-print', 'do not print the token')
+    .option('--token-only', 'print only the token and keep nothing')
+    .action(async (args: string[], flags: LoginFlags) => {
+      const session = await open(terminal, flags);
+      const token = await authenticate(session.client, args, flags, terminal);
+      const client = session.client.with({ token, wrapTtl: undefined });
+      const answer = await client.request('GET', 'auth/token/lookup-self');
+      if (flags.tokenOnly === true) return terminal.out(token);
+      if (flags.store) await terminal.tokenFile.write(token);
+      const fields = { ...fieldsOfToken(token, fieldsOf(answer)) };
+      if (flags.field !== undefined) return printField(terminal, fields, flags.field);
+      if (!flags.print) return;
+      printAnswer(terminal, session.format, answer, () => `${GREETING}${keyValueTable(fields, false)}`);
+    });
+}
+
+const GREETING = `Success! You are now authenticated. The token below is kept for later commands:
+you need not log in again.
+
+`;
+
+async function authenticate(
+  client: VaultClient,
+  args: readonly string[],
+  flags: LoginFlags,
+  terminal: Terminal,
+): Promise<string> {
+  if (flags.method === 'token') {
+    const given = args[0]?.replace(/^token=/, '');
+    return (
+      given === undefined
+        ? await terminal.secret('Token (will be hidden): ')
+        : given === '-'
+          ? await terminal.stdin()
+          : given
+    ).trim();
+  }
+  const data: Data = await readData(args, terminal);
+  const mount = (flags.path ?? flags.method).replace(/^auth\//, '').replace(/\/+$/, '');
+  if (flags.method !== 'userpass' && flags.method !== 'ldap')
+    return (await login(client, mount, data)).clientToken;
+  const { username, ...rest } = data;
+  if (typeof username !== 'string')
+    throw failure('cli.usage', { reason: `login -method=${flags.method} needs username=...` });
+  const password = rest['password'] ?? (await terminal.secret('Password (will be hidden): '));
+  return (await login(client, mount, { ...rest, password }, { name: username })).clientToken;
+}
+
+function fieldsOfToken(token: string, found: ReturnType<typeof fieldsOf>): ReturnType<typeof fieldsOf> {
+  return {
+    token,
+    token_accessor: found['accessor'] ?? '',
+    token_duration: found['ttl'] === 0 ? '∞' : (found['ttl'] ?? ''),
+    token_renewable: found['renewable'] ?? false,
+    token_policies: found['policies'] ?? [],
+    identity_policies: found['identity_policies'] ?? [],
+    policies: found['policies'] ?? [],
+  };
+}

@@ -1,0 +1,124 @@
+/** What commands print: Vault's tables, or the answer itself as JSON or YAML, or one field of it. */
+
+import { Document } from 'yaml';
+import { failure } from '../base/errors.ts';
+import {
+  Exact,
+  type Json,
+  Ordered,
+  type OrderedJson,
+  parseOrdered,
+  RawJson,
+  stringify,
+} from '../base/json.ts';
+import type { Answer } from '../client/client.ts';
+import { setting } from './settings.ts';
+import { Exit, type Terminal } from './terminal.ts';
+
+export type Format = 'table' | 'json' | 'yaml' | 'raw';
+
+/** The format that a flag or the environment asks for. @throws Failure cli.usage */
+export function formatOf(terminal: Terminal, flag: string | undefined): Format {
+  const text = (flag ?? setting(terminal.env, 'FORMAT') ?? 'table').toLowerCase();
+  if (text === 'yml') return 'yaml';
+  if (text === 'table' || text === 'json' || text === 'yaml' || text === 'raw') return text;
+  throw failure('cli.usage', {
+    reason: `unknown format ${JSON.stringify(text)}: expected table, json, yaml or raw`,
+  });
+}
+
+/** Columns, padded to the widest cell, four blanks apart; the first row is the heading and is underlined. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const [heading = [], ...body] = rows;
+  const underline = heading.map((cell) => '-'.repeat(cell.length));
+  const all = [heading, underline, ...body];
+  const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
+  return all
+    .map(
+      (row) =>
+        `${row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd((widths[column] ?? 0) + 4))).join('')}\n`,
+    )
+    .join('');
+}
+
+/** Key and value rows of an object, sorted by key as upstream sorts them. */
+export function keyValueTable(object: Readonly<Record<string, unknown>>, sorted = true): string {
+  const keys = sorted ? Object.keys(object).sort() : Object.keys(object);
+  return table([['Key', 'Value'], ...keys.map((key) => [key, cell(object[key])])]);
+}
+
+/** A value in a table, as Go prints it: nil, lists in brackets, maps as map[k:v]. */
+export function cell(value: unknown): string {
+  if (value === null || value === undefined) return '<nil>';
+  if (value instanceof Exact || value instanceof RawJson) return value.text;
+  if (Array.isArray(value)) return `[${value.map(cell).join(' ')}]`;
+  if (typeof value === 'object') {
+    const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1));
+    return `map[${entries.map(([key, member]) => `${key}:${cell(member)}`).join(' ')}]`;
+  }
+  return String(value);
+}
+
+/** "====== Data ======": a heading as wide as upstream makes it over a table. */
+export function banner(title: string, width: number): string {
+  const equals = Math.max(width - (title.length + 2), 4);
+  const left = Math.floor(equals / 2);
+  return `${'='.repeat(left)} ${title} ${'='.repeat(equals - left)}\n`;
+}
+
+/** JSON with two blanks per level, every digit and the order of keys as they came. */
+export function pretty(text: string): string {
+  return `${indent(parseOrdered(text), '')}\n`;
+}
+
+function indent(value: OrderedJson, margin: string): string {
+  const inner = `${margin}  `;
+  if (value instanceof Ordered) {
+    if (value.members.size === 0) return '{}';
+    const members = [...value.members].map(
+      ([key, member]) => `${inner}${JSON.stringify(key)}: ${indent(member, inner)}`,
+    );
+    return `{\n${members.join(',\n')}\n${margin}}`;
+  }
+  if (Array.isArray(value)) {
+    if (value.length === 0) return '[]';
+    return `[\n${value.map((item) => `${inner}${indent(item as OrderedJson, inner)}`).join(',\n')}\n${margin}]`;
+  }
+  return stringify(value);
+}
+
+export const toYaml = (text: string): string =>
+  new Document(plain(parseOrdered(text))).toString({ lineWidth: 0 });
+
+/** Numbers that a double would change are written as text; YAML readers of other languages keep them so. */
+function plain(value: OrderedJson): unknown {
+  if (value instanceof Exact) return /^-?\d+$/.test(value.text) ? BigInt(value.text) : value.text;
+  if (value instanceof Ordered)
+    return new Map([...value.members].map(([key, member]) => [key, plain(member)]));
+  return Array.isArray(value) ? value.map((item) => plain(item as OrderedJson)) : value;
+}
+
+/** Prints a structured value in the format asked for; `asTable` is called only for tables. */
+export function print(terminal: Terminal, format: Format, value: unknown, asTable: () => string): void {
+  if (format === 'table') return terminal.out(asTable());
+  const text = stringify(value);
+  terminal.out(format === 'yaml' ? toYaml(text) : pretty(text));
+}
+
+/** Prints an answer: the whole envelope as JSON or YAML, its bytes as they came, or a table. */
+export function printAnswer(terminal: Terminal, format: Format, answer: Answer, asTable: () => string): void {
+  const text = Buffer.from(answer.bytes).toString('utf8');
+  if (format === 'table') return terminal.out(asTable());
+  if (format === 'raw') return terminal.out(text);
+  terminal.out(format === 'yaml' ? toYaml(text) : pretty(text));
+}
+
+/** Prints one field, bare: what scripts put between backticks. Exit 1 where there is none. */
+export function printField(terminal: Terminal, fields: Readonly<Record<string, Json>>, name: string): void {
+  if (!Object.hasOwn(fields, name)) {
+    terminal.err(`Field ${JSON.stringify(name)} not present in secret\n`);
+    throw new Exit(1);
+  }
+  const value = fields[name];
+  terminal.out(typeof value === 'string' ? value : value === null ? '' : stringify(value));
+}

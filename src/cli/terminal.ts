@@ -1,0 +1,116 @@
+/**
+ * The rules of the terminal, in one file: where text comes from and goes to, what an exit code means, and how a failure
+ * reads. Commands take a `Terminal`, so that a test can be one.
+ */
+
+import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
+import { Failure, failure } from '../base/errors.ts';
+import { problemOf } from '../client/client.ts';
+
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>;
+  out(text: string): void;
+  err(text: string): void;
+  /** All of standard input as text. */
+  stdin(): Promise<string>;
+  /** Asks for a secret without echo. @throws Failure cli.no_terminal where nobody is there */
+  secret(prompt: string): Promise<string>;
+  readFile(path: string): Promise<string>;
+  readonly tokenFile: TokenFile;
+}
+
+/** Where `login` keeps the token: ~/.vault-token, which other tools read too. */
+export interface TokenFile {
+  read(): Promise<string | undefined>;
+  write(token: string): Promise<void>;
+}
+
+/** 0: done. 1: the command line is at fault. 2: the server said no, or is sealed. */
+export type ExitCode = 0 | 1 | 2;
+
+/** Ends a command with a code and nothing more to say. */
+export class Exit extends Error {
+  override readonly name = 'Exit';
+  readonly code: ExitCode;
+  constructor(code: ExitCode) {
+    super(`exit ${code}`);
+    this.code = code;
+  }
+}
+
+/** What a failure looks like to a person, in the shape that Vault's own command line gives it, and its exit code. */
+export function explain(error: unknown): { readonly text: string; readonly code: ExitCode } {
+  if (error instanceof Exit) return { text: '', code: error.code };
+  const problem = problemOf(error);
+  if (problem !== undefined && error instanceof Failure) {
+    const request = error.message.split(': ')[0] ?? '';
+    const errors = problem.errors.length === 0 ? [error.message] : problem.errors;
+    return {
+      text: `Error making API request.\n\nURL: ${request}\nCode: ${problem.status}. Errors:\n\n${errors.map((e) => `* ${e}`).join('\n')}${mend(error)}\n`,
+      code: 2,
+    };
+  }
+  if (error instanceof Failure)
+    return { text: `${error.message}${mend(error)}\n`, code: error.code.startsWith('api.') ? 2 : 1 };
+  return { text: `${error instanceof Error ? error.message : String(error)}\n`, code: 1 };
+}
+
+const mend = (error: Failure): string => (error.hint === undefined ? '' : `\n${error.hint}`);
+
+/** The terminal that this process runs in. */
+export function processTerminal(): Terminal {
+  const tokenPath = join(homedir(), '.vault-token');
+  return {
+    env: process.env,
+    out: (text) => void process.stdout.write(text),
+    err: (text) => void process.stderr.write(text),
+    stdin: async () => {
+      const chunks: Buffer[] = [];
+      for await (const chunk of process.stdin) chunks.push(chunk as Buffer);
+      return Buffer.concat(chunks).toString('utf8');
+    },
+    secret: askHidden,
+    readFile: async (path) => {
+      try {
+        return await readFile(path.replace(/^~(?=\/)/, homedir()), 'utf8');
+      } catch {
+        throw failure('cli.unreadable', { path });
+      }
+    },
+    tokenFile: {
+      read: () =>
+        readFile(tokenPath, 'utf8').then(
+          (text) => text.trim() || undefined,
+          () => undefined,
+        ),
+      // Written beside and renamed, so that a crash leaves the old token and no moment is world-readable.
+      write: async (token) => {
+        const beside = `${tokenPath}.${process.pid}`;
+        try {
+          await writeFile(beside, token, { mode: 0o600 });
+          await chmod(beside, 0o600);
+          await rename(beside, tokenPath);
+        } finally {
+          await rm(beside, { force: true });
+        }
+      },
+    },
+  };
+}
+
+async function askHidden(prompt: string): Promise<string> {
+  if (!process.stdin.isTTY) throw failure('cli.no_terminal');
+  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: true });
+  try {
+    process.stderr.write(prompt);
+    // readline echoes through the output it was given; with none of it written, nothing is seen.
+    Object.assign(lines, { _writeToOutput: () => {} });
+    return (await lines.question('')).trim();
+  } finally {
+    lines.close();
+    process.stderr.write('\n');
+  }
+}
