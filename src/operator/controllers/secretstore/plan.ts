@@ -1,0 +1,66 @@
+/** What to do about one SecretStore or ClusterSecretStore, once it was tried. Pure. */
+
+import type { Failure } from '../../../base/errors.ts';
+import type { KubeObject, Name } from '../../../kube/kube.ts';
+import type { Condition } from '../../api/externalsecret.ts';
+import { because, readyOf, told, withCondition } from '../../conditions.ts';
+import type { Action, Steps } from '../../plan.ts';
+
+/** How far a store lets us in. `connect`: its settings do not make a client. */
+export type Checked =
+  | { readonly result: 'ready' | 'unknown' }
+  | { readonly failed: Failure; readonly at: 'connect' | 'validate' };
+
+export interface ObservedStore {
+  readonly object: KubeObject;
+  readonly name: Name;
+  /** Undefined where another operator looks after it. */
+  readonly checked: Checked | undefined;
+  /** How long a good answer holds, in milliseconds. */
+  readonly interval: number;
+  readonly writes: boolean;
+}
+
+const TEXTS = { connect: 'unable to create client', validate: 'unable to validate store' } as const;
+
+export function plan({ object, name, checked, interval, writes }: ObservedStore, now: Date): Steps {
+  if (checked === undefined || object.metadata.deletionTimestamp !== undefined) return { actions: [] };
+  const verdict = verdictOf(checked);
+  const status = object['status'] as { conditions?: Condition[]; capabilities?: string } | undefined;
+  const capabilities = writes ? 'ReadWrite' : 'ReadOnly';
+  const before = readyOf(status?.conditions);
+  const same =
+    before?.status === verdict.status &&
+    before.reason === verdict.reason &&
+    before.message === verdict.message;
+  const actions: Action[] = [];
+  if (!same || status?.capabilities !== capabilities) {
+    const conditions = withCondition(status?.conditions ?? [], { type: 'Ready', ...verdict }, now);
+    actions.push({ do: 'status', name, status: { capabilities, conditions } });
+  }
+  // Upstream repeats this event at every check; here it tells news.
+  if (!same) {
+    const type = verdict.status === 'True' ? 'Normal' : 'Warning';
+    actions.push({
+      do: 'event',
+      regarding: object,
+      note: { type, reason: verdict.reason, message: verdict.message },
+    });
+  }
+  return 'failed' in checked
+    ? { actions, retry: true }
+    : { actions, requeueAt: new Date(now.getTime() + interval) };
+}
+
+function verdictOf(checked: Checked): { status: 'True' | 'False'; reason: string; message: string } {
+  if ('failed' in checked) {
+    return {
+      status: 'False',
+      reason: 'InvalidProviderConfig',
+      message: because(TEXTS[checked.at], told(checked.failed)),
+    };
+  }
+  return checked.result === 'ready'
+    ? { status: 'True', reason: 'Valid', message: 'store validated' }
+    : { status: 'True', reason: 'ValidationUnknown', message: 'could not determine validation status' };
+}
