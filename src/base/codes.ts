@@ -71,7 +71,7 @@ export const codes = {
   },
   'storage.locked': {
     kind: 'unavailable',
-    message: 'the data folder {folder} is in use by process {pid}',
+    message: 'the data folder {folder} is in use by process {pid}{owner}',
     hint: 'Stop that process, or give this one a data folder of its own.',
   },
   'storage.corrupt': {
@@ -79,6 +79,37 @@ export const codes = {
     message: 'the entry {key} does not open: it was changed or lost outside this server',
   },
   'storage.closed': { kind: 'unavailable', message: 'the store is closed' },
+  'storage.key': {
+    kind: 'invalid',
+    message: 'the store cannot keep this name: {reason}',
+    hint: 'Use a shorter or a plainer path.',
+  },
+  'storage.unusable': {
+    kind: 'unavailable',
+    message: 'the data folder {folder} cannot be used: {reason}',
+    hint: 'Check that it exists, belongs to this user, has room, and holds a store of this program.',
+  },
+  'storage.write': {
+    kind: 'unavailable',
+    message: 'the store did not take the write',
+    hint: 'Look for a full or failing disk; nothing of the request was kept.',
+  },
+  'storage.foreign_writer': {
+    kind: 'unavailable',
+    message: 'another process writes to this store',
+    hint: 'Stop the other process, then retry.',
+  },
+
+  // barrier and seal
+  'barrier.initialized': { kind: 'invalid', message: 'Vault is already initialized' },
+  'barrier.wrong_key': { kind: 'invalid', message: 'the root key does not open this store' },
+  'seal.config': { kind: 'invalid', message: 'invalid seal configuration: {reason}' },
+  'seal.share_length': { kind: 'invalid', message: 'the unseal key must be {expected} bytes long' },
+  'seal.wrong_shares': {
+    kind: 'invalid',
+    message: 'the unseal keys given do not open this store',
+    hint: 'Progress was reset. Give all keys again; one of them was wrong or belongs to another store.',
+  },
 
   // requests
   'request.invalid': { kind: 'invalid', message: '{reason}' },
@@ -97,6 +128,9 @@ export const codes = {
   },
   'server.sealed': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator unseal' },
   'server.uninitialized': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator init' },
+
+  // the programs
+  'net.taken': { kind: 'unavailable', message: 'the address {address} is in use', hint: 'Stop what listens there, or name another address.' },
 
   // the command line
   'cli.usage': { kind: 'invalid', message: '{reason}' },

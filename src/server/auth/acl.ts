@@ -26,6 +26,8 @@ export interface AclRequest {
   readonly parameters?: Readonly<Record<string, Json>>;
   /** The wrapping time asked for, in milliseconds; absent or 0: not wrapped. */
   readonly wrapTtlMs?: number;
+  /** For `subscribe`: the event type asked for, because a rule may cover some types alone. */
+  readonly eventType?: string;
 }
 
 /** The stanza that decided: whose it is, what it says, and where. */
