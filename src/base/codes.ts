@@ -130,7 +130,11 @@ export const codes = {
   'server.uninitialized': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator init' },
 
   // the programs
-  'net.taken': { kind: 'unavailable', message: 'the address {address} is in use', hint: 'Stop what listens there, or name another address.' },
+  'net.taken': {
+    kind: 'unavailable',
+    message: 'the address {address} is in use',
+    hint: 'Stop what listens there, or name another address.',
+  },
 
   // the command line
   'cli.usage': { kind: 'invalid', message: '{reason}' },

@@ -36,6 +36,8 @@ export interface Route {
   readonly operations: Partial<Record<Verb, Operation>>;
   /** Parameters whose case does not matter: folded before policy is asked, so that no spelling goes round a deny. */
   readonly lowercase?: readonly string[];
+  /** Answers while the barrier is sealed, and is not audited: the devices' salts are behind it. The server's own routes only. */
+  readonly sealed?: boolean;
   /** Whether the thing at the path exists: makes a write an `update`, else it is a `create`. Absent: always `update`. */
   exists?(params: Readonly<Record<string, string>>): Promise<boolean>;
 }
@@ -50,6 +52,8 @@ export interface Operation {
   readonly body?: 'json' | 'bytes';
   /** Members of the body that stay JSON text (`RawJson`), to the digit and in their order. */
   readonly raw?: readonly string[];
+  /** The members of `data` are repeated beside the envelope's own, for clients older than the envelope. */
+  readonly flat?: boolean;
   run(input: never, call: Call): Promise<Reply>;
 }
 
@@ -61,6 +65,7 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
   readonly effect: 'none' | 'write';
   readonly body?: 'json' | 'bytes';
   readonly raw?: readonly string[];
+  readonly flat?: boolean;
   run(input: z.output<I>, call: Call): Promise<Reply<z.input<O>>>;
 }): Operation {
   return declared as unknown as Operation;
@@ -139,7 +144,14 @@ export interface Call {
   /** Storage that lives and dies with the caller's token (cubbyhole). */
   tokenScope(): Storage;
   /** Writes a lease, durably, before the credential that it covers is made. */
-  reserve(handler: string, state: Json): Promise<LeaseInfo>;
+  reserve(handler: string, state: Json, times?: LeaseTimes): Promise<LeaseInfo>;
+}
+
+/** Milliseconds; what is absent is the mount's. The mount's longest life caps both. */
+export interface LeaseTimes {
+  readonly ttlMs?: number;
+  readonly maxTtlMs?: number;
+  readonly renewable?: boolean;
 }
 
 /** `revoke` is idempotent: after a crash or a throw it is called with the state that was reserved. */

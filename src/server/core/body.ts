@@ -1,0 +1,51 @@
+/** The members that a request sends: parsed once, bounded, with the ones the operation names kept as text. */
+
+import { textOf } from '../../base/bytes.ts';
+import { failure } from '../../base/errors.ts';
+import { type Json, parseJson, RawJson, stringify } from '../../base/json.ts';
+import type { Operation } from '../../plugin/plugin.ts';
+import type { Request } from './request.ts';
+
+type Members = Readonly<Record<string, Json>>;
+
+const NONE: Members = Object.freeze(Object.create(null) as Record<string, Json>);
+
+/** @throws Failure json.*, request.invalid */
+export function membersOf(request: Request, operation: Operation): Members {
+  const { body } = request;
+  if (operation.body === 'bytes') return NONE;
+  if (body !== undefined && body.length > 0) {
+    const text = textOf(body);
+    if (text === undefined) throw failure('json.malformed', { reason: 'it is not UTF-8' });
+    // curl calls everything a form: it is one only where it does not begin as JSON does.
+    if (request.form === true && !/^\s*[{[]/.test(text)) return formMembers(text);
+    const value = parseJson(text.startsWith('\ufeff') ? text.slice(1) : text, operation.raw);
+    if (value === null) return NONE;
+    if (typeof value !== 'object' || Array.isArray(value) || value instanceof RawJson || !isMembers(value))
+      throw failure('json.malformed', { reason: 'expected an object' });
+    return value;
+  }
+  if (request.data === undefined) return NONE;
+  if (operation.raw === undefined) return request.data;
+  const copy: Record<string, Json> = Object.assign(Object.create(null), request.data);
+  for (const name of operation.raw) {
+    const value = copy[name];
+    if (value !== undefined && !(value instanceof RawJson)) copy[name] = new RawJson(stringify(value));
+  }
+  return copy;
+}
+
+const isMembers = (value: object): value is Record<string, Json> => Object.getPrototypeOf(value) === null;
+
+function formMembers(text: string): Members {
+  const members: Record<string, Json> = Object.create(null);
+  for (const [name, value] of new URLSearchParams(text)) add(members, name, value);
+  return members;
+}
+
+/** Adds one member of a query or form; given twice, it becomes a list. */
+export function add(members: Record<string, Json>, name: string, value: string): void {
+  const before = members[name];
+  if (before === undefined) members[name] = value;
+  else members[name] = Array.isArray(before) ? [...before, value] : [before, value];
+}

@@ -1,0 +1,91 @@
+/**
+ * The core, as the pipeline and the server's own routes see it: the services that exist while the barrier is open.
+ * What is done with a request, and in which order, is in pipeline.ts.
+ */
+
+import type { Clock } from '../../base/clock.ts';
+import { failure } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { Storage } from '../../storage/storage.ts';
+import type { AuditBroker } from '../audit/audit.ts';
+import type { TokenStore } from '../auth/tokens.ts';
+import type { LeaseManager } from '../lease/leases.ts';
+import type { LiveMount, MountTable } from './mounts.ts';
+import type { PolicyStore } from './policies.ts';
+
+/** What exists only while the barrier is open. */
+export interface Services {
+  readonly tokens: TokenStore;
+  readonly leases: LeaseManager;
+  readonly policies: PolicyStore;
+  readonly mounts: MountTable;
+  readonly audit: AuditBroker & AuditDevices;
+  /** Storage that lives and dies with a token. */
+  tokenScope(hash: string): Storage;
+}
+
+export interface Core {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The routes that answer while sealed. */
+  readonly system: LiveMount;
+  /** Undefined while sealed. */
+  services(): Services | undefined;
+  /** Whether there is anything to unseal. */
+  initialized(): boolean;
+}
+
+/** The services of an open barrier. @throws Failure server.sealed */
+export function services(core: Core): Services {
+  const open = core.services();
+  if (open === undefined) throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
+  return open;
+}
+
+/** Naming and unnaming the places that the audit trail goes to. */
+export interface AuditDevices {
+  /** @throws Failure where the device cannot be opened or the path is taken */
+  enable(path: string, device: AuditDevice): Promise<void>;
+  disable(path: string): Promise<void>;
+  list(): readonly (AuditDevice & { readonly path: string })[];
+  /** How `input` looks in the lines of the device. */
+  hash(path: string, input: string): Promise<string>;
+}
+
+export interface AuditDevice {
+  readonly type: string;
+  readonly description: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly local: boolean;
+}
+
+/** Opening and closing the barrier, as the sys routes and `holdfast dev` ask for it. */
+export interface SealControl {
+  status(): Promise<SealStatus>;
+  /** @throws Failure where it is initialized already or the numbers do not fit */
+  initialize(shares: number, threshold: number): Promise<{ keys: readonly Uint8Array[]; rootToken: string }>;
+  /** @throws Failure where the shares, now enough, do not open it */
+  submit(share: Uint8Array): Promise<SealStatus>;
+  reset(): Promise<SealStatus>;
+  seal(): Promise<void>;
+}
+
+export interface SealStatus {
+  readonly type: string;
+  readonly initialized: boolean;
+  readonly sealed: boolean;
+  readonly threshold: number;
+  readonly shares: number;
+  readonly progress: number;
+  readonly nonce: string;
+  readonly storage: string;
+  readonly clusterId: string;
+}
+
+/** What the server's own routes are made of. */
+export interface Platform {
+  readonly core: Core;
+  readonly seal: SealControl;
+  readonly version: string;
+  readonly startedAt: number;
+}

@@ -1,0 +1,63 @@
+/** The envelope that every answer of the Vault API comes in, as text: the same for the wire and for what is wrapped. */
+
+import { seconds } from '../../base/duration.ts';
+import { stringify } from '../../base/json.ts';
+import type { AuthInfo, Envelope, WrapInfo } from './request.ts';
+
+/** RFC 3339 with the nine digits that Go prints. */
+export const timestamp = (at: number): string => new Date(at).toISOString().replace('Z', '000000Z');
+
+/** All keys are always there, null where there is nothing: Go and Python clients index them without asking. */
+export function envelopeText(envelope: Envelope): string {
+  const { lease, wrap } = envelope;
+  const data = wrap === undefined && envelope.data !== undefined ? stringify(envelope.data) : 'null';
+  const own = {
+    request_id: wrap === undefined ? envelope.requestId : '',
+    lease_id: lease?.id ?? '',
+    renewable: lease?.renewable ?? false,
+    lease_duration: seconds(lease?.durationMs ?? 0),
+  };
+  let text = stringify(own).slice(0, -1);
+  text += `,"data":${data}`;
+  text += `,"wrap_info":${wrap === undefined ? 'null' : stringify(wrapBlock(wrap))}`;
+  text += `,"warnings":${envelope.warnings?.length ? stringify(envelope.warnings) : 'null'}`;
+  text += `,"auth":${envelope.auth === undefined || wrap !== undefined ? 'null' : stringify(authBlock(envelope.auth))}`;
+  text += `,"mount_type":${stringify(envelope.mountType)}`;
+  const top = envelope.flat && data.startsWith('{') ? flattened(envelope.data, own) : '';
+  return top === '' ? `${text}}` : `${text},${top}}`;
+}
+
+/** A member that bears a name of the envelope's own stays in `data` only. */
+function flattened(data: unknown, own: object): string {
+  const taken = new Set([...Object.keys(own), 'data', 'wrap_info', 'warnings', 'auth', 'mount_type']);
+  const entries = Object.entries(data as object).filter(([key]) => !taken.has(key));
+  return stringify(new Map(entries)).slice(1, -1);
+}
+
+function authBlock(auth: AuthInfo): object {
+  return {
+    client_token: auth.token,
+    accessor: auth.accessor,
+    policies: auth.policies,
+    token_policies: auth.policies,
+    metadata: Object.keys(auth.metadata).length === 0 ? null : auth.metadata,
+    lease_duration: seconds(auth.leaseMs),
+    renewable: auth.renewable,
+    entity_id: auth.entityId,
+    token_type: 'service',
+    orphan: auth.orphan,
+    mfa_requirement: null,
+    num_uses: auth.uses,
+  };
+}
+
+function wrapBlock(wrap: WrapInfo): object {
+  return {
+    token: wrap.token,
+    accessor: wrap.accessor,
+    ttl: seconds(wrap.ttlMs),
+    creation_time: timestamp(wrap.createdAt),
+    creation_path: wrap.path,
+    ...(wrap.wrappedAccessor === undefined ? {} : { wrapped_accessor: wrap.wrappedAccessor }),
+  };
+}

@@ -1,0 +1,124 @@
+/** One request on its way through the pipeline: each step adds what it found out. Never leaves the server's own rooms. */
+
+import { type Failure, failure } from '../../base/errors.ts';
+import type { Json } from '../../base/json.ts';
+import type { Path } from '../../base/path.ts';
+import type { Match } from '../../plugin/match.ts';
+import type { Call, Caller, LeaseInfo, LeaseTimes, Operation, Reply, Verb } from '../../plugin/plugin.ts';
+import type { Storage } from '../../storage/storage.ts';
+import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
+import type { TokenEntry } from '../auth/tokens.ts';
+import type { Core, Services } from './core.ts';
+import type { LiveMount } from './mounts.ts';
+import type { Answer, AuthInfo, Request, WrapInfo } from './request.ts';
+
+export class Exchange {
+  readonly id: string;
+  readonly core: Core;
+  readonly request: Request;
+  readonly verb: Verb;
+  /** As policy sees it: folded where the route's parameters are. */
+  path: Path;
+  services: Services | undefined;
+  mount: LiveMount | undefined;
+  match: Match | undefined;
+  operation: Operation | undefined;
+  data: Readonly<Record<string, Json>> = {};
+  token: TokenEntry | undefined;
+  acl: Acl | undefined;
+  capability: AclRequest['capability'] | undefined;
+  decision: Decision | undefined;
+  input: unknown;
+  reply: Reply | undefined;
+  lease: LeaseInfo | undefined;
+  auth: AuthInfo | undefined;
+  wrap: WrapInfo | undefined;
+  readonly warnings: string[] = [];
+  answer: Answer | undefined;
+  problem: Failure | undefined;
+
+  constructor(core: Core, request: Request, id: string) {
+    this.core = core;
+    this.request = request;
+    this.verb = request.verb;
+    this.path = request.path;
+    this.id = id;
+  }
+
+  /** The services of an open barrier. @throws Failure server.sealed */
+  open(): Services {
+    if (this.services === undefined) throw failure('server.sealed');
+    return this.services;
+  }
+}
+
+/** What a plugin sees of an exchange. */
+export class ExchangeCall implements Call {
+  readonly #exchange: Exchange;
+  readonly caller: Caller | undefined;
+  readonly peerCertificate?: Uint8Array;
+
+  constructor(exchange: Exchange) {
+    this.#exchange = exchange;
+    if (exchange.request.peerCertificate !== undefined)
+      this.peerCertificate = exchange.request.peerCertificate;
+    const { token } = exchange;
+    this.caller = token && {
+      accessor: token.accessor,
+      displayName: token.displayName,
+      policies: token.policies,
+      entityId: token.entityId,
+      metadata: token.meta,
+    };
+  }
+
+  get id(): string {
+    return this.#exchange.id;
+  }
+  get verb(): Verb {
+    return this.#exchange.verb;
+  }
+  get path(): Path {
+    return this.#exchange.path;
+  }
+  get headers(): Call['headers'] {
+    return this.#exchange.request.headers;
+  }
+  get remote(): Call['remote'] {
+    return this.#exchange.request.remote;
+  }
+  get signal(): AbortSignal {
+    return this.#exchange.request.signal;
+  }
+
+  tokenScope(): Storage {
+    const { token } = this.#exchange;
+    if (token === undefined) throw failure('request.denied');
+    return this.#exchange.open().tokenScope(token.hash);
+  }
+
+  async reserve(handler: string, state: Json, times?: LeaseTimes): Promise<LeaseInfo> {
+    const { token, mount } = this.#exchange;
+    if (token === undefined || mount === undefined) throw failure('request.denied');
+    const services = this.#exchange.open();
+    return services.leases.reserve({
+      path: this.#exchange.path.text,
+      mountUuid: mount.entry.uuid,
+      handler,
+      state,
+      tokenHash: token.hash,
+      ttl: services.mounts.ttlOf(mount.entry),
+      ...(times === undefined ? {} : { times }),
+    });
+  }
+
+  static exchangeOf(call: ExchangeCall): Exchange {
+    return call.#exchange;
+  }
+}
+
+/** The exchange behind a call: for the server's own routes, which no other plugin can follow. */
+export function exchangeOf(call: Call): Exchange {
+  if (!(call instanceof ExchangeCall)) throw failure('base.internal');
+  return ExchangeCall.exchangeOf(call);
+}

@@ -1,0 +1,446 @@
+/**
+ * What happens to a request, in this order and no other: the array below is the security order of the server. Each step is
+ * a function over the exchange; the first that fails stops all that follow but for the two that write the audit trail.
+ */
+
+import { randomUUID } from 'node:crypto';
+import type { z } from 'zod';
+import { asFailure, failure } from '../../base/errors.ts';
+import type { Json } from '../../base/json.ts';
+import type { Path } from '../../base/path.ts';
+import type { Grant, Reply } from '../../plugin/plugin.ts';
+import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
+import { inCidrs } from '../auth/cidr.ts';
+import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
+import { membersOf } from './body.ts';
+import type { Core } from './core.ts';
+import { envelopeText, timestamp } from './envelope.ts';
+import { Exchange, ExchangeCall } from './exchange.ts';
+import { helpOf } from './help.ts';
+import { routeOf } from './mounts.ts';
+import type { Answer, AuthInfo, Envelope, Request } from './request.ts';
+import { wrap } from './wrapping.ts';
+
+interface Step {
+  readonly name: string;
+  /** Runs even where an earlier step failed. */
+  readonly always?: true;
+  run(exchange: Exchange): void | Promise<void>;
+}
+
+/** The security order. Limits on size and the parsing of the path come before it, at the edge. */
+export const ORDER: readonly Step[] = [
+  { name: 'route', run: findRoute },
+  { name: 'body', run: readBody },
+  { name: 'token', run: findToken },
+  { name: 'existence', run: tellCreateFromUpdate },
+  { name: 'authorize', run: authorize },
+  { name: 'count the use', run: countUse },
+  { name: 'audit the request', always: true, run: auditRequest },
+  { name: 'validate', run: validate },
+  { name: 'run', run: runOperation },
+  { name: 'grant', run: makeToken },
+  { name: 'wrap', run: wrapReply },
+  { name: 'answer', run: makeAnswer },
+  { name: 'audit the response', always: true, run: auditResponse },
+];
+
+/** Answers a request. Never throws: what went wrong is an answer too. */
+export async function answer(core: Core, request: Request): Promise<Answer> {
+  const exchange = new Exchange(core, request, randomUUID());
+  for (const step of ORDER) {
+    if (exchange.problem !== undefined && step.always === undefined) continue;
+    try {
+      const pending = step.run(exchange);
+      if (pending !== undefined) await pending;
+    } catch (error) {
+      exchange.problem = asFailure(error);
+      if (exchange.problem.kind === 'internal')
+        core.log.error('a request failed', {
+          id: exchange.id,
+          path: exchange.path.text,
+          step: step.name,
+          error,
+        });
+    }
+  }
+  await finish(exchange);
+  if (exchange.problem !== undefined) return { kind: 'failed', failure: exchange.problem };
+  return exchange.answer ?? { kind: 'done' };
+}
+
+function findRoute(exchange: Exchange): void {
+  const { core, request } = exchange;
+  exchange.services = core.services();
+  const services = exchange.services;
+  const mount = request.path.text.startsWith('sys/') ? core.system : services?.mounts.find(request.path);
+  const match = mount && routeOf(mount, request.path);
+  if (services === undefined && match?.route.sealed !== true)
+    throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
+  // The path that was asked for is told by the client already; a path that it may not see is not told apart here either.
+  if (mount === undefined) throw failure('request.no_handler', { path: request.path.text });
+  exchange.mount = mount;
+  if (match === undefined) throw failure('request.unsupported_path');
+  exchange.match = match;
+  if (match.segments !== request.path.segments) {
+    const depth = request.path.segments.length - match.segments.length;
+    exchange.path = pathOf([...request.path.segments.slice(0, depth), ...match.segments], request.path);
+  }
+  exchange.operation = match.route.operations[exchange.verb];
+}
+
+function readBody(exchange: Exchange): void {
+  const { operation, request } = exchange;
+  if (operation !== undefined && request.help !== true) exchange.data = membersOf(request, operation);
+}
+
+async function findToken(exchange: Exchange): Promise<void> {
+  const { request, services } = exchange;
+  if (services === undefined) return;
+  const isPublic = exchange.match?.route.access === 'public';
+  const entry = request.token === undefined ? undefined : await services.tokens.lookup(request.token);
+  const usable = entry !== undefined && inCidrs(request.remote.address, entry.boundCidrs);
+  if (!usable) {
+    if (isPublic) return;
+    throw failure('request.denied');
+  }
+  exchange.token = entry;
+  exchange.acl = await services.policies.acl(entry.policies);
+}
+
+async function tellCreateFromUpdate(exchange: Exchange): Promise<void> {
+  const { match, verb, request } = exchange;
+  if (match === undefined || request.help === true) return;
+  if (verb === 'write') {
+    // Asked only of callers that have a token: to strangers it would tell what exists.
+    const there =
+      exchange.operation === undefined ||
+      exchange.token === undefined ||
+      match.route.exists === undefined ||
+      (await match.route.exists(match.params));
+    exchange.capability = there ? 'update' : 'create';
+  } else exchange.capability = verb;
+}
+
+function authorize(exchange: Exchange): void {
+  const { match, acl, capability, path, request, data } = exchange;
+  const access = match?.route.access ?? 'token';
+  if (access !== 'public') {
+    if (acl === undefined) throw failure('request.denied');
+    if (capability !== undefined) {
+      const decision = acl.decide({
+        path,
+        capability,
+        sudo: access === 'sudo',
+        parameters: data,
+        wrapTtlMs: request.wrapTtlMs ?? 0,
+      });
+      exchange.decision = decision;
+      if (!decision.allowed) throw failure('request.denied');
+    }
+  }
+  // Only after policy: whether an operation exists is nobody's business who may not ask for it.
+  if (request.help === true) return;
+  if (exchange.operation === undefined) throw failure('request.unsupported');
+  if (exchange.verb === 'write' && path.folder)
+    throw failure('request.invalid', { reason: "cannot write to a path ending in '/'" });
+}
+
+async function countUse(exchange: Exchange): Promise<void> {
+  const { token, match } = exchange;
+  if (token === undefined || token.uses === 0 || match?.route.access === 'public') return;
+  const used = await exchange.open().tokens.use(token);
+  if (used === undefined) throw failure('request.denied');
+  exchange.token = used;
+}
+
+async function auditRequest(exchange: Exchange): Promise<void> {
+  const { services, match, mount } = exchange;
+  if (services === undefined || match?.route.sealed === true || !services.audit.enabled) return;
+  await services.audit.request(
+    auditedRequest(exchange),
+    auditedAuth(exchange),
+    exchange.problem?.message,
+    mount?.clear,
+  );
+}
+
+function validate(exchange: Exchange): void {
+  const { operation, match, request, data } = exchange;
+  if (operation === undefined || match === undefined || request.help === true) return;
+  const given: Record<string, unknown> = { ...data, ...match.params };
+  if (operation.body === 'bytes') given['body'] = request.body ?? new Uint8Array();
+  const read = operation.input.safeParse(given);
+  if (!read.success) throw failure('request.invalid', { reason: reasonOf(read.error) });
+  exchange.input = read.data;
+}
+
+async function runOperation(exchange: Exchange): Promise<void> {
+  const { operation, match, request } = exchange;
+  if (match === undefined) return;
+  if (request.help === true) {
+    exchange.reply = { data: helpOf(match.route) };
+    return;
+  }
+  if (operation === undefined) return;
+  const call = new ExchangeCall(exchange);
+  exchange.reply = await (operation.run as (input: unknown, call: ExchangeCall) => Promise<Reply>).call(
+    operation,
+    exchange.input,
+    call,
+  );
+  const { reply } = exchange;
+  if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
+}
+
+/** A plugin only says what a token shall hold; the token itself is made here, and by nobody else. */
+async function makeToken(exchange: Exchange): Promise<void> {
+  const { reply } = exchange;
+  if (reply === undefined || !('auth' in reply)) return;
+  const issued = isIssued(reply.auth) ? reply.auth.issued : await granted(exchange, reply.auth);
+  exchange.warnings.push(...issued.warnings);
+  exchange.auth = authInfo(issued, exchange.core.clock.now());
+}
+
+async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
+  const { tokens, mounts, policies } = exchange.open();
+  const mount = exchange.mount;
+  if (mount === undefined) throw failure('base.internal');
+  const asked = grant.policies.map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
+  const named = grant.token.noDefaultPolicy ? asked : [...asked, 'default'];
+  // A login that makes root would let whoever may write a role become root.
+  const allowed = [...new Set(named)]
+    .filter((name) => name !== 'root' && name !== 'response-wrapping')
+    .sort();
+  for (const name of allowed)
+    if (!(await policies.exists(name))) exchange.warnings.push(`Policy "${name}" does not exist`);
+  const ttl = mounts.ttlOf(mount.entry);
+  const maxTtlMs = grant.token.maxTtlMs > 0 ? Math.min(grant.token.maxTtlMs, ttl.maxMs) : ttl.maxMs;
+  return tokens.create({
+    policies: allowed,
+    path: exchange.path.text,
+    displayName: grant.displayName,
+    meta: grant.metadata,
+    uses: grant.token.uses,
+    ttlMs: grant.token.ttlMs > 0 ? grant.token.ttlMs : Math.min(ttl.defaultMs, maxTtlMs),
+    maxTtlMs,
+    explicitMaxTtlMs: grant.token.explicitMaxTtlMs,
+    periodMs: grant.token.periodMs,
+    renewable: grant.token.renewable,
+    boundCidrs: grant.token.boundCidrs,
+  });
+}
+
+async function wrapReply(exchange: Exchange): Promise<void> {
+  const { reply, request } = exchange;
+  const ttlMs = request.wrapTtlMs ?? 0;
+  if (ttlMs <= 0 || reply === undefined || 'raw' in reply || exchange.wrap !== undefined) return;
+  if (exchange.auth === undefined && (!('data' in reply) || reply.data === undefined)) return;
+  exchange.wrap = await wrap(exchange.open(), envelopeText(envelopeOf(exchange)), {
+    path: exchange.path.text,
+    ttlMs,
+    ...(exchange.auth === undefined ? {} : { wrappedAccessor: exchange.auth.accessor }),
+  });
+}
+
+function makeAnswer(exchange: Exchange): void {
+  const { reply, verb } = exchange;
+  if (reply === undefined) return;
+  if ('raw' in reply) {
+    exchange.answer = { kind: 'raw', reply: reply.raw };
+    return;
+  }
+  const reads = verb === 'read' || verb === 'list';
+  const data = 'data' in reply ? reply.data : undefined;
+  const nothing =
+    exchange.auth === undefined &&
+    exchange.wrap === undefined &&
+    data === undefined &&
+    exchange.warnings.length === 0;
+  const emptyList =
+    verb === 'list' && exchange.wrap === undefined && exchange.warnings.length === 0 && isEmptyList(data);
+  if (emptyList || (nothing && reads)) exchange.answer = { kind: 'absent' };
+  else if (nothing) exchange.answer = { kind: 'done' };
+  else {
+    const status = 'status' in reply ? reply.status : undefined;
+    exchange.answer = {
+      kind: 'envelope',
+      envelope: envelopeOf(exchange),
+      ...(status === undefined ? {} : { status }),
+    };
+  }
+}
+
+async function auditResponse(exchange: Exchange): Promise<void> {
+  const { services, match, mount } = exchange;
+  if (services === undefined || match?.route.sealed === true || !services.audit.enabled) return;
+  try {
+    await services.audit.response(
+      auditedRequest(exchange),
+      auditedAuth(exchange),
+      exchange.problem === undefined ? auditedResponse(exchange) : undefined,
+      exchange.problem?.message,
+      mount?.clear,
+    );
+  } catch (error) {
+    exchange.answer = undefined;
+    throw error;
+  }
+}
+
+/** A token that this request used up ends with it, whatever came of it. */
+async function finish(exchange: Exchange): Promise<void> {
+  if (exchange.token?.uses !== -1) return;
+  try {
+    await exchange.open().tokens.revoke(exchange.token.hash);
+  } catch (error) {
+    exchange.core.log.warn('a token that was used up could not be ended yet', { error });
+  }
+}
+
+function envelopeOf(exchange: Exchange): Envelope {
+  const { reply } = exchange;
+  const data = reply !== undefined && 'data' in reply ? reply.data : undefined;
+  const lease = reply !== undefined && 'lease' in reply ? reply.lease : undefined;
+  return {
+    requestId: exchange.id,
+    mountType: exchange.mount?.entry.type ?? '',
+    flat: exchange.operation?.flat ?? false,
+    ...(data === undefined ? {} : { data }),
+    ...(lease === undefined ? {} : { lease }),
+    ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
+    ...(exchange.auth === undefined ? {} : { auth: exchange.auth }),
+    ...(exchange.wrap === undefined ? {} : { wrap: exchange.wrap }),
+  };
+}
+
+function authInfo({ token, entry }: IssuedToken, now: number): AuthInfo {
+  return {
+    token,
+    accessor: entry.accessor,
+    policies: entry.policies,
+    metadata: entry.meta,
+    leaseMs: entry.expiresAt === undefined ? 0 : entry.expiresAt - now,
+    renewable: entry.renewable,
+    entityId: entry.entityId,
+    orphan: entry.parent === undefined,
+    uses: Math.max(0, entry.uses),
+  };
+}
+
+function auditedRequest(exchange: Exchange): AuditRequest {
+  const { request, mount, token } = exchange;
+  const wrapTtlMs = request.wrapTtlMs ?? 0;
+  return {
+    id: exchange.id,
+    operation: exchange.capability ?? (exchange.verb === 'write' ? 'update' : exchange.verb),
+    path: exchange.path.text,
+    remoteAddress: request.remote.address,
+    remotePort: request.remote.port,
+    ...(mount === undefined
+      ? {}
+      : {
+          mount: {
+            point: mount.entry.path,
+            type: mount.entry.type,
+            accessor: mount.entry.accessor,
+            class: mount === exchange.core.system ? 'system' : mount.entry.kind,
+          },
+        }),
+    ...(request.token === undefined ? {} : { clientToken: request.token }),
+    ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
+    ...(Object.keys(exchange.data).length === 0 ? {} : { data: exchange.data as Json }),
+    ...(wrapTtlMs > 0 ? { wrapTtlMs } : {}),
+  };
+}
+
+function auditedAuth(exchange: Exchange): AuditAuth | undefined {
+  const { token, request, decision } = exchange;
+  if (token === undefined || request.token === undefined) return undefined;
+  return {
+    ...entryFacts(token),
+    clientToken: request.token,
+    ...(decision === undefined
+      ? {}
+      : {
+          policyResults: {
+            allowed: decision.allowed,
+            granting:
+              decision.allowed && decision.rule !== 'root'
+                ? decision.rule.policies.map((name) => ({ name, type: 'acl' }))
+                : decision.allowed
+                  ? [{ name: 'root', type: 'acl' }]
+                  : [],
+          },
+        }),
+  };
+}
+
+const entryFacts = (token: TokenEntry): AuditAuth => ({
+  accessor: token.accessor,
+  displayName: token.displayName,
+  policies: token.policies,
+  tokenPolicies: token.policies,
+  metadata: token.meta,
+  entityId: token.entityId,
+  tokenType: 'service',
+  tokenTtlMs: token.ttlMs,
+  issuedAt: timestamp(token.createdAt),
+});
+
+function auditedResponse(exchange: Exchange): AuditResponse {
+  const { reply, auth, wrap: wrapInfo } = exchange;
+  const data = reply !== undefined && 'data' in reply ? (reply.data as Json | undefined) : undefined;
+  const lease = reply !== undefined && 'lease' in reply ? reply.lease : undefined;
+  return {
+    ...(auth === undefined
+      ? {}
+      : {
+          auth: {
+            clientToken: auth.token,
+            accessor: auth.accessor,
+            policies: auth.policies,
+            tokenPolicies: auth.policies,
+            metadata: auth.metadata,
+            entityId: auth.entityId,
+            tokenType: 'service',
+            tokenTtlMs: auth.leaseMs,
+          },
+        }),
+    ...(data === undefined || wrapInfo !== undefined ? {} : { data }),
+    ...(lease === undefined || lease.id === '' ? {} : { leaseId: lease.id }),
+    ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
+    ...(wrapInfo === undefined
+      ? {}
+      : {
+          wrap: {
+            token: wrapInfo.token,
+            accessor: wrapInfo.accessor,
+            ttlMs: wrapInfo.ttlMs,
+            createdAt: timestamp(wrapInfo.createdAt),
+            path: wrapInfo.path,
+            ...(wrapInfo.wrappedAccessor === undefined ? {} : { wrappedAccessor: wrapInfo.wrappedAccessor }),
+          },
+        }),
+  };
+}
+
+const isEmptyList = (data: unknown): boolean => {
+  if (data === undefined || data === null || typeof data !== 'object') return true;
+  const keys = (data as { keys?: unknown }).keys;
+  const others = Object.keys(data).some((name) => name !== 'keys');
+  return !others && (keys === undefined || (Array.isArray(keys) && keys.length === 0));
+};
+
+/** What zod found, by field; it names fields and types, never what was sent. */
+function reasonOf(error: z.ZodError): string {
+  const [first] = error.issues;
+  if (first === undefined) return 'the request is not valid';
+  const field = first.path.join('.');
+  return field === '' ? first.message : `field "${field}": ${first.message}`;
+}
+
+const pathOf = (segments: readonly string[], like: Path): Path => {
+  const text = segments.join('/') + (like.folder ? '/' : '');
+  return { text, segments, folder: like.folder };
+};

@@ -1,0 +1,109 @@
+/** The policies by name, and what a set of them allows: parsed once per text, compiled once per set. */
+
+import { textOf, utf8 } from '../../base/bytes.ts';
+import { failure } from '../../base/errors.ts';
+import type { Storage } from '../../storage/storage.ts';
+import type { Acl } from '../auth/acl.ts';
+import { defaultPolicy, responseWrappingPolicy } from '../auth/builtin.ts';
+import { compileAcl } from '../auth/matcher.ts';
+import { type Policy, parsePolicy } from '../auth/policy.ts';
+
+const FOLDER = 'policy/';
+/** Sets of policies that are kept compiled. */
+const ACL_LIMIT = 4096;
+export const WRAPPING_POLICY = 'response-wrapping';
+
+export class PolicyStore {
+  readonly #storage: Storage;
+  readonly #policies = new Map<string, Promise<Policy | undefined>>();
+  readonly #acls = new Map<string, Acl>();
+  /** Rises with each change, so that whoever keeps an `Acl` knows when it no longer stands. */
+  revision = 0;
+
+  constructor(storage: Storage) {
+    this.#storage = storage;
+  }
+
+  /** Writes the policies that every server has, where they are not there yet. */
+  async prepare(): Promise<void> {
+    for (const [name, text] of [
+      ['default', defaultPolicy],
+      [WRAPPING_POLICY, responseWrappingPolicy],
+    ] as const) {
+      if ((await this.#storage.get(FOLDER + name)) === undefined)
+        await this.#storage.commit([{ key: FOLDER + name, value: utf8(text) }]);
+    }
+  }
+
+  /** The names, in order, "root" among them. */
+  async names(): Promise<string[]> {
+    const stored = await this.#storage.list(FOLDER);
+    return [...stored.filter((name) => name !== WRAPPING_POLICY), 'root'].sort();
+  }
+
+  async exists(name: string): Promise<boolean> {
+    return name === 'root' || (await this.#policy(name)) !== undefined;
+  }
+
+  /** The text as it was written, byte for byte; "" for root. */
+  async text(name: string): Promise<string | undefined> {
+    if (name === 'root') return '';
+    const entry = await this.#storage.get(FOLDER + name);
+    return entry && (textOf(entry.value) ?? '');
+  }
+
+  /** @throws Failure policy.*, and what parsing finds */
+  async write(name: string, text: string): Promise<void> {
+    if (name === 'root') throw failure('policy.root', { action: 'update' });
+    if (name === WRAPPING_POLICY) throw failure('policy.builtin', { action: 'update', name });
+    parsePolicy(name, text);
+    await this.#storage.commit([{ key: FOLDER + name, value: utf8(text) }]);
+    this.#changed(name);
+  }
+
+  /** @throws Failure policy.* */
+  async delete(name: string): Promise<void> {
+    if (name === 'root') throw failure('policy.root', { action: 'delete' });
+    if (name === 'default') throw failure('policy.default');
+    if (name === WRAPPING_POLICY) throw failure('policy.builtin', { action: 'delete', name });
+    await this.#storage.commit([{ key: FOLDER + name, delete: true }]);
+    this.#changed(name);
+  }
+
+  /** What these policies allow together. A name without a policy adds nothing. */
+  async acl(names: readonly string[]): Promise<Acl> {
+    const key = names.join(',');
+    const known = this.#acls.get(key);
+    if (known !== undefined) return known;
+    const before = this.revision;
+    const found = await Promise.all(names.map((name) => this.#policy(name)));
+    const acl = compileAcl(found.filter((policy) => policy !== undefined));
+    if (before === this.revision) {
+      if (this.#acls.size >= ACL_LIMIT) this.#acls.clear();
+      this.#acls.set(key, acl);
+    }
+    return acl;
+  }
+
+  #policy(name: string): Promise<Policy | undefined> {
+    let policy = this.#policies.get(name);
+    if (policy === undefined) {
+      if (this.#policies.size >= ACL_LIMIT) this.#policies.clear();
+      policy = this.#read(name);
+      this.#policies.set(name, policy);
+      policy.catch(() => this.#policies.delete(name));
+    }
+    return policy;
+  }
+
+  async #read(name: string): Promise<Policy | undefined> {
+    const text = name === 'root' ? '' : await this.text(name);
+    return text === undefined ? undefined : parsePolicy(name, text);
+  }
+
+  #changed(name: string): void {
+    this.revision++;
+    this.#policies.delete(name);
+    this.#acls.clear();
+  }
+}

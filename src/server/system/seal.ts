@@ -1,0 +1,204 @@
+/** init, seal-status, unseal, seal, health, leader: what must answer while nothing else does. */
+
+import { z } from 'zod';
+import { base64, fromBase64, fromHex, hex } from '../../base/bytes.ts';
+import { failure } from '../../base/errors.ts';
+import { flag, integer } from '../../base/schema.ts';
+import { operation, type Route } from '../../plugin/plugin.ts';
+import type { Platform, SealStatus } from '../core/core.ts';
+import { bare } from './replies.ts';
+
+const BUILD_DATE = '2026-11-22T00:00:00Z';
+const none = z.object({});
+const reply = z.unknown();
+
+export function sealRoutes({ core, seal, version }: Platform): Route[] {
+  const statusText = (status: SealStatus): object => ({
+    type: status.type,
+    initialized: status.initialized,
+    sealed: status.sealed,
+    t: status.threshold,
+    n: status.shares,
+    progress: status.progress,
+    nonce: status.nonce,
+    version,
+    build_date: BUILD_DATE,
+    migration: false,
+    recovery_seal: false,
+    storage_type: status.storage,
+    ...(status.sealed ? {} : { cluster_name: 'holdfast', cluster_id: status.clusterId }),
+  });
+
+  const init = operation({
+    summary: 'Initializes the server and gives its key shares and root token, once.',
+    input: z.object({
+      secret_shares: integer().default(5),
+      secret_threshold: integer().default(3),
+      recovery_shares: integer().default(0),
+      recovery_threshold: integer().default(0),
+      pgp_keys: z.array(z.string()).nullish(),
+      root_token_pgp_key: z.string().nullish(),
+    }),
+    output: reply,
+    effect: 'write',
+    async run(input) {
+      if (input.recovery_shares > 0 || input.recovery_threshold > 0)
+        throw failure('request.invalid', {
+          reason: 'parameters recovery_shares,recovery_threshold not applicable to seal type shamir',
+        });
+      // To take the keys and leave out the encryption that was asked for would hand them out in the clear.
+      if ((input.pgp_keys?.length ?? 0) > 0 || (input.root_token_pgp_key ?? '') !== '')
+        throw failure('request.invalid', { reason: 'encrypting the shares with PGP keys is not supported' });
+      const { keys, rootToken } = await seal.initialize(input.secret_shares, input.secret_threshold);
+      return bare({ keys: keys.map(hex), keys_base64: keys.map(base64), root_token: rootToken });
+    },
+  });
+
+  const unseal = operation({
+    summary: 'Takes one key share; with enough of them the server opens.',
+    input: z.object({
+      key: z.string().default(''),
+      reset: flag().default(false),
+      migrate: flag().default(false),
+    }),
+    output: reply,
+    effect: 'write',
+    async run({ key, reset }) {
+      if (reset) return bare(statusText(await seal.reset()));
+      if (key === '')
+        throw failure('request.invalid', {
+          reason: "'key' must be specified in request body as JSON, or 'reset' set to true",
+        });
+      const share = fromHex(key) ?? fromBase64(key);
+      if (share === undefined || share.length === 0)
+        throw failure('request.invalid', { reason: "'key' must be a valid hex or base64 string" });
+      return bare(statusText(await seal.submit(share)));
+    },
+  });
+
+  return [
+    {
+      path: 'init',
+      access: 'public',
+      sealed: true,
+      operations: {
+        read: operation({
+          summary: 'Whether the server is initialized.',
+          input: none,
+          output: reply,
+          effect: 'none',
+          run: async () => bare({ initialized: (await seal.status()).initialized }),
+        }),
+        write: init,
+      },
+    },
+    {
+      path: 'seal-status',
+      access: 'public',
+      sealed: true,
+      operations: {
+        read: operation({
+          summary: 'Whether the server is sealed, and how many shares it has been given.',
+          input: none,
+          output: reply,
+          effect: 'none',
+          run: async () => bare(statusText(await seal.status())),
+        }),
+      },
+    },
+    { path: 'unseal', access: 'public', sealed: true, operations: { write: unseal } },
+    {
+      path: 'seal',
+      access: 'sudo',
+      operations: {
+        write: operation({
+          summary: 'Seals the server: its keys are forgotten until it is unsealed again.',
+          input: none,
+          output: reply,
+          effect: 'write',
+          async run() {
+            // After this answer's audit line: the trail of a sealed server cannot be written.
+            setImmediate(() => {
+              seal.seal().catch((error: unknown) => core.log.error('sealing failed', { error }));
+            });
+            return {};
+          },
+        }),
+      },
+    },
+    {
+      path: 'leader',
+      access: 'public',
+      sealed: true,
+      operations: {
+        read: operation({
+          summary: 'Which node leads.',
+          input: none,
+          output: reply,
+          effect: 'none',
+          async run() {
+            if ((await seal.status()).sealed) throw failure('server.sealed');
+            return bare({
+              ha_enabled: false,
+              is_self: false,
+              active_time: '0001-01-01T00:00:00Z',
+              leader_address: '',
+              leader_cluster_address: '',
+              performance_standby: false,
+              performance_standby_last_remote_wal: 0,
+            });
+          },
+        }),
+      },
+    },
+    healthRoute({ core, seal, version }),
+  ];
+}
+
+const statusCode = () => integer().refine((code) => code >= 100 && code <= 599, 'expected a status code');
+
+function healthRoute({ core, seal, version }: Pick<Platform, 'core' | 'seal' | 'version'>): Route {
+  return {
+    path: 'health',
+    access: 'public',
+    sealed: true,
+    operations: {
+      read: operation({
+        summary: 'How the server is, told by the status of the answer as load balancers want it.',
+        input: z.object({
+          activecode: statusCode().default(200),
+          sealedcode: statusCode().default(503),
+          uninitcode: statusCode().default(501),
+          standbycode: integer().optional(),
+          drsecondarycode: integer().optional(),
+          performancestandbycode: integer().optional(),
+        }),
+        output: reply,
+        effect: 'none',
+        async run(input) {
+          const status = await seal.status();
+          const code = !status.initialized
+            ? input.uninitcode
+            : status.sealed
+              ? input.sealedcode
+              : input.activecode;
+          return bare(
+            {
+              initialized: status.initialized,
+              sealed: status.sealed,
+              standby: status.sealed,
+              performance_standby: false,
+              replication_performance_mode: 'disabled',
+              replication_dr_mode: 'disabled',
+              server_time_utc: Math.floor(core.clock.now() / 1000),
+              version,
+              enterprise: false,
+              ...(status.sealed ? {} : { cluster_name: 'holdfast', cluster_id: status.clusterId }),
+            },
+            code,
+          );
+        },
+      }),
+    },
+  };
+}
