@@ -502,6 +502,32 @@ export const codes = {
     message: 'namespace not authorized',
     hint: 'Add the namespace to bound_service_account_namespaces of the role.',
   },
+
+  // provider: what stands between an external store and a Secret
+  'provider.property_missing': {
+    kind: 'missing',
+    message: 'cannot find secret data for key: "{property}" in {entry}{nearest}',
+  },
+  'provider.not_an_object': { kind: 'invalid', message: 'the value of {entry} is not a JSON object' },
+  'provider.path_too_costly': { kind: 'invalid', message: 'the path of a property builds too large a value' },
+  'provider.decoding': { kind: 'invalid', message: 'the value of {entry} is not {strategy}' },
+  'provider.null_byte': { kind: 'invalid', message: 'the value of {entry} holds a null byte' },
+  'provider.keys': {
+    kind: 'invalid',
+    message: 'invalid secret keys (TIP: use rewrite or conversionStrategy to change keys): {reason}',
+  },
+  'provider.collision': { kind: 'invalid', message: 'secret name collision during conversion: {name}' },
+  'provider.rewrite': { kind: 'invalid', message: 'rewrite: {pattern} is not a regular expression (RE2)' },
+  'provider.merge': { kind: 'invalid', message: 'rewrite: merge: {reason}' },
+  'provider.spec': { kind: 'invalid', message: '{store}: {reason}' },
+  'provider.unsupported': { kind: 'unsupported', message: '{store}: {reason}', hint: '{mend}' },
+  'provider.login': { kind: 'denied', message: '{store}: cannot log in: {reason}', hint: '{mend}' },
+  'provider.read': { kind: 'unavailable', message: '{store}: cannot read {path}: {reason}' },
+  'provider.denied': { kind: 'denied', message: '{store}: cannot read {path}: {reason}', hint: '{mend}' },
+  'provider.stale': {
+    kind: 'unavailable',
+    message: '{store}: {path} still answers an older version than {version}',
+  },
 } as const satisfies Record<string, Row>;
 
 export type Code = keyof typeof codes;
