@@ -27,6 +27,9 @@ export interface Page {
   readonly limit?: number;
 }
 
+/** The longest key that a store keeps, in bytes of UTF-8: what an LMDB page has room for, less our own tag. */
+export const KEY_LIMIT = 1900;
+
 export interface Storage {
   get(key: string): Promise<Entry | undefined>;
   /**
@@ -34,16 +37,24 @@ export interface Storage {
    * entry "a" and a folder "a/" are two children. Costs as much as it returns, however much lies below.
    */
   list(prefix: string, page?: Page): Promise<string[]>;
-  /** Every entry below `prefix`, in byte order, from one snapshot. */
+  /**
+   * Every entry whose key begins with `prefix`, in byte order, from one snapshot. When `signal` is aborted it throws the
+   * signal's reason: a scan that was cut short must never look like a whole one.
+   */
   scan(prefix: string, signal: AbortSignal): AsyncIterable<Entry>;
   /**
-   * All or nothing, durable when it resolves; gives the revision that every written entry now has.
-   * @throws Failure storage.conflict with the key of the first check that does not hold
+   * All or nothing, durable when it resolves; gives the revision that every written entry now has. A key named twice
+   * takes its last write. Without writes it only tests its checks and gives the head.
+   * @throws Failure storage.conflict with the key of the first check that does not hold; storage.key for a name that is
+   *   longer than KEY_LIMIT or no UTF-8; storage.write when the medium fails, and then nothing was kept
    */
   commit(writes: readonly Write[], checks?: readonly Check[]): Promise<number>;
 }
 
-/** What changed, for caches and watches. Ends with `Gone` when `after` is older than what is kept: drop everything. */
+/**
+ * What changed, for caches and watches, in the order of the revisions. Throws `Gone` when `after` is older than what is
+ * kept, or newer than the head (the store was rolled back): drop everything. Throws the signal's reason when aborted.
+ */
 export interface Feed {
   head(): Promise<number>;
   changes(after: number, signal: AbortSignal): AsyncIterable<Change>;

@@ -1,0 +1,346 @@
+/**
+ * The embedded store: one LMDB file, written by one process. A commit that resolved has been synced, and writers that
+ * wait share a sync. LMDB says nothing of who wrote the file: it is as untrusted as any other medium.
+ *
+ * In the file, "e" and a key leads to the entry: its revision (8 bytes, big-endian), then the value. "h" leads to the head.
+ */
+
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { type Database, open, type Transaction } from 'lmdb';
+import { view } from '../base/bytes.ts';
+import { failure, isFailure } from '../base/errors.ts';
+import { GroupCommit } from './group.ts';
+import { History } from './history.ts';
+import { canKeep, childOf, type Pending, pastFolder, pending } from './keys.ts';
+import { FolderLock } from './lock.ts';
+import { conflict } from './prefixed.ts';
+import {
+  type Backend,
+  type Change,
+  type Check,
+  type Entry,
+  KEY_LIMIT,
+  type Page,
+  type Write,
+} from './storage.ts';
+
+export interface LmdbOptions {
+  /** What the lock tells others of this process beside its pid, such as the address it listens on. */
+  readonly owner?: string;
+}
+
+export interface LmdbBackend extends Backend {
+  /** Changes what the lock tells others of this process. */
+  setOwner(owner: string): void;
+}
+
+const HEAD = Buffer.from('h');
+const REVISION_BYTES = 8;
+/** How many entries of a scan are read in one go, between which others get their turn. */
+const SCAN_CHUNK = 256;
+/** How many bytes of writes share a sync at most, so that one batch does not hold up all others. */
+const BATCH_BYTES = 8 * 1024 * 1024;
+
+type Store = Database<Buffer, Buffer>;
+
+/**
+ * Opens the store in `folder`, which is made where it is missing (mode 0700, files 0600), and holds its lock until close.
+ * @throws Failure storage.locked naming the process that has it, storage.unusable
+ */
+export async function openLmdb(folder: string, options: LmdbOptions = {}): Promise<LmdbBackend> {
+  const path = resolve(folder);
+  const lock = new FolderLock(path);
+  let store: Store | undefined;
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 });
+    const early = lock.holder();
+    if (early !== undefined) throw lock.refusal(early);
+    const file = join(path, 'store.mdb');
+    // LMDB would make them readable for all.
+    for (const name of [file, `${file}-lock`]) {
+      closeSync(openSync(name, 'a', 0o600));
+      chmodSync(name, 0o600);
+    }
+    const opened = open<Buffer, Buffer>({
+      path: file,
+      noSubdir: true,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      cache: false,
+      // With it a commit would resolve before it is on disk.
+      overlappingSync: false,
+    });
+    store = opened;
+    // LMDB has one writer among all processes, so that of two that find a dead holder only one takes its place.
+    const holder = opened.transactionSync(() => {
+      const living = lock.holder();
+      if (living === undefined) lock.take(options.owner ?? '');
+      return living;
+    });
+    if (holder !== undefined) throw lock.refusal(holder);
+    syncFolder(path);
+    syncFolder(dirname(path));
+    return new Lmdb(opened, lock);
+  } catch (error) {
+    await store?.close();
+    if (isFailure(error)) throw error;
+    throw failure('storage.unusable', { folder: path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
+interface Member extends Pending {
+  readonly resolve: (revision: number) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+class Lmdb implements LmdbBackend {
+  readonly name = 'lmdb';
+  readonly #store: Store;
+  readonly #lock: FolderLock;
+  readonly #history: History;
+  readonly #queue = new GroupCommit<Member>((batch) => this.#write(batch));
+  readonly #snapshots = new Set<Transaction>();
+  #closed = false;
+
+  constructor(store: Store, lock: FolderLock) {
+    this.#store = store;
+    this.#lock = lock;
+    this.#history = new History(this.#read(HEAD)?.revision ?? 0);
+  }
+
+  setOwner(owner: string): void {
+    this.#assertOpen();
+    this.#lock.take(owner);
+  }
+
+  async get(key: string): Promise<Entry | undefined> {
+    this.#assertOpen();
+    if (!canKeep(key)) return undefined;
+    const found = this.#read(inFile(key));
+    return found && { key, ...found };
+  }
+
+  async list(prefix: string, { after, limit = Number.POSITIVE_INFINITY }: Page = {}): Promise<string[]> {
+    this.#assertOpen();
+    const children: string[] = [];
+    if (!canKeep(prefix)) return children;
+    let start = after === undefined ? prefix : startAfter(prefix, after);
+    let exclusive = after !== undefined && !after.includes('/');
+    for (;;) {
+      // Entries come in runs; a folder is skipped by a new seek, however much it holds.
+      let folder: string | undefined;
+      // A start that no key can have is cut: whatever is after the whole is after the part, and the other way round.
+      const from = inFile(start).subarray(0, KEY_LIMIT + 1);
+      for (const found of this.#store.getKeys({ start: from, exclusiveStart: exclusive })) {
+        if (children.length >= limit) return children;
+        const key = fromFile(found);
+        if (!key?.startsWith(prefix)) return children;
+        const child = childOf(key.slice(prefix.length));
+        children.push(child);
+        if (child.endsWith('/')) {
+          folder = prefix + child;
+          break;
+        }
+      }
+      if (folder === undefined) return children;
+      start = pastFolder(folder);
+      exclusive = false;
+    }
+  }
+
+  async *scan(prefix: string, signal: AbortSignal): AsyncGenerator<Entry, void, void> {
+    signal.throwIfAborted();
+    this.#assertOpen();
+    if (!canKeep(prefix)) return;
+    const snapshot = this.#store.useReadTransaction();
+    this.#snapshots.add(snapshot);
+    try {
+      let last: string | undefined;
+      for (;;) {
+        const chunk = this.#chunk(prefix, last, snapshot);
+        for (const entry of chunk) {
+          signal.throwIfAborted();
+          yield entry;
+        }
+        signal.throwIfAborted();
+        // LMDB would read from memory that is no longer mapped.
+        this.#assertOpen();
+        last = chunk.at(-1)?.key;
+        if (chunk.length < SCAN_CHUNK) return;
+        await new Promise((resume) => setImmediate(resume));
+        this.#assertOpen();
+      }
+    } finally {
+      if (this.#snapshots.delete(snapshot)) snapshot.done();
+    }
+  }
+
+  commit(writes: readonly Write[], checks: readonly Check[] = []): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#assertOpen();
+      this.#queue.add({ ...pending(writes, checks), resolve, reject });
+    });
+  }
+
+  async head(): Promise<number> {
+    this.#assertOpen();
+    return this.#history.head;
+  }
+
+  changes(after: number, signal: AbortSignal): AsyncIterable<Change> {
+    return this.#history.follow(after, signal, () => (this.#closed ? failure('storage.closed') : undefined));
+  }
+
+  /** Waits for the commits that were asked for, then lets go of the folder. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#history.wake();
+    await this.#queue.idle();
+    for (const snapshot of this.#snapshots) snapshot.done();
+    this.#snapshots.clear();
+    await this.#store.close();
+    this.#lock.release();
+  }
+
+  /**
+   * Tests each member against the store and the members before it, then writes all that hold in one transaction. The
+   * tests come first because LMDB's own transactions do not roll back: nothing that can fail happens between the puts.
+   */
+  async #write(batch: readonly Member[]): Promise<number> {
+    const base = this.#history.head;
+    let revision = base;
+    let bytes = 0;
+    let taken = 0;
+    const changed = new Map<string, Write & { readonly revision: number }>();
+    const accepted: { readonly member: Member; readonly revision: number }[] = [];
+    for (const member of batch) {
+      if (bytes > BATCH_BYTES) break;
+      taken++;
+      try {
+        const broken = member.checks.find((check) => this.#revisionOf(check.key, changed) !== check.revision);
+        if (broken !== undefined) {
+          member.reject(conflict(broken.key));
+          continue;
+        }
+      } catch (error) {
+        member.reject(failure('storage.write', {}, { cause: error }));
+        continue;
+      }
+      if (member.writes.size > 0) revision++;
+      for (const write of member.writes.values()) {
+        changed.set(write.key, { ...write, revision });
+        bytes += write.key.length + ('value' in write ? write.value.length : 0);
+      }
+      accepted.push({ member, revision });
+    }
+    try {
+      if (revision > base) await this.#put(changed.values(), revision);
+    } catch (error) {
+      const reason = failure('storage.write', {}, { cause: error });
+      for (const { member } of accepted) member.reject(reason);
+      return taken;
+    }
+    for (const { member, revision: given } of accepted) {
+      if (member.writes.size > 0) this.#history.add({ revision: given, keys: [...member.writes.keys()] });
+      member.resolve(given);
+    }
+    return taken;
+  }
+
+  async #put(writes: Iterable<Write & { readonly revision: number }>, head: number): Promise<void> {
+    const records = [...writes].map((write) => ({
+      key: inFile(write.key),
+      record: 'value' in write ? Buffer.concat([revisionBytes(write.revision), write.value]) : undefined,
+    }));
+    // Each put has a promise of its own, and all fail together: left alone they would end the process.
+    const done: Promise<boolean>[] = [];
+    done.push(
+      this.#store.batch(() => {
+        for (const { key, record } of records)
+          done.push(record === undefined ? this.#store.remove(key) : this.#store.put(key, record));
+        done.push(this.#store.put(HEAD, revisionBytes(head)));
+      }),
+    );
+    await Promise.all(done);
+  }
+
+  #revisionOf(key: string, changed: ReadonlyMap<string, Write & { readonly revision: number }>): number {
+    const written = changed.get(key);
+    if (written !== undefined) return 'value' in written ? written.revision : 0;
+    return canKeep(key) ? (this.#read(inFile(key))?.revision ?? 0) : 0;
+  }
+
+  #read(key: Buffer): { value: Uint8Array; revision: number } | undefined {
+    const record = this.#store.getBinaryFast(key);
+    return record && decode(record);
+  }
+
+  #chunk(prefix: string, after: string | undefined, transaction: Transaction): Entry[] {
+    const entries: Entry[] = [];
+    const range = this.#store.getRange({
+      start: inFile(after ?? prefix),
+      exclusiveStart: after !== undefined,
+      limit: SCAN_CHUNK,
+      transaction,
+    });
+    for (const found of range) {
+      const key = fromFile(found.key);
+      if (!key?.startsWith(prefix)) break;
+      entries.push({ key, ...decode(found.value) });
+    }
+    return entries;
+  }
+
+  #assertOpen(): void {
+    if (this.#closed) throw failure('storage.closed');
+  }
+}
+
+const inFile = (key: string): Buffer => Buffer.from(`e${key}`);
+
+/** The key of an entry, or undefined for what is none. */
+function fromFile(key: Uint8Array): string | undefined {
+  const text = view(key).toString();
+  return text.startsWith('e') ? text.slice(1) : undefined;
+}
+
+function startAfter(prefix: string, after: string): string {
+  return prefix + (after.includes('/') ? pastFolder(childOf(after)) : after);
+}
+
+function revisionBytes(revision: number): Buffer {
+  const bytes = Buffer.alloc(REVISION_BYTES);
+  bytes.writeBigUInt64BE(BigInt(revision));
+  return bytes;
+}
+
+/** Copies out of the map: its memory is another entry's after the next read. */
+function decode(record: Buffer): { value: Uint8Array; revision: number } {
+  if (record.length < REVISION_BYTES) return { value: new Uint8Array(0), revision: 0 };
+  return {
+    value: Uint8Array.from(record.subarray(REVISION_BYTES)),
+    revision: Number(record.readBigUInt64BE()),
+  };
+}
+
+/** What the file system must not forget: that the file exists. */
+function syncFolder(path: string): void {
+  if (!existsSync(path)) return;
+  try {
+    const folder = openSync(path, 'r');
+    try {
+      fsyncSync(folder);
+    } finally {
+      closeSync(folder);
+    }
+  } catch {
+    // Some systems cannot sync a folder, and a parent may be unreadable.
+  }
+}
+
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown error';
+  return 'code' in error && typeof error.code === 'string' ? error.code : error.message.slice(0, 100);
+}
