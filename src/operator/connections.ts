@@ -1,0 +1,316 @@
+/**
+ * Live clients of stores, one per identity: the store's UID and generation, what it authenticates with (by
+ * resourceVersion), and for referent auth the namespace it is used from. Never the store's name: a name is what a tenant
+ * can take over. A client lives until its identity changes, not until a reconcile ends.
+ */
+
+import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
+import type { Provider, ProviderEnv, ProviderType } from '../provider/provider.ts';
+import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
+import { storeSpec } from './api/store.ts';
+import { nearest } from './nearest.ts';
+import type { Answer, Need, StoreName } from './plan.ts';
+import { resolveRef, type StoreScope } from './resolve.ts';
+
+export interface ConnectionsOptions {
+  readonly kube: Kube;
+  readonly providers: readonly ProviderType[];
+  readonly log: Log;
+  resolve(host: string, port: number): ReturnType<ProviderEnv['resolve']>;
+  /** The version of a Secret or ConfigMap as it is watched; undefined where there is none. */
+  versionOf(kind: 'Secret' | 'ConfigMap', namespace: string, name: string): string | undefined;
+}
+
+interface Connection {
+  readonly generation: number;
+  /** What was read to log in: id -> resourceVersion. */
+  readonly material: Map<string, string | undefined>;
+  readonly provider: Promise<Provider>;
+}
+
+/** A Secret or ConfigMap that a store reads: "Secret/team/vault-token". */
+const materialId = (kind: string, namespace: string, name: string): string => `${kind}/${namespace}/${name}`;
+
+/** A store by its place: "SecretStore/team/vault", "ClusterSecretStore//vault". */
+export const storeKey = (kind: string, namespace: string | undefined, name: string): string =>
+  `${kind}/${namespace ?? ''}/${name}`;
+
+export class Connections {
+  readonly #options: ConnectionsOptions;
+  readonly #connections = new Map<string, Connection>();
+  /** Material -> the stores that asked for it, whether they got it or not. */
+  readonly #readers = new Map<string, Set<string>>();
+  /** Stores (by UID and generation) that can only be used from a namespace. */
+  readonly #referent = new Set<string>();
+
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
+  }
+
+  /** The stores that read this object to log in. */
+  readersOf(kind: 'Secret' | 'ConfigMap', namespace: string, name: string): readonly string[] {
+    return [...(this.#readers.get(materialId(kind, namespace, name)) ?? [])];
+  }
+
+  /** Whether the store lets us in; `unknown` where that depends on who uses it. @throws Failure */
+  async validate(store: KubeObject, signal?: AbortSignal): Promise<'ready' | 'unknown'> {
+    try {
+      return await (await this.connect(store)).validate(signal);
+    } catch (error) {
+      if (isFailure(error, 'operator.ref_referent')) return 'unknown';
+      throw error;
+    }
+  }
+
+  /** What a store answers to a need of an ExternalSecret in `namespace`. Failures are answers. */
+  async answer(
+    store: KubeObject,
+    namespace: string,
+    need: Need,
+    options: { readonly notBefore?: { readonly version: number }; readonly signal?: AbortSignal } = {},
+  ): Promise<Answer> {
+    try {
+      return await this.#used(store, namespace, (provider) => ask(provider, need, options));
+    } catch (error) {
+      const known = asFailure(error);
+      if (!(error instanceof Failure)) {
+        this.#options.log.error('a provider failed in a way it should not', {
+          store: store.metadata.name,
+          error,
+        });
+      }
+      return { failed: known };
+    }
+  }
+
+  /** Where the store keeps a key, in the words of its change events; undefined where it tells of none. */
+  async locate(
+    store: KubeObject,
+    namespace: string,
+    need: Need,
+  ): Promise<{ readonly server: string; readonly path: string; readonly prefix: boolean } | undefined> {
+    try {
+      return await this.#used(store, namespace, async (provider) => {
+        if (provider.locate === undefined) return undefined;
+        if ('get' in need.ask) return { ...provider.locate(need.ask.get), prefix: false };
+        if ('metadata' in need.ask) return { ...provider.locate(need.ask.metadata), prefix: false };
+        // A folder is where a made-up child of it would be.
+        const folder = need.ask.find.path?.replace(/\/+$/, '') ?? '';
+        const child = provider.locate({ key: folder === '' ? '_' : `${folder}/_` });
+        return { server: child.server, path: child.path.replace(/_$/, ''), prefix: true };
+      });
+    } catch {
+      // Without a client there is nothing to locate; the read that follows says why.
+      return undefined;
+    }
+  }
+
+  /** Closes what belongs to a store that changed or went. */
+  retire(uid: string): void {
+    for (const [key, connection] of this.#connections) {
+      if (key.startsWith(`${uid}/`)) this.#close(key, connection);
+    }
+  }
+
+  async close(): Promise<void> {
+    const open = [...this.#connections.values()];
+    this.#connections.clear();
+    await Promise.allSettled(open.map(async (connection) => (await connection.provider).close()));
+  }
+
+  async #used<T>(store: KubeObject, namespace: string, use: (provider: Provider) => Promise<T>): Promise<T> {
+    const version = `${store.metadata.uid}/${store.metadata.generation ?? 0}`;
+    if (!this.#referent.has(version)) {
+      try {
+        return await use(await this.connect(store));
+      } catch (error) {
+        if (!isFailure(error, 'operator.ref_referent')) throw error;
+        this.#referent.add(version);
+      }
+    }
+    return use(await this.connect(store, namespace));
+  }
+
+  /** The client of a store. @throws Failure why there is none */
+  async connect(store: KubeObject, referent?: string): Promise<Provider> {
+    const key = `${store.metadata.uid}/${referent ?? ''}`;
+    const known = this.#connections.get(key);
+    if (known !== undefined && this.#stands(known, store)) return known.provider;
+    if (known !== undefined) this.#close(key, known);
+    const material = new Map<string, string | undefined>();
+    const provider = this.#open(store, referent, material);
+    const connection: Connection = { generation: store.metadata.generation ?? 0, material, provider };
+    this.#connections.set(key, connection);
+    provider.catch(() => {
+      if (this.#connections.get(key) === connection) this.#connections.delete(key);
+    });
+    return provider;
+  }
+
+  #stands(connection: Connection, store: KubeObject): boolean {
+    if (connection.generation !== (store.metadata.generation ?? 0)) return false;
+    return [...connection.material].every(([id, version]) => {
+      const [kind, namespace = '', name = ''] = id.split('/');
+      if (kind !== 'Secret' && kind !== 'ConfigMap') return true;
+      const now = this.#options.versionOf(kind, namespace, name);
+      return now === undefined || now === version || Number(now) < Number(version);
+    });
+  }
+
+  #close(key: string, connection: Connection): void {
+    this.#connections.delete(key);
+    connection.provider
+      .then((provider) => provider.close())
+      .catch((error: unknown) =>
+        this.#options.log.debug('a store was not closed in order', { code: asFailure(error).code }),
+      );
+  }
+
+  async #open(
+    store: KubeObject,
+    referent: string | undefined,
+    material: Map<string, string | undefined>,
+  ): Promise<Provider> {
+    const { type, spec } = providerOf(store, this.#options.providers);
+    return type.connect(spec, this.#env(store, referent, material));
+  }
+
+  #env(
+    store: KubeObject,
+    referent: string | undefined,
+    material: Map<string, string | undefined>,
+  ): ProviderEnv {
+    const { kube, log } = this.#options;
+    const { namespace, name } = store.metadata;
+    const named: StoreName = {
+      kind: store.kind === 'SecretStore' ? 'SecretStore' : 'ClusterSecretStore',
+      name,
+    };
+    const scope: StoreScope = {
+      store: named,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(referent === undefined ? {} : { referent }),
+    };
+    const label = `${store.kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
+    const read = async (
+      resource: Resource,
+      ref: { readonly name: string; readonly key: string; readonly namespace?: string },
+    ): Promise<string> => {
+      const what = { kind: resource.kind, name: ref.name };
+      const at = resolveRef(scope, ref, what);
+      const id = materialId(resource.kind, at, ref.name);
+      const readers = this.#readers.get(id) ?? new Set();
+      this.#readers.set(id, readers.add(storeKey(store.kind, namespace, name)));
+      const object = await kube.get({ resource, namespace: at, name: ref.name });
+      material.set(id, object?.metadata.resourceVersion);
+      if (object === undefined) throw failure('operator.ref_missing', { ...what, namespace: at });
+      const data = (object['data'] ?? {}) as Readonly<Record<string, string>>;
+      const value = Object.hasOwn(data, ref.key) ? data[ref.key] : undefined;
+      if (value === undefined) {
+        const near = nearest(ref.key, Object.keys(data));
+        throw failure('operator.ref_key', { ...what, namespace: at, key: ref.key, near });
+      }
+      return value;
+    };
+    return {
+      store: label,
+      log: log.with({ store: label }),
+      secretKey: async (ref) => Buffer.from(await read(SECRETS, ref), 'base64'),
+      configMapKey: async (ref) => Buffer.from(await read(CONFIG_MAPS, ref)),
+      serviceAccountToken: async (ref) => {
+        const what = { kind: 'ServiceAccount', name: ref.name };
+        const at = resolveRef(scope, ref, what);
+        return tokenOf(kube, { resource: SERVICE_ACCOUNTS, namespace: at, name: ref.name }, ref);
+      },
+      resolve: (host, port) => this.#options.resolve(host, port),
+    };
+  }
+}
+
+/** TokenRequest (authentication.k8s.io/v1). @throws Failure operator.ref_missing, kube.* */
+async function tokenOf(
+  kube: Kube,
+  name: Name & { readonly namespace: string },
+  asked: { readonly audiences: readonly string[]; readonly expirationSeconds: number },
+): Promise<string> {
+  const request = {
+    apiVersion: 'authentication.k8s.io/v1',
+    kind: 'TokenRequest',
+    spec: { audiences: asked.audiences, expirationSeconds: asked.expirationSeconds },
+  };
+  let answer: KubeObject;
+  try {
+    answer = await kube.create(name, request, { subresource: 'token' });
+  } catch (error) {
+    if (asFailure(error).kind !== 'missing') throw error;
+    throw failure('operator.ref_missing', {
+      kind: 'ServiceAccount',
+      name: name.name,
+      namespace: name.namespace,
+    });
+  }
+  return (answer['status'] as { token?: string } | undefined)?.token ?? '';
+}
+
+/**
+ * The provider of a store and its settings, read.
+ * @throws Failure operator.spec_invalid, operator.provider_count, operator.unknown_provider, operator.provider_invalid
+ */
+export function providerOf(
+  store: KubeObject,
+  providers: readonly ProviderType[],
+): { readonly type: ProviderType; readonly spec: unknown } {
+  const parsed = storeSpec.safeParse(store['spec']);
+  if (!parsed.success) throw failure('operator.spec_invalid', { reason: issueOf(parsed.error, 'spec') });
+  const named = Object.entries(parsed.data.provider).filter(([, block]) => block !== undefined);
+  const [first] = named;
+  if (first === undefined || named.length !== 1)
+    throw failure('operator.provider_count', { count: named.length });
+  const [name, block] = first;
+  const type = providers.find((provider) => provider.name === name);
+  if (type === undefined) {
+    const known = providers.map((provider) => provider.name).join(', ');
+    throw failure('operator.unknown_provider', { name, known });
+  }
+  const spec = type.spec.safeParse(block);
+  if (!spec.success) throw failure('operator.provider_invalid', { name, reason: issueOf(spec.error, '') });
+  return { type, spec: spec.data };
+}
+
+/** Where a manifest is wrong and how, by zod's words, which name types and never values. */
+export function issueOf(
+  error: { readonly issues: readonly { readonly path: readonly PropertyKey[]; readonly message: string }[] },
+  root: string,
+): string {
+  const [issue] = error.issues;
+  const path = [root, ...(issue?.path ?? [])]
+    .filter((step) => step !== '')
+    .map((step, at) => (typeof step === 'number' ? `[${step}]` : `${at === 0 ? '' : '.'}${String(step)}`))
+    .join('');
+  return `${path}: ${issue?.message ?? 'invalid'}`;
+}
+
+async function ask(
+  provider: Provider,
+  need: Need,
+  options: { readonly notBefore?: { readonly version: number }; readonly signal?: AbortSignal },
+): Promise<Answer> {
+  if ('get' in need.ask) {
+    const read = await provider.get(need.ask.get, options);
+    return read === undefined ? { missing: true } : { read };
+  }
+  const store = `${need.store.kind} "${need.store.name}"`;
+  if ('metadata' in need.ask) {
+    if (provider.metadata === undefined) {
+      throw failure('operator.cannot_find', { store, ability: 'read metadata' });
+    }
+    const metadata = await provider.metadata(need.ask.metadata, options.signal);
+    return metadata === undefined ? { missing: true } : { metadata };
+  }
+  if (provider.find === undefined) throw failure('operator.cannot_find', { store, ability: 'find secrets' });
+  const found = [];
+  for await (const entry of provider.find(need.ask.find, options.signal)) found.push(entry);
+  return { found };
+}

@@ -1,0 +1,152 @@
+/** Reconciles one ExternalSecret: gather, plan, read, plan again, apply. Keeps what outlives a reconcile. */
+
+import type { Clock } from '../../../base/clock.ts';
+import { failure } from '../../../base/errors.ts';
+import { type Caches, findStore } from '../../caches.ts';
+import type { Connections } from '../../connections.ts';
+import type { Demand, Demands, Place, ReadIndex } from '../../demand.ts';
+import type { EventRecorder } from '../../events.ts';
+import { apply, type Outcome, settle } from '../../executor.ts';
+import type { Answer, Need, Steps } from '../../plan.ts';
+import { type Gathering, observe } from './observe.ts';
+import { type Env, namespaceOf, type Observed, storeId, storesOf } from './observed.ts';
+import { plan, refused } from './plan.ts';
+import { needsOf } from './rules/data.ts';
+import { follows } from './rules/refresh.ts';
+import { wrongs } from './rules/validation.ts';
+
+export interface ControllerOptions extends Gathering {
+  readonly caches: Caches;
+  readonly clock: Clock;
+  readonly connections: Connections;
+  readonly demands: Demands;
+  readonly index: ReadIndex;
+  readonly events: EventRecorder;
+  /** What renders the templates of one ExternalSecret. */
+  envOf(observed: Pick<Observed, 'object'>, now: Date): Env;
+  /** A store tells changes on this server. */
+  watch(server: string): void;
+}
+
+/** Deletions that a store's losses may cause in a minute, before somebody should look. */
+const DELETIONS = { limit: 10, windowMs: 60_000 };
+
+export class ExternalSecretController {
+  readonly #options: ControllerOptions;
+  /** Times of deletions, by store. */
+  readonly #deletions = new Map<string, number[]>();
+
+  constructor(options: ControllerOptions) {
+    this.#options = options;
+  }
+
+  /** @param key what the queue calls it, for demands. @throws Failure where the cluster does not answer */
+  async reconcile(key: string, namespace: string, name: string, signal: AbortSignal): Promise<Outcome> {
+    const { demands, index, kube, events } = this.#options;
+    const now = new Date(this.#options.clock.now());
+    const demand = demands.take(key);
+    try {
+      const gathered = await observe(this.#options, namespace, name, signal);
+      if (gathered === undefined) {
+        demands.forget(key);
+        index.remove(key);
+        return { end: 'done' };
+      }
+      const observed: Observed = {
+        ...gathered,
+        answers: new Map(),
+        demanded: demand !== undefined,
+        deletions: { recent: this.#recentDeletions(gathered), limit: DELETIONS.limit },
+      };
+      const places = await this.#locate(key, observed);
+      const env = this.#options.envOf(observed, now);
+      const steps = await settle(
+        (answers) => plan({ ...observed, answers }, now, env),
+        (need) => this.#answer(key, observed, need, places, demand, signal),
+      );
+      this.#noteDeletion(observed, steps);
+      const outcome = await apply(kube, events, steps, (action, failure) =>
+        refused(observed, now, action.failing, failure),
+      );
+      if (outcome.end !== 'done') demands.restore(key, demand);
+      return outcome;
+    } catch (error) {
+      demands.restore(key, demand);
+      throw error;
+    }
+  }
+
+  /** Notes where its secrets are kept, before they are read, so that a change in between is heard. */
+  async #locate(key: string, observed: Observed): Promise<ReadonlyMap<string, Place>> {
+    const { caches, connections, index, watch } = this.#options;
+    const { spec, object } = observed;
+    const places = new Map<string, Place>();
+    if ('malformed' in spec || object.metadata.deletionTimestamp !== undefined || wrongs(spec).length > 0) {
+      index.remove(key);
+      return places;
+    }
+    const namespace = namespaceOf(object);
+    for (const need of follows(spec) ? needsOf(spec) : []) {
+      const sight = observed.stores.get(storeId(need.store));
+      const store = findStore(caches, need.store, namespace);
+      if (store === undefined || sight === undefined || !('usable' in sight)) continue;
+      const place = await connections.locate(store, namespace, need);
+      if (place !== undefined) places.set(need.id, place);
+    }
+    index.set(key, [...places.values()]);
+    for (const { server } of places.values()) watch(server);
+    return places;
+  }
+
+  async #answer(
+    key: string,
+    observed: Observed,
+    need: Need,
+    places: ReadonlyMap<string, Place>,
+    demand: Demand | undefined,
+    signal: AbortSignal,
+  ): Promise<Answer> {
+    const { caches, connections, index } = this.#options;
+    const namespace = namespaceOf(observed.object);
+    const store = findStore(caches, need.store, namespace);
+    // The plan has just seen it; it went since, and its deletion plans us again.
+    if (store === undefined) {
+      const { kind, name } = need.store;
+      return { failed: failure('operator.store_missing', { kind, name, where: '' }) };
+    }
+    const place = places.get(need.id);
+    const version = place === undefined ? undefined : demand?.versions.get(place.path);
+    const answer = await connections.answer(store, namespace, need, {
+      signal,
+      ...(version === undefined ? {} : { notBefore: { version } }),
+    });
+    const read = 'read' in answer ? Number(answer.read.version) : Number.NaN;
+    if (place !== undefined && Number.isSafeInteger(read)) index.saw(key, place, read);
+    return answer;
+  }
+
+  #recentDeletions({ spec }: Pick<Observed, 'spec'>): number {
+    if ('malformed' in spec) return 0;
+    const since = this.#options.clock.monotonic() - DELETIONS.windowMs;
+    let most = 0;
+    for (const store of storesOf(spec).map(storeId)) {
+      const recent = (this.#deletions.get(store) ?? []).filter((at) => at > since);
+      this.#deletions.set(store, recent);
+      most = Math.max(most, recent.length);
+    }
+    return most;
+  }
+
+  /** Counts the deletions that a loss caused; those that a person asked for are nobody's business. */
+  #noteDeletion({ object, spec, target }: Observed, steps: Steps): void {
+    if ('malformed' in spec || object.metadata.deletionTimestamp !== undefined) return;
+    const lost = steps.actions.some(
+      (action) => action.do === 'delete' && action.name.name === target?.metadata.name,
+    );
+    if (!lost) return;
+    const at = this.#options.clock.monotonic();
+    for (const store of storesOf(spec).map(storeId)) {
+      this.#deletions.set(store, [...(this.#deletions.get(store) ?? []), at]);
+    }
+  }
+}

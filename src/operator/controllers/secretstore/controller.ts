@@ -1,0 +1,75 @@
+/** Reconciles SecretStores and ClusterSecretStores: connect, ask whether they let us in, tell the condition. */
+
+import type { Clock } from '../../../base/clock.ts';
+import { parseDuration } from '../../../base/duration.ts';
+import { asFailure } from '../../../base/errors.ts';
+import type { Kube, KubeObject, Resource } from '../../../kube/kube.ts';
+import type { Connections } from '../../connections.ts';
+import type { EventRecorder } from '../../events.ts';
+import { apply, type Outcome } from '../../executor.ts';
+import { type Checked, plan } from './plan.ts';
+import { isOurs } from './sight.ts';
+
+export interface StoreControllerOptions {
+  readonly kube: Kube;
+  readonly clock: Clock;
+  readonly connections: Connections;
+  readonly events: EventRecorder;
+  readonly controllerClass: string;
+}
+
+/** `--store-requeue-interval` of external-secrets. */
+const RECHECK_MS = 5 * 60_000;
+
+export class StoreController {
+  readonly #options: StoreControllerOptions;
+
+  constructor(options: StoreControllerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws Failure where the cluster does not answer */
+  async reconcile(
+    resource: Resource,
+    namespace: string | undefined,
+    name: string,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { kube, clock, events, controllerClass } = this.#options;
+    const at = { resource, name, ...(namespace === undefined ? {} : { namespace }) };
+    const now = new Date(clock.now());
+    const object = await kube.get(at, signal);
+    if (object === undefined) return { end: 'done' };
+    const spec = (object['spec'] ?? {}) as { controller?: unknown; refreshInterval?: unknown };
+    const ours = isOurs(spec.controller, controllerClass);
+    const checked = ours ? await this.#check(object, signal) : undefined;
+    const interval = intervalOf(spec.refreshInterval);
+    const steps = plan({ object, name: at, checked, interval, writes: false }, now);
+    return apply(kube, events, steps, () => ({ actions: [] }));
+  }
+
+  async #check(object: KubeObject, signal: AbortSignal): Promise<Checked> {
+    const { connections } = this.#options;
+    try {
+      await connections.connect(object);
+    } catch (error) {
+      const failed = asFailure(error);
+      return failed.code === 'operator.ref_referent' ? { result: 'unknown' } : { failed, at: 'connect' };
+    }
+    try {
+      return { result: await connections.validate(object, signal) };
+    } catch (error) {
+      return { failed: asFailure(error), at: 'validate' };
+    }
+  }
+}
+
+/** Seconds or a Go duration; nothing, nonsense and 0 mean the usual. */
+function intervalOf(given: unknown): number {
+  if (typeof given !== 'string' && typeof given !== 'number') return RECHECK_MS;
+  try {
+    return parseDuration(given) || RECHECK_MS;
+  } catch {
+    return RECHECK_MS;
+  }
+}

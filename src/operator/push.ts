@@ -1,0 +1,111 @@
+/**
+ * Changes as servers tell them: one subscription per server, under the operator's own identity. An event is a hint, never
+ * data: it names a path and a version, and whoever reads that path reads it again with its store's own identity. A socket
+ * that breaks is opened again from the last revision heard; where the server no longer has that, everything is swept.
+ */
+
+import type { Clock } from '../base/clock.ts';
+import { asFailure } from '../base/errors.ts';
+import type { Log } from '../base/log.ts';
+import { type Backoff, backoff } from '../base/retry.ts';
+import { pause } from '../kube/cache.ts';
+
+/** An event as `client/events.ts` gives it. */
+export type PushEvent =
+  | {
+      readonly revision: number;
+      readonly path: string;
+      readonly dataPath?: string;
+      readonly version?: number;
+      readonly type: string;
+    }
+  | { readonly gone: true };
+
+/** Opens a subscription of one server. It ends, or throws, when the socket does. */
+export type Subscribe = (
+  server: string,
+  options: { readonly after?: number; readonly signal: AbortSignal },
+) => AsyncIterable<PushEvent>;
+
+export interface PushOptions {
+  readonly subscribe: Subscribe;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly log: Log;
+  /** @param version the version that a write made; absent for every other change */
+  changed(server: string, path: string, version: number | undefined): void;
+  /** Changes may have been missed: read all that is kept on this server. */
+  sweep(server: string): void;
+}
+
+const RECONNECT: Backoff = { baseMs: 250, maxMs: 15_000 };
+/** Between a new subscription and the sweep, so that a change during the sweep is heard. */
+const SETTLE_MS = 1000;
+
+export class Push {
+  readonly #options: PushOptions;
+  readonly #servers = new Map<string, Promise<void>>();
+  #signal: AbortSignal | undefined;
+
+  constructor(options: PushOptions) {
+    this.#options = options;
+  }
+
+  /** From here on `watch` subscribes; what was asked before is subscribed now. */
+  start(signal: AbortSignal): void {
+    this.#signal = signal;
+  }
+
+  /** Subscribes to a server, once. */
+  watch(server: string): void {
+    const signal = this.#signal;
+    if (signal === undefined || this.#servers.has(server)) return;
+    this.#servers.set(server, this.#follow(server, signal));
+  }
+
+  /** Resolves when all subscriptions have ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#servers.values());
+  }
+
+  async #follow(server: string, signal: AbortSignal): Promise<void> {
+    const { clock, random, log } = this.#options;
+    // 0: what the server still remembers from before we were there; each event that we have read already is skipped.
+    let after = 0 as number | undefined;
+    let attempt = 0;
+    while (!signal.aborted) {
+      try {
+        const given: Parameters<Subscribe>[1] = after === undefined ? { signal } : { after, signal };
+        for await (const event of this.#options.subscribe(server, given)) {
+          if ('gone' in event) {
+            after = undefined;
+            this.#sweepSoon(server, signal);
+            break;
+          }
+          attempt = 0;
+          after = event.revision;
+          this.#options.changed(server, event.dataPath ?? event.path, versionOf(event));
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        const known = asFailure(error);
+        if (attempt === 0) log.warn('a server is not telling its changes', { server, reason: known.message });
+      }
+      if (after === undefined && attempt === 0) {
+        attempt = 1;
+        continue;
+      }
+      if (!signal.aborted) await pause(clock, backoff(attempt++, RECONNECT, random), signal);
+    }
+  }
+
+  #sweepSoon(server: string, signal: AbortSignal): void {
+    this.#options.clock.after(SETTLE_MS, () => {
+      if (!signal.aborted) this.#options.sweep(server);
+    });
+  }
+}
+
+/** Only a write makes a version: that of a deletion is the one that went. */
+const versionOf = (event: Extract<PushEvent, { revision: number }>): number | undefined =>
+  /(write|patch)$/.test(event.type) ? event.version : undefined;
