@@ -1,7 +1,7 @@
 /** The fields that the roles of every auth method share: what the token made for a login shall be. After upstream's tokenutil. */
 
-import { BlockList, isIP } from 'node:net';
 import { z } from 'zod';
+import { isCidr } from '../base/cidr.ts';
 import { seconds } from '../base/duration.ts';
 import { failure } from '../base/errors.ts';
 import { commaList, duration, flag, integer } from '../base/schema.ts';
@@ -132,34 +132,6 @@ export function tokenParams(fields: TokenFields): TokenParams {
     boundCidrs: fields.boundCidrs,
     renewable: bare !== 'batch',
   };
-}
-
-/** Whether an address lies in one of the blocks; no blocks bind nobody. */
-export function withinCidrs(address: string, blocks: readonly string[]): boolean {
-  if (blocks.length === 0) return true;
-  // An IPv4 client of a dual-stack socket shows as ::ffff:a.b.c.d.
-  const bare = /^::ffff:\d+\.\d+\.\d+\.\d+$/i.test(address) ? address.slice(7) : address;
-  const family = isIP(bare);
-  if (family === 0) return false;
-  const list = new BlockList();
-  for (const block of blocks) {
-    const [net = '', bits] = block.split('/');
-    const kind = isIP(net);
-    if (kind !== 0)
-      list.addSubnet(
-        net,
-        bits === undefined ? (kind === 4 ? 32 : 128) : Number(bits),
-        kind === 4 ? 'ipv4' : 'ipv6',
-      );
-  }
-  return list.check(bare, family === 4 ? 'ipv4' : 'ipv6');
-}
-
-function isCidr(block: string): boolean {
-  const [net = '', bits, ...more] = block.split('/');
-  const family = isIP(net);
-  if (family === 0 || more.length > 0) return false;
-  return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (family === 4 ? 32 : 128));
 }
 
 const tidyPolicies = (given: readonly string[]): string[] =>

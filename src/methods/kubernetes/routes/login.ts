@@ -4,10 +4,11 @@
  */
 
 import { z } from 'zod';
+import { inCidrs } from '../../../base/cidr.ts';
 import { failure } from '../../../base/errors.ts';
 import { type Grant, type Mount, operation, type Route } from '../../../plugin/plugin.ts';
 import { type Jws, parseJws, publicKeyOf, verifyJws } from '../../jws.ts';
-import { tokenParams, withinCidrs } from '../../token-fields.ts';
+import { tokenParams } from '../../token-fields.ts';
 import { isBound } from '../bound.ts';
 import { isFor, type ServiceAccount, serviceAccountOf, untimely, usernameOf } from '../claims.ts';
 import type { Effective, Settings } from '../config.ts';
@@ -37,8 +38,7 @@ export function loginRoute(mount: Mount, settings: Settings, reviewer: Reviewer)
             return failure('request.denied');
           };
 
-          if (!withinCidrs(call.remote.address, role.token.boundCidrs))
-            throw deny('the address is not bound');
+          if (!inCidrs(call.remote.address, role.token.boundCidrs)) throw deny('the address is not bound');
           const config = await settings.effective();
           const jws = parseJws(jwt);
           if ('reason' in jws) throw deny(jws.reason);
