@@ -6,11 +6,11 @@
 
 import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { nearest } from '../base/nearest.ts';
 import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
 import type { Provider, ProviderEnv, ProviderType } from '../provider/provider.ts';
 import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
 import { storeSpec } from './api/store.ts';
-import { nearest } from './nearest.ts';
 import type { Answer, Need, StoreName } from './plan.ts';
 import { resolveRef, type StoreScope } from './resolve.ts';
 

@@ -3,6 +3,7 @@
  * whom to look at. Stores are asked when the refresh policy says so or when something changed, and at no other time.
  */
 
+import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
@@ -154,6 +155,8 @@ export function createOperator(options: OperatorOptions): Operator {
 
   return {
     async start(signal) {
+      // Every worker, watch and read waits for this one signal; that many listeners are no leak.
+      setMaxListeners(0, signal);
       push?.start(signal);
       const watches = allOf(caches).map((cache) => cache.run(signal));
       try {

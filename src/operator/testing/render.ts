@@ -10,7 +10,7 @@ export const plainEnv: Env = {
       text.replace(/\{\{ \.(\w+) \}\}/g, (_, key: string) => {
         const bytes = data.get(key);
         if (bytes === undefined) {
-          throw failure('operator.spec_invalid', { reason: `${name}: no key "${key}"` });
+          throw failure('operator.spec_invalid', { reason: `template ${name}: no key "${key}"` });
         }
         return textOf(bytes) ?? '';
       }),

@@ -109,7 +109,7 @@ export function assemble(
 
 function fromEntry(from: DataFromEntry, answer: Answer, env: Env): Data {
   const options = from.extract ?? from.find;
-  let data: Data =
+  let data: ReadonlyMap<string, Uint8Array> =
     'found' in answer
       ? new Map(answer.found.map(([key, value]) => [key, wholeOf(value)]))
       : fieldsOf(valueIn(answer), from.extract?.property ?? '', from.extract?.key ?? '');

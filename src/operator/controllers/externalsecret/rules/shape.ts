@@ -1,44 +1,58 @@
 /** How values and keys are brought into shape: the provider room's rules, in the terms of an ExternalSecret. */
 
-import { textOf, utf8, view } from '../../../../base/bytes.ts';
-import { failure } from '../../../../base/errors.ts';
-import { parseJson } from '../../../../base/json.ts';
+import { utf8 } from '../../../../base/bytes.ts';
+import { convertKeys } from '../../../../provider/convert.ts';
+import {
+  checkNullBytes,
+  type DecodingStrategy,
+  decodeValue,
+  type NullBytePolicy,
+} from '../../../../provider/decode.ts';
+import { validKeys } from '../../../../provider/keys.ts';
+import { extract, lookup } from '../../../../provider/property.ts';
 import type { Value } from '../../../../provider/provider.ts';
+import { type RewriteStep, rewrite } from '../../../../provider/rewrite.ts';
 import type { Rewrite } from '../../../api/externalsecret.ts';
+
+export { convertKeys, extract as fieldsOf, lookup as propertyOf, validKeys as checkKeys };
 
 type Data = ReadonlyMap<string, Uint8Array>;
 
+/** A secret as one value: `find` gives each secret whole. */
 export const wholeOf = (value: Value): Uint8Array => ('bytes' in value ? value.bytes : utf8(value.json));
 
-export function propertyOf(value: Value, property: string, key: string): Uint8Array {
-  if (property === '') return wholeOf(value);
-  if ('fields' in value) {
-    const bytes = value.fields.get(property);
-    if (bytes !== undefined) return bytes;
-  }
-  throw failure('operator.spec_invalid', { reason: `cannot find secret data for key: "${property}" ${key}` });
-}
-
-export function fieldsOf(value: Value, property: string, key: string): Map<string, Uint8Array> {
-  if (property === '' && 'fields' in value) return new Map(value.fields);
-  const text = textOf(propertyOf(value, property, key)) ?? '';
-  const parsed = parseJson(text);
-  return new Map(Object.entries(parsed as object).map(([k, v]) => [k, utf8(String(v))]));
-}
-
+/** @throws Failure provider.decoding, provider.null_byte; NUL bytes are looked for in what came out */
 export function decode(
   bytes: Uint8Array,
-  strategy: string | undefined,
-  _nul: string | undefined,
-  _key: string,
+  strategy: DecodingStrategy | undefined,
+  nullBytes: NullBytePolicy | undefined,
+  entry: string,
 ): Uint8Array {
-  return strategy === 'Base64' ? Buffer.from(view(bytes).toString(), 'base64') : bytes;
+  const decoded = decodeValue(bytes, strategy, entry);
+  checkNullBytes(decoded, nullBytes, entry);
+  return decoded;
 }
-export const convertKeys = (data: Data, _strategy: string): Map<string, Uint8Array> =>
-  new Map([...data].map(([k, v]) => [k.replace(/[^-._a-zA-Z0-9]/g, '_'), v]));
-export const checkKeys = (data: Data): Data => data;
+
+/** @param render renders a template over one key. @throws Failure provider.rewrite, provider.merge, template.* */
 export const rewriteKeys = (
   data: Data,
-  _rules: readonly Rewrite[],
-  _render: (text: string, key: string) => string,
-): Map<string, Uint8Array> => new Map(data);
+  steps: readonly Rewrite[],
+  render: (text: string, key: string) => string,
+): Map<string, Uint8Array> => rewrite(data, steps.flatMap(stepOf), (text, { value }) => render(text, value));
+
+function stepOf({ regexp, transform, merge }: Rewrite): RewriteStep[] {
+  if (regexp !== undefined) return [{ regexp }];
+  if (transform !== undefined) return [{ transform }];
+  if (merge === undefined) return [];
+  return [
+    {
+      merge: {
+        into: merge.into,
+        priority: merge.priority,
+        priorityPolicy: merge.priorityPolicy || 'Strict',
+        conflictPolicy: merge.conflictPolicy || 'Error',
+        strategy: merge.strategy || 'Extract',
+      },
+    },
+  ];
+}

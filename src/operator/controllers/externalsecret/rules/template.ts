@@ -6,10 +6,9 @@
 import { parse } from 'yaml';
 import { textOf, utf8 } from '../../../../base/bytes.ts';
 import { failure } from '../../../../base/errors.ts';
+import { nearest } from '../../../../base/nearest.ts';
 import type { KubeObject } from '../../../../kube/kube.ts';
-
 import type { Template, TemplateFrom } from '../../../api/externalsecret.ts';
-import { nearest } from '../../../nearest.ts';
 import { type Env, sourceId } from '../observed.ts';
 import { decode } from './shape.ts';
 
@@ -41,7 +40,7 @@ export function renderTemplate(template: Template, provided: Data, sources: Sour
   }
   const inline = (name: string, texts: Readonly<Record<string, string>> | undefined, face: Face): void => {
     for (const [key, text] of Object.entries(texts ?? {})) {
-      faces[face].set(key, env.render(text, `template ${name}[${key}]`, provided));
+      faces[face].set(key, env.render(text, `${name}[${key}]`, provided));
     }
   };
   inline('data', template.data, 'data');
@@ -83,14 +82,14 @@ function* rendered(
         });
       }
       const text = kind === 'Secret' ? Buffer.from(raw, 'base64').toString() : raw;
-      const name = `template ${at} ${known} ${source.name}[${key}]`;
+      const name = `${at} ${known} ${source.name}[${key}]`;
       const value = env.render(text, name, data);
       if (templateAs === 'KeysAndValues') yield* pairs(value, name);
       else yield [key, value];
     }
   }
   if (from.literal !== undefined) {
-    const name = `template ${at}.literal`;
+    const name = `${at}.literal`;
     yield* pairs(env.render(from.literal, name, data), name);
   }
 }
