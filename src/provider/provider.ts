@@ -74,6 +74,8 @@ export interface ProviderEnv {
   /** The store, for messages: "SecretStore cicd/cicd". */
   readonly store: string;
   readonly log: Log;
+  /** `spec.retrySettings` of the store, where it has them. */
+  readonly retry?: { readonly maxRetries?: number; readonly retryIntervalMs?: number };
   /** One key of a Secret. @throws Failure operator.ref_* naming what is missing */
   secretKey(ref: {
     readonly name: string;

@@ -1,0 +1,60 @@
+/**
+ * From a key in a manifest to a path of the API, by upstream's rules to the letter: manifests rely on their oddities.
+ * One departure: slashes around `path` are dropped, where upstream would ask for "secret//data/x".
+ */
+
+export interface PathRule {
+  readonly path?: string | undefined;
+  readonly version: 'v1' | 'v2';
+}
+
+/** Where the data of a key is read. */
+export function dataPath(rule: PathRule, key: string): string {
+  const mount = mountOf(rule);
+  if (mount === undefined) {
+    if (rule.version === 'v1' || key.includes('/data/')) return key;
+    const [first, ...rest] = key.split('/');
+    return [first, 'data', ...rest].join('/');
+  }
+  const rest = below(rule, mount, key);
+  return rule.version === 'v2' ? `${mount}/data/${rest}` : `${mount}/${rest}`;
+}
+
+/**
+ * Where a version 2 engine keeps what it knows of a key. The same stripping as for data: upstream strips nothing here,
+ * and so doubles a mount that the key names.
+ */
+export function metadataPath(rule: PathRule, key: string): string {
+  const mount = mountOf(rule);
+  if (mount !== undefined) return `${mount}/metadata/${below(rule, mount, key)}`;
+  return dataPath(rule, key).replace(/\/data(?=\/|$)/, '/metadata');
+}
+
+/** The folder that a search begins in, without slashes at its ends, and how the keys found there are named. */
+export function searchRoot(
+  rule: PathRule,
+  folder: string | undefined,
+): { readonly list: string; readonly prefix: string; readonly keyPrefix: string } | undefined {
+  const inside = trim(folder ?? '');
+  const mount = mountOf(rule);
+  if (mount !== undefined)
+    return { list: rule.version === 'v2' ? `${mount}/metadata` : mount, prefix: inside, keyPrefix: '' };
+  const [first, ...rest] = inside.split('/');
+  if (first === undefined || first === '') return undefined;
+  const list = rule.version === 'v2' ? `${first}/metadata` : first;
+  return { list, prefix: rest.join('/'), keyPrefix: `${first}/` };
+}
+
+function mountOf(rule: PathRule): string | undefined {
+  const mount = trim(rule.path ?? '');
+  return mount === '' ? undefined : mount;
+}
+
+const trim = (text: string): string => text.replace(/^\/+|\/+$/g, '');
+
+/** The key below the mount: its own mention of the mount is dropped once, and then (version 2) one of "data/". */
+function below(rule: PathRule, mount: string, key: string): string {
+  if (!key.startsWith(`${mount}/`)) return key;
+  const rest = key.slice(mount.length + 1);
+  return rule.version === 'v2' && rest.startsWith('data/') ? rest.slice('data/'.length) : rest;
+}

@@ -1,0 +1,144 @@
+/**
+ * The token of one store: got once, renewed or got anew before it ends, and once more when the server no longer knows it.
+ * Many reads share one login. Times are monotonic milliseconds.
+ */
+
+import { asFailure, isFailure } from '../../base/errors.ts';
+import { lookupSelf, renewSelf, revokeSelf } from '../../client/auth.ts';
+import type { VaultClient } from '../../client/client.ts';
+import type { ProviderEnv } from '../../provider/provider.ts';
+import { type Login, logIn } from './auth.ts';
+import type { VaultAuth } from './spec.ts';
+
+interface Held extends Login {
+  readonly at: number;
+  /** When it should be made to last longer; and when it is dead. */
+  readonly renewAt: number;
+  readonly endsAt: number;
+}
+
+/** Between two logins that a 403 caused: a policy that denies must not become a storm of logins. */
+const RELOGIN_MS = 5000;
+/** Before its end a token is not begun with any more: a request takes time. */
+const MARGIN_MS = 2000;
+
+export interface Session {
+  /** Runs a request with a token that should be good; once more with a new one where the server forgot the old. */
+  use<T>(call: (client: VaultClient) => Promise<T>): Promise<T>;
+  readonly policies: readonly string[];
+  close(): Promise<void>;
+}
+
+export function createSession(
+  client: VaultClient,
+  auth: VaultAuth | undefined,
+  env: ProviderEnv,
+  monotonic: () => number,
+): Session {
+  let held: Held | undefined;
+  let pending: Promise<Held> | undefined;
+  let closed = false;
+
+  const hold = (login: Login): Held => {
+    const at = monotonic();
+    const life = login.leaseSeconds > 0 ? login.leaseSeconds * 1000 : Number.POSITIVE_INFINITY;
+    return { ...login, at, renewAt: at + (life * 2) / 3, endsAt: at + life - Math.min(MARGIN_MS, life / 4) };
+  };
+
+  /** One login at a time, whoever asks. */
+  const fresh = (make: () => Promise<Held>): Promise<Held> => {
+    pending ??= make().then(
+      (made) => {
+        pending = undefined;
+        held = made;
+        if (closed) void revoke(made);
+        return made;
+      },
+      (error: unknown) => {
+        pending = undefined;
+        throw error;
+      },
+    );
+    return pending;
+  };
+
+  const anew = async (): Promise<Held> => {
+    if (auth === undefined)
+      return hold({ token: '', policies: [], leaseSeconds: 0, renewable: false, ours: false });
+    return hold(await logIn(auth, client, env));
+  };
+
+  const prolong = async (old: Held): Promise<Held> => {
+    try {
+      const longer = await renewSelf(client.with({ token: old.token }));
+      // Near its longest life a renewal gives little: then a new login is due.
+      if (longer.leaseSeconds * 1000 > old.endsAt - monotonic() + MARGIN_MS)
+        return hold({ ...old, leaseSeconds: longer.leaseSeconds, renewable: longer.renewable });
+    } catch (error) {
+      env.log.debug('a token was not renewed', { store: env.store, reason: asFailure(error).code });
+    }
+    const made = await anew();
+    await revoke(old);
+    return made;
+  };
+
+  const current = async (): Promise<Held> => {
+    if (pending !== undefined) return await pending;
+    const now = monotonic();
+    const old = held;
+    if (old === undefined || now >= old.endsAt) return await fresh(anew);
+    if (now < old.renewAt) return old;
+    try {
+      return await fresh(() => (old.renewable ? prolong(old) : anew()));
+    } catch (error) {
+      // It still lives: a login that fails now must not fail the reads that it would serve.
+      env.log.warn('the next login failed', { store: env.store, reason: asFailure(error).message });
+      return old;
+    }
+  };
+
+  const alive = async (token: Held): Promise<boolean> => {
+    try {
+      await lookupSelf(client.with({ token: token.token }));
+      return true;
+    } catch (error) {
+      return !isFailure(error, 'api.denied');
+    }
+  };
+
+  const revoke = async (token: Held): Promise<void> => {
+    if (!token.ours) return;
+    try {
+      await revokeSelf(client.with({ token: token.token }));
+    } catch (error) {
+      env.log.debug('a token was not revoked; it runs out by itself', { reason: asFailure(error).code });
+    }
+  };
+
+  return {
+    async use(call) {
+      const first = await current();
+      const as = (token: Held): VaultClient =>
+        token.token === '' ? client : client.with({ token: token.token });
+      try {
+        return await call(as(first));
+      } catch (error) {
+        if (!isFailure(error, 'api.denied') || auth === undefined) throw error;
+        const replaced = held !== undefined && held !== first ? held : undefined;
+        if (replaced !== undefined) return await call(as(replaced));
+        if (monotonic() - first.at < RELOGIN_MS && first.ours) throw error;
+        if (await alive(first)) throw error;
+        return await call(as(await fresh(anew)));
+      }
+    },
+    get policies() {
+      return held?.policies ?? [];
+    },
+    async close() {
+      closed = true;
+      const last = held;
+      held = undefined;
+      if (last !== undefined) await revoke(last);
+    },
+  };
+}

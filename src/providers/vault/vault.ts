@@ -1,0 +1,309 @@
+/** The Vault provider: KV version 1 and 2 of any server that speaks the Vault API, as upstream's stores describe it. */
+
+import { RE2JS } from 're2js';
+import { fromBase64, textOf } from '../../base/bytes.ts';
+import { Failure, failure, isFailure } from '../../base/errors.ts';
+import { Ordered, type OrderedJson, parseOrdered } from '../../base/json.ts';
+import { lookupSelf } from '../../client/auth.ts';
+import { type Answer, VaultClient } from '../../client/client.ts';
+import { isBag, problemOf } from '../../client/envelope.ts';
+import { list, orAbsent } from '../../client/kv.ts';
+import { capabilities, health } from '../../client/sys.ts';
+import { objectValue } from '../../provider/property.ts';
+import type { Provider, ProviderEnv, ProviderType, Read, Value } from '../../provider/provider.ts';
+import { dataPath, metadataPath, searchRoot } from './path.ts';
+import { Reads } from './reads.ts';
+import { createSession, type Session } from './session.ts';
+import { type VaultSpec, vaultSpec } from './spec.ts';
+
+/** What a search may look at in all, so that one manifest cannot read a whole server. */
+const SEARCH_LIMIT = 10_000;
+const SEARCH_DEPTH = 32;
+
+interface Found {
+  readonly value: Value | undefined;
+  readonly version: number | undefined;
+}
+
+export const createVaultProvider = (
+  monotonic: () => number = () => performance.now(),
+): ProviderType<VaultSpec> => ({
+  name: 'vault',
+  spec: vaultSpec as ProviderType<VaultSpec>['spec'],
+  async connect(spec, env) {
+    const client = await clientOf(spec, env);
+    return connected(spec, env, client, createSession(client, spec.auth, env, monotonic));
+  },
+});
+
+export const vaultProvider: ProviderType<VaultSpec> = createVaultProvider();
+
+function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, session: Session): Provider {
+  const reads = new Reads<Found>();
+
+  const read = async (path: string, version: string | undefined): Promise<Found> => {
+    try {
+      const answer = await session.use((as) => as.request('GET', path, { query: { version } }));
+      return spec.version === 'v2' ? readV2(answer, path, env) : readV1(answer, path, env);
+    } catch (error) {
+      if (isFailure(error, 'api.missing')) return { value: undefined, version: versionOfDeleted(error) };
+      throw await told(error, path);
+    }
+  };
+
+  /** A refusal with what the token may do there, as far as it may ask; everything else as it is. */
+  const told = async (error: unknown, path: string): Promise<unknown> => {
+    if (!isFailure(error, 'api.denied')) return error;
+    const policies = session.policies.length === 0 ? '' : ` (its policies: ${session.policies.join(', ')})`;
+    let mend = `Let the policy of this store's role grant: path "${path}" { capabilities = ["read"] }${policies}`;
+    try {
+      const may = (await session.use((as) => capabilities(as, [path]))).get(path) ?? [];
+      if (may.length > 0) mend = `The token has [${may.join(', ')}] on ${path}${policies}; it needs "read".`;
+    } catch {
+      // The hint is a courtesy: where the token may not even ask, the refusal itself is the answer.
+    }
+    return new Failure(
+      'provider.denied',
+      { store: env.store, path, reason: 'permission denied', mend },
+      { cause: error },
+    );
+  };
+
+  const fetch = async (
+    key: string,
+    version: string | undefined,
+    options: { readonly notBefore?: { readonly version: number }; readonly signal?: AbortSignal } = {},
+  ): Promise<Found> => {
+    const path = dataPath(spec, key);
+    const asked = spec.version === 'v2' && version !== undefined && version !== '' ? version : undefined;
+    return await reads.get(`${asked ?? ''}\n${path}`, () => read(path, asked), {
+      // A version that was asked for by number does not change with an event.
+      notBefore: asked === undefined ? options.notBefore : undefined,
+      signal: options.signal,
+      store: env.store,
+      path,
+    });
+  };
+
+  const metadataOf = async (path: string, signal: AbortSignal | undefined) => {
+    try {
+      const answer = await session.use((as) => orAbsent(as.request('GET', path, { signal })));
+      const known = answer?.envelope?.data;
+      return isBag(known) ? known : undefined;
+    } catch (error) {
+      throw await told(error, path);
+    }
+  };
+
+  return {
+    async get(ref, options): Promise<Read | undefined> {
+      const found = await fetch(ref.key, ref.version, options);
+      if (found.value === undefined) return undefined;
+      return {
+        value: found.value,
+        ...(found.version === undefined ? {} : { version: String(found.version) }),
+      };
+    },
+
+    async validate(signal) {
+      if (spec.auth === undefined) {
+        const { status } = await health(client, { signal });
+        if (status === 503 || status === 501)
+          throw failure('provider.spec', {
+            store: env.store,
+            reason: 'the server is sealed or not initialized',
+          });
+      } else {
+        await session.use((as) => lookupSelf(as, { signal }));
+      }
+      return 'ready';
+    },
+
+    async close() {
+      await session.close();
+      client.close();
+    },
+
+    async *find(query, signal) {
+      const tags = Object.entries(query.tags ?? {});
+      if (spec.version === 'v1' && tags.length > 0)
+        throw failure('provider.spec', { store: env.store, reason: 'tags need kv version v2' });
+      const root = searchRoot(spec, query.path);
+      if (root === undefined)
+        throw failure('provider.spec', {
+          store: env.store,
+          reason: 'find needs `path` in the store or in the query',
+        });
+      const pattern = query.name === undefined ? undefined : compile(query.name, env);
+      for await (const name of walk(root.list, root.prefix, signal)) {
+        if (pattern !== undefined && !pattern.matcher(name).find()) continue;
+        const key = root.keyPrefix + name;
+        if (tags.length > 0) {
+          const known = (await metadataOf(`${root.list}/${name}`, signal))?.['custom_metadata'] ?? null;
+          if (!tags.every(([tag, wanted]) => isBag(known) && known[tag] === wanted)) continue;
+        }
+        const found = await fetch(key, undefined, signal === undefined ? {} : { signal });
+        if (found.value !== undefined) yield [key, found.value] as const;
+      }
+    },
+
+    async metadata(ref, signal) {
+      if (spec.version === 'v1')
+        throw failure('provider.spec', {
+          store: env.store,
+          reason: 'cannot perform metadata fetch operations with kv version v1',
+        });
+      const known = await metadataOf(metadataPath(spec, ref.key), signal);
+      if (known === undefined) return undefined;
+      const custom = known['custom_metadata'] ?? null;
+      return {
+        ...(isBag(custom) ? custom : {}),
+        created_time: known['created_time'] ?? null,
+        current_version: known['current_version'] ?? null,
+        delete_version_after: known['delete_version_after'] ?? null,
+      };
+    },
+
+    locate: (ref) => ({ server: client.address, path: dataPath(spec, ref.key) }),
+  };
+
+  /** The names below a folder, folders walked through in order. */
+  async function* walk(
+    mount: string,
+    folder: string,
+    signal: AbortSignal | undefined,
+  ): AsyncIterable<string> {
+    let seen = 0;
+    const pending = [folder];
+    while (pending.length > 0) {
+      const here = pending.pop() ?? '';
+      const path = here === '' ? `${mount}/` : `${mount}/${here}/`;
+      let names: readonly string[];
+      try {
+        names = await session.use((as) => list(as, path, { signal }));
+      } catch (error) {
+        throw await told(error, path);
+      }
+      const prefix = here === '' ? '' : `${here}/`;
+      const folders: string[] = [];
+      for (const name of names) {
+        if (++seen > SEARCH_LIMIT || here.split('/').length > SEARCH_DEPTH)
+          throw failure('provider.spec', {
+            store: env.store,
+            reason: `find looks at more than ${SEARCH_LIMIT} names; narrow its path`,
+          });
+        if (name.endsWith('/')) folders.push(prefix + name.slice(0, -1));
+        else yield prefix + name;
+      }
+      pending.push(...folders.reverse());
+    }
+  }
+}
+
+function readV2(answer: Answer, path: string, env: ProviderEnv): Found {
+  const data = memberOf(ordered(answer, path, env), 'data');
+  if (!(data instanceof Ordered) || !data.members.has('data'))
+    throw failure('provider.read', { store: env.store, path, reason: 'failed to find data field' });
+  const metadata = memberOf(data, 'metadata');
+  const version = memberOf(metadata, 'version');
+  return {
+    value: secretOf(data.members.get('data'), path, env),
+    version: typeof version === 'number' ? version : undefined,
+  };
+}
+
+const readV1 = (answer: Answer, path: string, env: ProviderEnv): Found => ({
+  value: secretOf(memberOf(ordered(answer, path, env), 'data'), path, env),
+  version: undefined,
+});
+
+function secretOf(data: OrderedJson | undefined, path: string, env: ProviderEnv): Value | undefined {
+  if (data === undefined || data === null) return undefined;
+  if (!(data instanceof Ordered))
+    throw failure('provider.read', { store: env.store, path, reason: 'its data is not a JSON object' });
+  return objectValue(data);
+}
+
+const memberOf = (value: OrderedJson | undefined, name: string): OrderedJson | undefined =>
+  value instanceof Ordered ? value.members.get(name) : undefined;
+
+/** The body with the order and the digits of its numbers. */
+function ordered(answer: Answer, path: string, env: ProviderEnv): OrderedJson | undefined {
+  const text = textOf(answer.bytes);
+  if (text === '') return undefined;
+  try {
+    if (text !== undefined) return parseOrdered(text, { depth: 128, count: 2_000_000 });
+  } catch {
+    // Replaced below: a parser's error quotes what it read.
+  }
+  throw failure('provider.read', { store: env.store, path, reason: 'the answer is not JSON' });
+}
+
+/** A deleted version answers 404 with its metadata: known, and as new as the event that told of it. */
+function versionOfDeleted(error: unknown): number | undefined {
+  const data = problemOf(error)?.envelope?.data;
+  const metadata = isBag(data) ? data['metadata'] : undefined;
+  const version = isBag(metadata) ? metadata['version'] : undefined;
+  return typeof version === 'number' ? version : undefined;
+}
+
+function compile(pattern: string, env: ProviderEnv): RE2JS {
+  try {
+    return RE2JS.compile(pattern);
+  } catch {
+    throw failure('provider.spec', {
+      store: env.store,
+      reason: 'find.name is not a regular expression (RE2)',
+    });
+  }
+}
+
+async function clientOf(spec: VaultSpec, env: ProviderEnv): Promise<VaultClient> {
+  const { certSecretRef, keySecretRef } = spec.tls ?? {};
+  const secret = async (ref: NonNullable<typeof certSecretRef>, key: string): Promise<Uint8Array> =>
+    env.secretKey({
+      name: ref.name,
+      key: ref.key ?? key,
+      ...(ref.namespace === undefined ? {} : { namespace: ref.namespace }),
+    });
+  const inconsistent = spec.readYourWrites === true && spec.forwardInconsistent === true;
+  return new VaultClient({
+    address: spec.server,
+    namespace: spec.namespace,
+    headers: { ...spec.headers, ...(inconsistent ? { 'X-Vault-Inconsistent': 'forward-active-node' } : {}) },
+    ca: await authorityOf(spec, env),
+    clientCert: certSecretRef === undefined ? undefined : await secret(certSecretRef, 'tls.crt'),
+    clientKey: keySecretRef === undefined ? undefined : await secret(keySecretRef, 'tls.key'),
+    timeoutMs: 30_000,
+    // Settings without a number of retries mean none, as upstream has it.
+    retries: env.retry === undefined ? undefined : (env.retry.maxRetries ?? 0),
+    retryWaitMs: env.retry?.retryIntervalMs,
+    resolve: (host, port) => env.resolve(host, port),
+  });
+}
+
+async function authorityOf(spec: VaultSpec, env: ProviderEnv): Promise<string | undefined> {
+  if (spec.caBundle !== undefined && spec.caBundle !== '') return pem(spec.caBundle, env);
+  const from = spec.caProvider;
+  if (from === undefined) return undefined;
+  const ref = {
+    name: from.name,
+    key: from.key ?? 'ca.crt',
+    ...(from.namespace === undefined ? {} : { namespace: from.namespace }),
+  };
+  const bytes = await (from.type === 'Secret' ? env.secretKey(ref) : env.configMapKey(ref));
+  return pem(textOf(bytes) ?? '', env);
+}
+
+/** PEM, or PEM in base64, as both are found in stores. */
+function pem(given: string, env: ProviderEnv): string {
+  if (given.includes('-----BEGIN CERTIFICATE-----')) return given;
+  const decoded = fromBase64(given.replace(/\s+/g, ''));
+  const text = decoded === undefined ? undefined : textOf(decoded);
+  if (text?.includes('-----BEGIN CERTIFICATE-----') !== true)
+    throw failure('provider.spec', {
+      store: env.store,
+      reason: 'its certificate authority is neither PEM nor PEM in base64',
+    });
+  return text;
+}
