@@ -414,8 +414,10 @@ class Execution {
     this.#pay(values);
     try {
       const result = row.run(this.#call, values);
+      // What was handed in has been paid for.
+      if (typeof result === 'object' && values.includes(result)) return result;
       if (typeof result === 'string') this.#meter.alloc(result.length);
-      else if (result instanceof List) this.#meter.alloc(result.items.length * 16);
+      else if (result instanceof List) this.#meter.alloc(result.items.length * 8);
       else if (result instanceof Dict) this.#meter.alloc(result.entries.size * 32);
       return result;
     } catch (error) {

@@ -368,13 +368,7 @@ class Printer {
     if (flags.sharp && Number.isFinite(value))
       text = withPoint(text, flags.precision ?? (format === 'g' ? 6 : -1), format);
     const negative = text.startsWith('-');
-    const sign = negative
-      ? '-'
-      : flags.plus || flags.plusV || text.startsWith('+')
-        ? '+'
-        : flags.space
-          ? ' '
-          : '';
+    const sign = negative ? '-' : flags.plus || text.startsWith('+') ? '+' : flags.space ? ' ' : '';
     const digits = text.replace(/^[+-]/, '');
     if (text.startsWith('+') && !flags.plus) return this.#pad(`+${digits}`, { ...flags, zero: false });
     const finite = Number.isFinite(value);
