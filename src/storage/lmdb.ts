@@ -5,7 +5,7 @@
  * In the file, "e" and a key leads to the entry: its revision (8 bytes, big-endian), then the value. "h" leads to the head.
  */
 
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { type Database, open, type Transaction } from 'lmdb';
 import { view } from '../base/bytes.ts';
@@ -42,6 +42,10 @@ const SCAN_CHUNK = 256;
 /** How many bytes of writes share a sync at most, so that one batch does not hold up all others. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 
+/** mdb.c, MDB_MAGIC behind the first page's header, in the byte order of the machine that wrote it. */
+const META_MAGIC = Buffer.from('dec0efbe', 'hex');
+const META_MAGIC_OFFSET = 24;
+
 type Store = Database<Buffer, Buffer>;
 
 /**
@@ -62,6 +66,7 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
       closeSync(openSync(name, 'a', 0o600));
       chmodSync(name, 0o600);
     }
+    assertStore(file);
     const opened = open<Buffer, Buffer>({
       path: file,
       noSubdir: true,
@@ -323,6 +328,19 @@ function decode(record: Buffer): { value: Uint8Array; revision: number } {
     value: Uint8Array.from(record.subarray(REVISION_BYTES)),
     revision: Number(record.readBigUInt64BE()),
   };
+}
+
+/** LMDB's native code crashes the process over a file that is none of its own. Empty is as good as new. */
+function assertStore(file: string): void {
+  const start = Buffer.alloc(META_MAGIC_OFFSET + META_MAGIC.length);
+  const handle = openSync(file, 'r');
+  try {
+    const length = readSync(handle, start, 0, start.length, 0);
+    if (length > 0 && !start.subarray(META_MAGIC_OFFSET).equals(META_MAGIC))
+      throw new Error('store.mdb is no LMDB file');
+  } finally {
+    closeSync(handle);
+  }
 }
 
 /** What the file system must not forget: that the file exists. */

@@ -1,0 +1,338 @@
+/**
+ * The wall between the server and a medium that it does not trust. What is written here is sealed before it reaches the
+ * store and proven when it comes back; the set-hash record is updated in the same commit as the entries, so that a crash
+ * leaves both or neither. Waiting commits share one commit of the store.
+ */
+
+import { failure, isFailure } from '../../base/errors.ts';
+import { KEY_BYTES } from '../../crypto/aead.ts';
+import { wipe } from '../../crypto/wipe.ts';
+import { GroupCommit } from '../../storage/group.ts';
+import { type Pending, pending } from '../../storage/keys.ts';
+import { conflict, prefixed } from '../../storage/prefixed.ts';
+import type { Backend, Change, Check, Entry, Feed, Page, Storage, Write } from '../../storage/storage.ts';
+import { closeEnvelope, openEnvelope } from './envelope.ts';
+import { Keyring } from './keyring.ts';
+import { decodeSet, emptySet, encodeSet, type SetHash, sameSet, toggled } from './sethash.ts';
+
+export type BarrierState = 'uninitialized' | 'sealed' | 'unsealed';
+
+export const KEYRING = 'core/keyring';
+export const SET_HASH = 'core/set-hash';
+/** What must be read before there is a key. Not secret; the set-hash covers it. */
+export const PLAIN: readonly string[] = ['core/seal-config', 'core/root-key-wrapped'];
+/** The barrier's own records, which no view shows or writes. All lie directly in one folder. */
+const RESERVED = new Set([KEYRING, SET_HASH, ...PLAIN]);
+const RESERVED_FOLDER = 'core/';
+/** The keyring is sealed by the root key, which has no term. */
+const ROOT_TERM = 0;
+/** Of more than this many damaged entries the names help nobody. */
+const NAMED_DAMAGES = 1000;
+
+/** What `verify` found. The store is whole when `damaged` is empty and `set` is "matches". */
+export interface Verification {
+  /** How many entries the store holds, without the set-hash record. */
+  readonly entries: number;
+  /** How many it should hold, where the record tells. */
+  readonly expected: number | undefined;
+  /** The entries that do not open (at most the first thousand). */
+  readonly damaged: readonly string[];
+  /** "differs": an entry was lost, added, changed or rolled back, if `damaged` names none. */
+  readonly set: 'matches' | 'differs' | 'unreadable';
+}
+
+interface Open {
+  keyring: Keyring;
+  readonly rootKey: Buffer;
+  /** As the store has it at `setRevision`; undefined after a failed commit, until it is read again. */
+  set: SetHash | undefined;
+  setRevision: number;
+}
+
+interface Member extends Pending {
+  /** Bytes that go to the store as they are, in place of the writes. */
+  readonly raw?: ReadonlyMap<string, Uint8Array>;
+  readonly resolve: (revision: number) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+export class Barrier implements Feed {
+  readonly #backend: Backend;
+  readonly #queue = new GroupCommit<Member>((batch) => this.#commitBatch(batch));
+  readonly #root: Storage;
+  #open: Open | undefined;
+
+  constructor(backend: Backend) {
+    this.#backend = backend;
+    this.#root = this.#sealedStorage();
+  }
+
+  get sealed(): boolean {
+    return this.#open === undefined;
+  }
+
+  async state(): Promise<BarrierState> {
+    if (this.#open !== undefined) return 'unsealed';
+    return (await this.#backend.get(KEYRING)) === undefined ? 'uninitialized' : 'sealed';
+  }
+
+  /**
+   * Makes the keys of an empty store, in one commit with `plain` (names of PLAIN only). The barrier stays sealed.
+   * @throws Failure barrier.initialized
+   */
+  async initialize(rootKey: Uint8Array, plain: ReadonlyMap<string, Uint8Array> = new Map()): Promise<void> {
+    if (rootKey.length !== KEY_BYTES) throw failure('barrier.wrong_key');
+    for (const name of plain.keys())
+      if (!PLAIN.includes(name))
+        throw failure('storage.key', { reason: `${name} may not be stored in plain` });
+    const keyring = Keyring.create();
+    const encoded = keyring.encode();
+    try {
+      const records = new Map(plain).set(KEYRING, closeEnvelope(ROOT_TERM, rootKey, KEYRING, encoded));
+      let set = emptySet();
+      for (const [name, value] of records) set = toggled(set, 1, keyring.hashKey, name, value);
+      records.set(SET_HASH, sealUnder(keyring, SET_HASH, encodeSet(set)));
+      await this.#backend.commit(
+        [...records].map(([key, value]) => ({ key, value })),
+        [...records.keys()].map((key) => ({ key, revision: 0 })),
+      );
+    } catch (error) {
+      if (isFailure(error, 'storage.conflict')) throw failure('barrier.initialized');
+      throw error;
+    } finally {
+      wipe(encoded);
+      keyring.wipe();
+    }
+  }
+
+  /**
+   * Opens the barrier with the key it was initialized with, of which it keeps a copy. Open already, it stays as it is.
+   * @throws Failure server.uninitialized, barrier.wrong_key
+   */
+  async unseal(rootKey: Uint8Array): Promise<void> {
+    const stored = await this.#backend.get(KEYRING);
+    if (stored === undefined) throw failure('server.uninitialized');
+    const encoded =
+      rootKey.length === KEY_BYTES
+        ? openEnvelope((term) => (term === ROOT_TERM ? rootKey : undefined), KEYRING, stored.value)
+        : undefined;
+    const keyring = encoded && Keyring.decode(encoded);
+    wipe(encoded);
+    if (keyring === undefined) throw failure('barrier.wrong_key');
+    if (this.#open !== undefined) keyring.wipe();
+    else this.#open = { keyring, rootKey: Buffer.from(rootKey), set: undefined, setRevision: 0 };
+  }
+
+  /** Closes the barrier at once for all who come; those whose commit is under way get its true outcome first. */
+  async seal(): Promise<void> {
+    const open = this.#open;
+    this.#open = undefined;
+    await this.#queue.idle();
+    if (open === undefined) return;
+    open.keyring.wipe();
+    wipe(open.rootKey, open.set?.sum);
+  }
+
+  /** Adds a key, with which all that is written from now on is sealed. */
+  async rotate(): Promise<void> {
+    const open = this.#opened();
+    const before = open.keyring;
+    const next = before.rotated();
+    const encoded = next.encode();
+    const sealed = closeEnvelope(ROOT_TERM, open.rootKey, KEYRING, encoded);
+    wipe(encoded);
+    const stored = await this.#backend.get(KEYRING);
+    try {
+      await this.#enqueue({
+        writes: new Map([[KEYRING, { key: KEYRING, value: sealed }]]),
+        // Two rotations at once would else lose one of the two terms, and what it sealed.
+        checks: [{ key: KEYRING, revision: stored?.revision ?? 0 }],
+        raw: new Map([[KEYRING, sealed]]),
+      });
+    } catch (error) {
+      next.wipe();
+      throw error;
+    }
+    if (this.#open !== open) return next.wipe();
+    open.keyring = next;
+    before.wipe();
+  }
+
+  /** What lies below `prefix` (which ends in "/"), in plain. Every use fails with server.sealed while sealed. */
+  view(prefix: string): Storage {
+    return prefix === '' ? this.#root : prefixed(this.#root, prefix);
+  }
+
+  async head(): Promise<number> {
+    this.#opened();
+    return this.#backend.head();
+  }
+
+  async *changes(after: number, signal: AbortSignal): AsyncGenerator<Change, void, void> {
+    this.#opened();
+    for await (const { revision, keys } of this.#backend.changes(after, signal)) {
+      this.#opened();
+      yield { revision, keys: keys.filter((key) => !RESERVED.has(key)) };
+    }
+  }
+
+  /** Opens every entry of one snapshot and compares the whole with the set-hash record. @throws Failure server.sealed */
+  async verify(signal: AbortSignal): Promise<Verification> {
+    const damaged: string[] = [];
+    let found = emptySet();
+    let recorded: SetHash | undefined;
+    for await (const { key, value } of this.#backend.scan('', signal)) {
+      const open = this.#opened();
+      const plain = PLAIN.includes(key) ? undefined : this.#unlock(open, key, value);
+      if (key === SET_HASH) recorded = plain && decodeSet(plain);
+      else {
+        found = toggled(found, 1, open.keyring.hashKey, key, value);
+        if (plain === undefined && !PLAIN.includes(key) && damaged.length < NAMED_DAMAGES) damaged.push(key);
+      }
+      wipe(plain);
+    }
+    const set = recorded === undefined ? 'unreadable' : sameSet(recorded, found) ? 'matches' : 'differs';
+    return { entries: found.count, expected: recorded?.count, damaged, set };
+  }
+
+  #sealedStorage(): Storage {
+    const barrier = this;
+    return {
+      async get(key) {
+        barrier.#opened();
+        const entry = RESERVED.has(key) ? undefined : await barrier.#backend.get(key);
+        return entry && barrier.#reveal(entry);
+      },
+      async list(prefix, page = {}) {
+        barrier.#opened();
+        if (prefix !== RESERVED_FOLDER) return barrier.#backend.list(prefix, page);
+        const { limit = Number.POSITIVE_INFINITY } = page;
+        const wider: Page = { ...page, limit: limit + RESERVED.size };
+        const names = await barrier.#backend.list(prefix, wider);
+        return names.filter((name) => !RESERVED.has(prefix + name)).slice(0, limit);
+      },
+      async *scan(prefix, signal) {
+        barrier.#opened();
+        for await (const entry of barrier.#backend.scan(prefix, signal))
+          if (!RESERVED.has(entry.key)) yield barrier.#reveal(entry);
+      },
+      async commit(writes, checks = []) {
+        barrier.#opened();
+        if (writes.some(({ key }) => RESERVED.has(key)))
+          throw failure('storage.key', { reason: 'it belongs to the barrier' });
+        return barrier.#enqueue(pending(writes, checks));
+      },
+    };
+  }
+
+  #opened(): Open {
+    if (this.#open === undefined) throw failure('server.sealed');
+    return this.#open;
+  }
+
+  #reveal(entry: Entry): Entry {
+    const value = this.#unlock(this.#opened(), entry.key, entry.value);
+    if (value === undefined) throw failure('storage.corrupt', { key: entry.key });
+    return { ...entry, value };
+  }
+
+  #unlock(open: Open, name: string, sealed: Uint8Array): Buffer | undefined {
+    return openEnvelope(
+      (term) => (name === KEYRING ? (term === ROOT_TERM ? open.rootKey : undefined) : open.keyring.key(term)),
+      name,
+      sealed,
+    );
+  }
+
+  #enqueue(member: Pending & Pick<Member, 'raw'>): Promise<number> {
+    return new Promise((resolve, reject) => this.#queue.add({ ...member, resolve, reject }));
+  }
+
+  /**
+   * One commit of the store for the first members of the batch. A batch ends before a member that writes a key which
+   * another one of it writes: they would share a revision, and one revision must not stand for two values.
+   */
+  async #commitBatch(batch: readonly Member[]): Promise<number> {
+    const open = this.#open;
+    if (open === undefined) {
+      for (const member of batch) member.reject(failure('server.sealed'));
+      return batch.length;
+    }
+    let taken = 0;
+    const accepted: Member[] = [];
+    try {
+      const before = open.set ?? (await this.#readSet(open));
+      let set = before;
+      const writes = new Map<string, Write>();
+      for (const member of batch) {
+        if ([...member.writes.keys()].some((key) => writes.has(key))) break;
+        taken++;
+        const broken = await this.#firstBroken(member.checks, writes);
+        if (broken !== undefined) {
+          member.reject(conflict(broken.key));
+          continue;
+        }
+        accepted.push(member);
+        for (const write of member.writes.values()) {
+          const old = await this.#backend.get(write.key);
+          if (old !== undefined) set = toggled(set, -1, open.keyring.hashKey, old.key, old.value);
+          if ('value' in write) {
+            const value = member.raw?.get(write.key) ?? sealUnder(open.keyring, write.key, write.value);
+            set = toggled(set, 1, open.keyring.hashKey, write.key, value);
+            writes.set(write.key, { key: write.key, value });
+            wipe(member.raw === undefined ? write.value : undefined);
+          } else writes.set(write.key, write);
+        }
+      }
+      let revision = await this.#backend.head();
+      if (writes.size > 0) {
+        const record = { key: SET_HASH, value: sealUnder(open.keyring, SET_HASH, encodeSet(set)) };
+        // Until the store has answered, nobody knows which of the two sets it holds.
+        open.set = undefined;
+        revision = await this.#backend.commit(
+          [...writes.values(), record],
+          [{ key: SET_HASH, revision: open.setRevision }],
+        );
+        open.set = set;
+        open.setRevision = revision;
+      }
+      for (const member of accepted) member.resolve(revision);
+    } catch (error) {
+      open.set = undefined;
+      const reason = isFailure(error, 'storage.conflict') ? failure('storage.foreign_writer') : error;
+      // Members that were answered before the error ignore this.
+      for (const member of batch.slice(0, Math.max(taken, 1))) member.reject(reason);
+    }
+    return Math.max(taken, 1);
+  }
+
+  /** The first check that does not hold; what this batch is about to write has a revision that nobody can name yet. */
+  async #firstBroken(
+    checks: readonly Check[],
+    writes: ReadonlyMap<string, Write>,
+  ): Promise<Check | undefined> {
+    for (const check of checks) {
+      const written = writes.get(check.key);
+      if (written !== undefined) {
+        if ('value' in written || check.revision !== 0) return check;
+      } else if (((await this.#backend.get(check.key))?.revision ?? 0) !== check.revision) return check;
+    }
+    return undefined;
+  }
+
+  async #readSet(open: Open): Promise<SetHash> {
+    const entry = await this.#backend.get(SET_HASH);
+    const plain = entry && this.#unlock(open, SET_HASH, entry.value);
+    const set = plain && decodeSet(plain);
+    // Writing on would hide the loss under a new and valid hash.
+    if (entry === undefined || set === undefined) throw failure('storage.corrupt', { key: SET_HASH });
+    open.setRevision = entry.revision;
+    return set;
+  }
+}
+
+function sealUnder(keyring: Keyring, name: string, plain: Uint8Array): Buffer {
+  const key = keyring.key(keyring.term);
+  if (key === undefined) throw failure('server.sealed');
+  return closeEnvelope(keyring.term, key, name, plain);
+}

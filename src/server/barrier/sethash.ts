@@ -1,0 +1,43 @@
+/**
+ * A keyed hash over the set of all entries: the XOR of one HMAC per entry, so that a commit costs what it changes. Each
+ * name is there once, so nothing cancels out, and who has no key can predict none of the parts. It finds an entry that
+ * was lost, added, changed or rolled back; not a store that was rolled back as a whole, hash and all.
+ */
+
+import { utf8 } from '../../base/bytes.ts';
+import { hmac } from '../../crypto/kdf.ts';
+
+const HASH_BYTES = 32;
+
+export interface SetHash {
+  readonly sum: Buffer;
+  readonly count: number;
+}
+
+export const emptySet = (): SetHash => ({ sum: Buffer.alloc(HASH_BYTES), count: 0 });
+
+/** The set with one entry more, or one fewer: which of the two shows in the count alone. */
+export function toggled(set: SetHash, by: 1 | -1, key: Uint8Array, name: string, value: Uint8Array): SetHash {
+  const label = utf8(name);
+  const length = Buffer.alloc(4);
+  length.writeUInt32BE(label.length);
+  const part = hmac(key, length, label, value);
+  return { sum: Buffer.from(set.sum.map((byte, i) => byte ^ (part[i] ?? 0))), count: set.count + by };
+}
+
+export function encodeSet({ sum, count }: SetHash): Buffer {
+  const bytes = Buffer.alloc(HASH_BYTES + 8);
+  sum.copy(bytes);
+  bytes.writeBigUInt64BE(BigInt(count), HASH_BYTES);
+  return bytes;
+}
+
+export function decodeSet(bytes: Buffer): SetHash | undefined {
+  if (bytes.length !== HASH_BYTES + 8) return undefined;
+  return {
+    sum: Buffer.from(bytes.subarray(0, HASH_BYTES)),
+    count: Number(bytes.readBigUInt64BE(HASH_BYTES)),
+  };
+}
+
+export const sameSet = (a: SetHash, b: SetHash): boolean => a.count === b.count && a.sum.equals(b.sum);
