@@ -5,10 +5,10 @@
 
 import type { Json } from '../../base/json.ts';
 
-/** One line, already hashed for the device that takes it. */
+/** Where lines go: whole lines, already hashed for this device and closed by line feeds, one or many at a time. */
 export interface AuditSink {
   readonly name: string;
-  append(line: Uint8Array): Promise<void>;
+  append(lines: Uint8Array): Promise<void>;
   reopen(): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,427 @@
+import { appendFileSync, mkdtempSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ManualClock, systemClock } from '../../base/clock.ts';
+import { Exact, type Json, RawJson } from '../../base/json.ts';
+import { silentLog } from '../../base/log.ts';
+import { MemoryBackend } from '../../storage/memory.ts';
+import type { AuditAuth, AuditRequest, AuditResponse, AuditSink } from './audit.ts';
+import { type AuditBrokerOptions, createAuditBroker } from './broker.ts';
+import { type Anchor, FIRST, link, verifyAudit } from './chain.ts';
+
+const CANARY = 'canary-8f2d1c';
+
+const request: AuditRequest = {
+  id: 'r-1',
+  operation: 'update',
+  path: 'secret/data/app',
+  mount: { point: 'secret/', type: 'kv', accessor: 'kv_1a2b3c4d', class: 'secret' },
+  clientToken: `token-${CANARY}`,
+  clientTokenAccessor: `accessor-${CANARY}`,
+  data: {
+    data: new RawJson(`{"password":"${CANARY}","deep":[{"x":"${CANARY}"}],"n":12345678901234567890}`),
+    list: [CANARY, 5, true, null],
+    exact: new Exact('1.50'),
+  },
+  remoteAddress: '127.0.0.1',
+  remotePort: 4711,
+  wrapTtlMs: 60_000,
+  headers: { authorization: [CANARY], 'user-agent': ['curl'] },
+};
+const auth: AuditAuth = {
+  clientToken: `token-${CANARY}`,
+  accessor: `accessor-${CANARY}`,
+  displayName: 'token-x',
+  policies: ['default'],
+  tokenPolicies: ['default'],
+  metadata: { role: 'r' },
+  entityId: '',
+  tokenType: 'service',
+  tokenTtlMs: 3_600_000,
+  issuedAt: '2026-01-01T00:00:00Z',
+  policyResults: { allowed: true, granting: [{ name: 'default', type: 'acl' }] },
+};
+const response: AuditResponse = {
+  auth,
+  data: {
+    keys: [`${CANARY}-1`, `${CANARY}-2`],
+    when: new Date(0) as unknown as Json,
+    bytes: Buffer.from(CANARY) as unknown as Json,
+  },
+  leaseId: 'database/creds/x/1',
+  warnings: ['mind this'],
+  wrap: {
+    token: `wrap-${CANARY}`,
+    accessor: `wrap-accessor-${CANARY}`,
+    ttlMs: 5000,
+    createdAt: 'then',
+    path: 'secret/data/app',
+    wrappedAccessor: `wrapped-${CANARY}`,
+  },
+};
+
+let folder: string;
+let file: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'holdfast-audit-'));
+  file = join(folder, 'audit.log');
+});
+afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+const setup = (more: Partial<AuditBrokerOptions> = {}) => {
+  const storage = more.storage ?? new MemoryBackend();
+  return { storage, broker: createAuditBroker({ storage, clock: systemClock, log: silentLog, ...more }) };
+};
+const config = (options: Record<string, string> = {}) => ({
+  type: 'file',
+  description: '',
+  options: { file_path: file, ...options },
+  local: false,
+});
+const text = () => readFileSync(file, 'utf8');
+const lines = () => text().split('\n');
+const parsed = () =>
+  lines()
+    .filter((l) => l !== '')
+    .map((l) => JSON.parse(l) as Record<string, unknown>);
+
+describe('the lines', () => {
+  it('hold no secret anywhere, and hash what they hold so that it can be found again', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config());
+    await broker.request(request, auth, undefined);
+    await broker.response(request, auth, response, undefined);
+    expect(text()).not.toContain(CANARY);
+    expect(text()).not.toContain(Buffer.from(CANARY).toString('base64').slice(0, 12));
+    const [asked, answered] = parsed() as unknown as [Record<string, unknown>, Record<string, unknown>];
+    const h = (input: string) => broker.hash('file', input);
+    expect(asked).toMatchObject({
+      type: 'request',
+      auth: {
+        client_token: await h(`token-${CANARY}`),
+        accessor: await h(`accessor-${CANARY}`),
+        policies: ['default'],
+        token_ttl: 3600,
+        policy_results: {
+          allowed: true,
+          granting_policies: [{ name: 'default', namespace_id: 'root', type: 'acl' }],
+        },
+      },
+      request: {
+        id: 'r-1',
+        operation: 'update',
+        mount_point: 'secret/',
+        mount_class: 'secret',
+        path: 'secret/data/app',
+        client_token: await h(`token-${CANARY}`),
+        data: {
+          data: { password: await h(CANARY), deep: [{ x: await h(CANARY) }] },
+          list: [await h(CANARY), 5, true, null],
+        },
+        remote_port: 4711,
+        wrap_ttl: 60,
+        headers: { 'user-agent': ['curl'] },
+      },
+    });
+    expect(asked).not.toHaveProperty('response');
+    expect(text()).toContain('"n":12345678901234567890');
+    expect(text()).toContain('"exact":1.50');
+    expect(answered).toMatchObject({
+      type: 'response',
+      response: {
+        secret: { lease_id: 'database/creds/x/1' },
+        warnings: ['mind this'],
+        wrap_info: { ttl: 5, creation_path: 'secret/data/app' },
+      },
+    });
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+  });
+
+  it('no text in the data of any shape gets through', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config());
+    const texts = new Set<string>();
+    const leaf = fc.integer({ min: 0, max: 1e9 }).map((n) => {
+      const t = `leak:${n}:`;
+      texts.add(t);
+      return t;
+    });
+    const { tree } = fc.letrec<{ tree: Json }>((tie) => ({
+      tree: fc.oneof(
+        { maxDepth: 5 },
+        leaf,
+        fc.array(tie('tree'), { maxLength: 3 }),
+        fc.dictionary(fc.constantFrom('a', 'b', '__proto__', 'constructor'), tie('tree'), { maxKeys: 3 }),
+        leaf.map((t) => new RawJson(JSON.stringify({ raw: [t] }))),
+        leaf.map((t) => new RawJson(`not json ${t}`)),
+        leaf.map((t) => new Map([['m', t]]) as unknown as Json),
+      ),
+    }));
+    await fc.assert(
+      fc.asyncProperty(tree, async (data) => {
+        await broker.request({ ...request, data }, undefined, undefined);
+      }),
+      { numRuns: 300 },
+    );
+    expect(texts.size).toBeGreaterThan(50);
+    expect(text()).not.toContain('leak:');
+  });
+
+  it('keep in the clear what a mount names, and everything with log_raw', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config());
+    await broker.request(
+      { ...request, data: { shown: 'in the clear', hidden: CANARY } },
+      undefined,
+      undefined,
+      { request: ['shown'], response: [] },
+    );
+    expect(text()).toContain('in the clear');
+    expect(text()).not.toContain(CANARY);
+    await broker.disable('file/');
+    await broker.enable('file/', config({ log_raw: 'true', prefix: '@cee: ' }));
+    await broker.request(request, auth, undefined);
+    expect(text()).toContain(CANARY);
+    expect(lines().at(-2)).toMatch(/^@cee: \{/);
+    expect(verifyAudit(lines(), { anchor: await broker.anchors('file/') })).toEqual([]);
+  });
+
+  it('count a listing where asked to, and leave accessors plain where asked to', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config({ elide_list_responses: 'true', hmac_accessor: 'false' }));
+    await broker.response(
+      { ...request, operation: 'list' },
+      { ...auth, accessor: 'plain-accessor' },
+      { data: { keys: ['a', 'b'], key_info: { a: {} } } },
+      undefined,
+    );
+    expect(text()).toContain('"data":{"keys":2,"key_info":1}');
+    expect(text()).toContain('"accessor":"plain-accessor"');
+    expect(text()).not.toContain('token-canary');
+  });
+});
+
+describe('fail-closed', () => {
+  const sinkOf = (append: AuditSink['append']): AuditSink => ({
+    name: 'x',
+    append,
+    reopen: async () => {},
+    close: async () => {},
+  });
+  const full = Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+
+  it('lets everything through where no device is enabled', async () => {
+    const { broker } = setup();
+    expect(broker.enabled).toBe(false);
+    await broker.request(request, auth, undefined);
+  });
+  it('refuses in the words that clients know when no device takes the line', async () => {
+    const { broker } = setup({ openDevice: async () => sinkOf(() => Promise.reject(full)) });
+    await broker.enable('file/', config());
+    await expect(broker.request(request, auth, undefined)).rejects.toMatchObject({
+      code: 'audit.failed',
+      kind: 'internal',
+      message: '1 error occurred:\n\t* internal error\n\n',
+    });
+  });
+  it('goes on with one device of two, and does not wait for the one that hangs', async () => {
+    let opened = 0;
+    const took: string[] = [];
+    const { broker } = setup({
+      openDevice: async () =>
+        opened++ === 0
+          ? sinkOf(() => new Promise(() => {}))
+          : sinkOf(async (bytes) => {
+              took.push(Buffer.from(bytes).toString());
+            }),
+    });
+    await broker.enable('hangs/', config());
+    await broker.enable('works/', config());
+    await broker.request(request, auth, undefined);
+    expect(took).toHaveLength(1);
+  });
+  it('gives up on a device that hangs when its time is over, and on its closing', async () => {
+    const clock = new ManualClock();
+    const { broker } = setup({ clock, openDevice: async () => sinkOf(() => new Promise(() => {})) });
+    await broker.enable('file/', config());
+    const asked = broker.request(request, auth, undefined);
+    const refused = expect(asked).rejects.toMatchObject({ code: 'audit.failed' });
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(5001);
+    await refused;
+    const closing = broker.close();
+    await new Promise((resolve) => setImmediate(resolve));
+    clock.advance(5001);
+    await closing;
+  });
+  it('a device that does not open after a restart still counts: nothing is answered until it is back', async () => {
+    const first = setup();
+    await first.broker.enable('file/', config());
+    await first.broker.close();
+    let broken = true;
+    const { openAuditFile } = await import('./file.ts');
+    const second = setup({
+      storage: first.storage,
+      openDevice: (options) => (broken ? Promise.reject(full) : openAuditFile(options)),
+    });
+    await second.broker.load();
+    expect(second.broker.enabled).toBe(true);
+    await expect(second.broker.request(request, auth, undefined)).rejects.toMatchObject({
+      code: 'audit.failed',
+    });
+    broken = false;
+    await second.broker.reopen();
+    await second.broker.request(request, auth, undefined);
+  });
+});
+
+describe('devices', () => {
+  it('are kept over a restart with their salt, under any name', async () => {
+    const first = setup();
+    await first.broker.enable('a/b c', config());
+    const hash = await first.broker.hash('a/b c/', 'x');
+    await first.broker.request(request, auth, undefined);
+    await first.broker.close();
+    const second = setup({ storage: first.storage });
+    await second.broker.load();
+    expect(second.broker.list()).toEqual([{ path: 'a/b c/', ...config() }]);
+    expect(await second.broker.hash('a/b c', 'x')).toBe(hash);
+    expect(hash).toMatch(/^hmac-sha256:[0-9a-f]{64}$/);
+    await second.broker.request(request, auth, undefined);
+    await second.broker.close();
+    expect(verifyAudit(lines(), { anchor: await second.broker.anchors('a/b c') })).toEqual([]);
+    expect(lines().filter((l) => l !== '')).toHaveLength(2);
+  });
+  it.each([
+    ['a path in use', 'file/', {}, 'audit.in_use'],
+    ['no file', 'b/', { file_path: '' }, 'audit.bad_option'],
+    ['a file that cannot be made', 'b/', { file_path: '/proc/nowhere/x' }, 'audit.bad_option'],
+    ['a device in place of a file', 'b/', { file_path: '/dev/null' }, 'audit.bad_option'],
+    ['an unknown option', 'b/', { hmac_acessor: 'false' }, 'audit.bad_option'],
+    ['a prefix that would hide the chain', 'b/', { prefix: '{' }, 'audit.bad_option'],
+  ])('refuse %s', async (_, path, options, code) => {
+    const { broker } = setup();
+    await broker.enable('file/', config());
+    await expect(broker.enable(path, config(options as Record<string, string>))).rejects.toMatchObject({
+      code,
+    });
+    expect(broker.list()).toHaveLength(1);
+  });
+  it('the rotated file and the new one verify as one trail', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config());
+    for (let i = 0; i < 5; i++) await broker.request(request, auth, undefined);
+    renameSync(file, `${file}.1`);
+    await broker.reopen();
+    for (let i = 0; i < 5; i++) await broker.request(request, auth, undefined);
+    await broker.close();
+    const all = [...readFileSync(`${file}.1`, 'utf8').split('\n'), ...lines()];
+    const anchor = await broker.anchors('file/');
+    expect(anchor[0]?.seq).toBe(10);
+    expect(verifyAudit(all, { anchor })).toEqual([]);
+    expect(verifyAudit(lines(), { anchor, partial: true })).toEqual([]);
+    expect(verifyAudit(lines(), { anchor })).toMatchObject([{ kind: 'missing', from: 1, to: 5 }]);
+  });
+  it('a line cut by a crash costs itself alone, and is called torn', async () => {
+    const first = setup();
+    await first.broker.enable('file/', config());
+    await first.broker.request(request, auth, undefined);
+    await first.broker.close();
+    appendFileSync(file, '{"time":"2026-01-01T00:00:0');
+    const second = setup({ storage: first.storage });
+    await second.broker.load();
+    await second.broker.request(request, auth, undefined);
+    await second.broker.close();
+    expect(verifyAudit(lines(), { anchor: await second.broker.anchors('file/') })).toMatchObject([
+      { kind: 'torn', line: 2 },
+    ]);
+  });
+  it('many lines at once stay whole and in one chain', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config({ fsync: 'true' }));
+    await Promise.all(
+      Array.from({ length: 1000 }, (_, i) => broker.request({ ...request, id: `r-${i}` }, auth, undefined)),
+    );
+    await broker.close();
+    expect(new Set(parsed().map((l) => (l['request'] as { id: string }).id)).size).toBe(1000);
+    expect(verifyAudit(lines(), { anchor: await broker.anchors('file/') })).toEqual([]);
+  });
+});
+
+describe('verification', () => {
+  const trail = (count: number, writer = 'w1'): { lines: string[]; anchor: Anchor } => {
+    let head: Anchor = { writer, seq: 0, sum: FIRST };
+    const out: string[] = [];
+    for (let i = 0; i < count; i++) {
+      const linked = link(head, JSON.stringify({ time: 't', n: i, s: 'é"\\' }));
+      head = linked.head;
+      out.push(linked.line);
+    }
+    return { lines: out, anchor: head };
+  };
+  it('accepts what was written', () => {
+    const { lines: all, anchor } = trail(5);
+    expect(verifyAudit(all, { anchor })).toEqual([]);
+    expect(JSON.parse(all[2] ?? '')).toMatchObject({ n: 2, chain: { writer: 'w1', seq: 3 } });
+  });
+  it('finds any one changed character, and any one deleted line', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 8 }),
+        fc.nat(),
+        fc.nat(),
+        fc.string({ minLength: 1, maxLength: 1 }),
+        (count, which, where, put) => {
+          const { lines: all, anchor } = trail(count);
+          const at = which % count;
+          const line = all[at] ?? '';
+          const pos = where % line.length;
+          const without = all.filter((_, i) => i !== at);
+          expect(verifyAudit(without, { anchor })).toMatchObject([
+            { kind: 'missing', from: at + 1, to: at + 1 },
+          ]);
+          if (line[pos] === put) return;
+          const changed = [...all];
+          changed[at] = line.slice(0, pos) + put + line.slice(pos + 1);
+          expect(verifyAudit(changed, { anchor }).length).toBeGreaterThan(0);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+  it('tells a torn tail from a missing one', () => {
+    const { lines: all, anchor } = trail(5);
+    const before = trail(4).anchor;
+    const torn = [...all.slice(0, 4), (all[4] ?? '').slice(0, 30)];
+    expect(verifyAudit(torn, { anchor: before })).toMatchObject([{ kind: 'torn', line: 5 }]);
+    // The same text, but the line was known to be whole.
+    expect(verifyAudit(torn, { anchor }).map((f) => f.kind)).toEqual(['changed', 'missing']);
+    expect(verifyAudit(all.slice(0, 3), { anchor })).toMatchObject([{ kind: 'missing', from: 4, to: 5 }]);
+    expect(verifyAudit([], { anchor })).toMatchObject([{ kind: 'missing', from: 1, to: 5 }]);
+  });
+  it('finds a trail that was written anew by someone who knows how', () => {
+    const { anchor } = trail(5);
+    let head: Anchor = { writer: 'w1', seq: 0, sum: FIRST };
+    const forged = Array.from({ length: 5 }, (_, i) => {
+      const linked = link(head, JSON.stringify({ time: 't', n: i + 100 }));
+      head = linked.head;
+      return linked.line;
+    });
+    expect(verifyAudit(forged)).toEqual([]);
+    expect(verifyAudit(forged, { anchor })).toMatchObject([{ kind: 'changed' }]);
+  });
+  it('names lines that are there twice or in another order', () => {
+    const { lines: all, anchor } = trail(3);
+    const [a = '', b = '', c = ''] = all;
+    expect(verifyAudit([a, b, b, c], { anchor }).map((f) => f.kind)).toEqual(['repeated']);
+    expect(verifyAudit([b, a, c], { anchor }).map((f) => f.kind)).toContain('repeated');
+  });
+  it('calls rubbish in the middle a change, once', () => {
+    const { lines: all, anchor } = trail(3);
+    expect(verifyAudit([all[0] ?? '', 'rubbish', all[2] ?? ''], { anchor })).toMatchObject([
+      { kind: 'changed', line: 2 },
+    ]);
+  });
+});

@@ -1,0 +1,142 @@
+/**
+ * One device at work: lines wait here for the batch that is being written, are chained in the order they are written, and
+ * are acknowledged when the sink has them. A sink that hangs costs its own lines a time limit and nobody else anything.
+ */
+
+import { randomBytes } from 'node:crypto';
+import { hex, utf8 } from '../../base/bytes.ts';
+import type { Clock } from '../../base/clock.ts';
+import type { AuditSink } from './audit.ts';
+import { type Anchor, FIRST, link } from './chain.ts';
+
+export interface DeviceOptions {
+  readonly sink: AuditSink;
+  readonly clock: Clock;
+  /** Text before each line. */
+  readonly prefix: string;
+  readonly timeoutMs: number;
+  /** Keeps the newest head behind the barrier; its failures are its own to tell. */
+  anchor(head: Anchor): Promise<void>;
+}
+
+interface Waiting {
+  readonly body: string;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** What may wait: beyond it the sink is too slow and lines are refused at once. */
+const QUEUE_LIMIT = 8192;
+const BATCH_BYTES = 1024 * 1024;
+const ANCHOR_LINES = 256;
+const ANCHOR_MS = 1000;
+
+const newWriter = (): Anchor => ({ writer: hex(randomBytes(8)), seq: 0, sum: FIRST });
+
+export class Device {
+  readonly #options: DeviceOptions;
+  #queue: Waiting[] = [];
+  #head = newWriter();
+  #anchored = 0;
+  #anchorTimer: (() => void) | undefined;
+  #busy: Promise<void> | undefined;
+  #closed = false;
+
+  constructor(options: DeviceOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when the sink has the line. `body` is the text of a JSON object. */
+  write(body: string): Promise<void> {
+    return new Promise<void>((done, failed) => {
+      if (this.#closed) return failed(new Error('the audit device is closed'));
+      if (this.#queue.length >= QUEUE_LIMIT) return failed(new Error('the audit device is too slow'));
+      const { clock, timeoutMs } = this.#options;
+      const stop = clock.after(timeoutMs, () => {
+        this.#queue = this.#queue.filter((other) => other !== waiting);
+        failed(new Error(`the audit device did not answer within ${timeoutMs} ms`));
+      });
+      const waiting: Waiting = {
+        body,
+        resolve: () => {
+          stop();
+          done();
+        },
+        reject: (error) => {
+          stop();
+          failed(error);
+        },
+      };
+      this.#queue.push(waiting);
+      this.#busy ??= this.#drain();
+    });
+  }
+
+  reopen(): Promise<void> {
+    return this.#options.sink.reopen();
+  }
+
+  /** Writes what waits, anchors the head, closes the sink; gives up on a sink that hangs. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    const { clock, timeoutMs, sink } = this.#options;
+    const orderly = (async () => {
+      await this.#busy;
+      await this.#anchor();
+      await sink.close();
+    })();
+    orderly.catch(() => undefined);
+    let stop = (): void => undefined;
+    const limit = new Promise<void>((resolve) => {
+      stop = clock.after(timeoutMs, resolve);
+    });
+    await Promise.race([orderly, limit]).finally(() => stop());
+    this.#anchorTimer?.();
+  }
+
+  async #drain(): Promise<void> {
+    // One turn of the loop lets every request that is ready put its line into the same batch.
+    await new Promise((resolve) => setImmediate(resolve));
+    while (this.#queue.length > 0) await this.#writeBatch();
+    this.#busy = undefined;
+  }
+
+  async #writeBatch(): Promise<void> {
+    const batch: Waiting[] = [];
+    let text = '';
+    let head = this.#head;
+    while (text.length < BATCH_BYTES) {
+      const next = this.#queue.shift();
+      if (next === undefined) break;
+      const linked = link(head, next.body);
+      head = linked.head;
+      text += `${this.#options.prefix}${linked.line}\n`;
+      batch.push(next);
+    }
+    try {
+      await this.#options.sink.append(utf8(text));
+    } catch (error) {
+      // Part of the batch may be in the file: going on with its numbers would show lines as missing that nobody was
+      // promised, so what follows is a new chain.
+      await this.#anchor();
+      this.#head = newWriter();
+      this.#anchored = 0;
+      const problem = error instanceof Error ? error : new Error('the audit device failed');
+      for (const waiting of batch) waiting.reject(problem);
+      return;
+    }
+    this.#head = head;
+    for (const waiting of batch) waiting.resolve();
+    if (head.seq - this.#anchored >= ANCHOR_LINES) void this.#anchor();
+    else this.#anchorTimer ??= this.#options.clock.after(ANCHOR_MS, () => void this.#anchor());
+  }
+
+  async #anchor(): Promise<void> {
+    this.#anchorTimer?.();
+    this.#anchorTimer = undefined;
+    if (this.#head.seq === this.#anchored) return;
+    const head = this.#head;
+    this.#anchored = head.seq;
+    await this.#options.anchor(head);
+  }
+}
