@@ -1,6 +1,6 @@
 /** The members that a request sends: parsed once, bounded, with the ones the operation names kept as text. */
 
-import { textOf } from '../../base/bytes.ts';
+import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { type Json, parseJson, RawJson, stringify } from '../../base/json.ts';
 import type { Operation } from '../../plugin/plugin.ts';
@@ -13,7 +13,7 @@ const NONE: Members = Object.freeze(Object.create(null) as Record<string, Json>)
 /** @throws Failure json.*, request.invalid */
 export function membersOf(request: Request, operation: Operation): Members {
   const { body } = request;
-  if (operation.body === 'bytes') return NONE;
+  if (operation.body === 'bytes') return glimpsed(request);
   if (body !== undefined && body.length > 0) {
     const text = textOf(body);
     if (text === undefined) throw failure('json.malformed', { reason: 'it is not UTF-8' });
@@ -34,6 +34,22 @@ export function membersOf(request: Request, operation: Operation): Members {
   }
   return copy;
 }
+
+/**
+ * The members of a body that the operation reads by itself, for policy and audit, which would else be blind to it. What is
+ * no JSON object has no members.
+ */
+function glimpsed({ body, data }: Request): Members {
+  if (body === undefined) return data ?? NONE;
+  const text = textOf(body);
+  if (text === undefined || !/^\s*\{/.test(text)) return NONE;
+  const value = parseJson(text);
+  return typeof value === 'object' && value !== null && isMembers(value) ? value : NONE;
+}
+
+/** The bytes of a body that the operation reads by itself. */
+export const bytesOf = ({ body, data }: Request): Uint8Array =>
+  body ?? (data === undefined ? new Uint8Array() : utf8(stringify(data)));
 
 const isMembers = (value: object): value is Record<string, Json> => Object.getPrototypeOf(value) === null;
 

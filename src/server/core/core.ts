@@ -9,6 +9,7 @@ import type { Log } from '../../base/log.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { AuditBroker } from '../audit/audit.ts';
 import type { TokenStore } from '../auth/tokens.ts';
+import type { EventBus } from '../events/events.ts';
 import type { LeaseManager } from '../lease/leases.ts';
 import type { LiveMount, MountTable } from './mounts.ts';
 import type { PolicyStore } from './policies.ts';
@@ -20,6 +21,9 @@ export interface Services {
   readonly policies: PolicyStore;
   readonly mounts: MountTable;
   readonly audit: AuditBroker & AuditDevices;
+  readonly events: EventBus;
+  /** Aborted when the barrier closes. */
+  readonly ended: AbortSignal;
   /** Storage that lives and dies with a token. */
   tokenScope(hash: string): Storage;
 }

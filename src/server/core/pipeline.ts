@@ -12,7 +12,7 @@ import type { Grant, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import { inCidrs } from '../auth/cidr.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
-import { membersOf } from './body.ts';
+import { bytesOf, membersOf } from './body.ts';
 import type { Core } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
@@ -168,8 +168,8 @@ async function auditRequest(exchange: Exchange): Promise<void> {
 function validate(exchange: Exchange): void {
   const { operation, match, request, data } = exchange;
   if (operation === undefined || match === undefined || request.help === true) return;
-  const given: Record<string, unknown> = { ...data, ...match.params };
-  if (operation.body === 'bytes') given['body'] = request.body ?? new Uint8Array();
+  const given: Record<string, unknown> =
+    operation.body === 'bytes' ? { ...match.params, body: bytesOf(request) } : { ...data, ...match.params };
   const read = operation.input.safeParse(given);
   if (!read.success) throw failure('request.invalid', { reason: reasonOf(read.error) });
   exchange.input = read.data;

@@ -17,6 +17,7 @@ export class PolicyStore {
   readonly #storage: Storage;
   readonly #policies = new Map<string, Promise<Policy | undefined>>();
   readonly #acls = new Map<string, Acl>();
+  readonly #watchers = new Set<() => void>();
   /** Rises with each change, so that whoever keeps an `Acl` knows when it no longer stands. */
   revision = 0;
 
@@ -85,6 +86,12 @@ export class PolicyStore {
     return acl;
   }
 
+  /** Calls `watcher` after each change; gives what ends the watch. */
+  onChange(watcher: () => void): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
   #policy(name: string): Promise<Policy | undefined> {
     let policy = this.#policies.get(name);
     if (policy === undefined) {
@@ -105,5 +112,6 @@ export class PolicyStore {
     this.revision++;
     this.#policies.delete(name);
     this.#acls.clear();
+    for (const watcher of this.#watchers) watcher();
   }
 }

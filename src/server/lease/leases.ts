@@ -2,7 +2,7 @@
  * Leases: what was given out and has to be taken back. A lease is written before the credential it covers is made, so that
  * a crash in between leaves a lease too many, never a credential without one.
  *
- * Layout: lease/id/<lease id>, lease/token/<token hash>/<hash of the lease id>, lease/mount/<mount uuid>/<hash>; what ends
+ * Layout: lease/id/<hash of the lease id>, lease/token/<token hash>/<hash>, lease/mount/<mount uuid>/<hash>; what ends
  * when is in the expiry index, in the same commits.
  */
 
@@ -88,7 +88,6 @@ export class LeaseManager {
     await this.#storage.commit(
       [
         { key: idKey(id), value: encode(entry) },
-        { key: `lease/hash/${hash}`, value: encode(id) },
         { key: tokenKey(entry.tokenHash, hash), value: encode(id) },
         { key: mountKey(entry.mountUuid, hash), value: encode(id) },
         ...this.#expiry.moved(KIND, hash, undefined, entry.expiresAt),
@@ -137,7 +136,6 @@ export class LeaseManager {
     const hash = hashOf(id);
     const writes: Write[] = [
       { key: idKey(id), delete: true },
-      { key: `lease/hash/${hash}`, delete: true },
       { key: tokenKey(entry.tokenHash, hash), delete: true },
       { key: mountKey(entry.mountUuid, hash), delete: true },
       ...this.#expiry.moved(KIND, hash, entry.expiresAt, undefined),
@@ -167,8 +165,7 @@ export class LeaseManager {
   }
 
   async #expired(hash: string): Promise<number | undefined> {
-    const id = await load<string>(this.#storage, `lease/hash/${hash}`);
-    const entry = id && (await this.lookup(id.value));
+    const entry = (await load<LeaseEntry>(this.#storage, `lease/id/${hash}`))?.value;
     if (entry === undefined) return undefined;
     if (entry.expiresAt > this.#clock.now()) return entry.expiresAt;
     await this.revoke(entry.id);
@@ -177,6 +174,6 @@ export class LeaseManager {
 }
 
 const hashOf = (id: string): string => sha256(id).toString('hex');
-const idKey = (id: string): string => `lease/id/${id}`;
+const idKey = (id: string): string => `lease/id/${hashOf(id)}`;
 const tokenKey = (tokenHash: string, hash: string): string => `lease/token/${tokenHash}/${hash}`;
 const mountKey = (mountUuid: string, hash: string): string => `lease/mount/${mountUuid}/${hash}`;

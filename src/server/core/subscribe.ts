@@ -1,0 +1,104 @@
+/**
+ * Listening to events. Who listens is judged for every event at the moment it is sent, by the policies as they then are;
+ * the subscription ends with the token, with the right to listen, and with the barrier.
+ */
+
+import { failure } from '../../base/errors.ts';
+import type { Path } from '../../base/path.ts';
+import { parsePath } from '../../base/path.ts';
+import { inCidrs } from '../auth/cidr.ts';
+import type { ServerEvent } from '../events/events.ts';
+import { type Core, services } from './core.ts';
+
+export interface Listening {
+  /** The path of the subscription: sys/events/subscribe/<type>. */
+  readonly path: Path;
+  readonly type: string;
+  readonly token: string | undefined;
+  readonly after?: number;
+  readonly remote: { readonly address: string; readonly port: number };
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * @returns the events that the caller may hear of, until `signal` or the right to listen ends
+ * @throws Failure request.denied, server.sealed; the iteration throws `Gone` when `after` is too long ago
+ */
+export async function subscribe(core: Core, asked: Listening): Promise<AsyncIterable<ServerEvent>> {
+  const open = services(core);
+  const entry = asked.token === undefined ? undefined : await open.tokens.lookup(asked.token);
+  const known = entry !== undefined && inCidrs(asked.remote.address, entry.boundCidrs) && entry.uses === 0;
+  const mayListen = async (): Promise<boolean> => {
+    const current = known ? await open.tokens.byHash(entry.hash) : undefined;
+    if (current === undefined) return false;
+    const acl = await open.policies.acl(current.policies);
+    return acl.decide({ path: asked.path, capability: 'read', sudo: false }).allowed;
+  };
+  const allowed = await mayListen();
+  if (open.audit.enabled) {
+    await open.audit.request(
+      {
+        id: asked.requestId,
+        operation: 'read',
+        path: asked.path.text,
+        remoteAddress: asked.remote.address,
+        remotePort: asked.remote.port,
+        ...(asked.token === undefined ? {} : { clientToken: asked.token }),
+      },
+      entry === undefined
+        ? undefined
+        : { accessor: entry.accessor, displayName: entry.displayName, policies: entry.policies },
+      allowed ? undefined : 'permission denied',
+    );
+  }
+  if (!allowed || entry === undefined) throw failure('request.denied');
+
+  const { hash } = entry;
+  const over = new AbortController();
+  const signal = AbortSignal.any([asked.signal, open.ended, over.signal]);
+  const recheck = (): void => {
+    mayListen().then(
+      (still) => still || over.abort(),
+      () => over.abort(),
+    );
+  };
+  const unwatch = [
+    open.tokens.onRevoke((revoked) => {
+      if (revoked === hash) over.abort();
+    }),
+    open.policies.onChange(recheck),
+  ];
+  signal.addEventListener(
+    'abort',
+    () =>
+      unwatch.forEach((end) => {
+        end();
+      }),
+    { once: true },
+  );
+
+  const mayHear = async (event: ServerEvent): Promise<boolean | 'over'> => {
+    const current = await open.tokens.byHash(hash);
+    if (current === undefined) return 'over';
+    const acl = await open.policies.acl(current.policies);
+    if (acl.root) return true;
+    return acl.decide({ path: parsePath(event.dataPath), capability: 'subscribe', sudo: false }).allowed;
+  };
+  const bus = open.events;
+  const { type, after } = asked;
+  async function* heard(): AsyncGenerator<ServerEvent> {
+    try {
+      const judge = () => (signal.aborted ? 'close' : 'send') as 'close' | 'send';
+      const all = bus.subscribe({ type, judge, signal, ...(after === undefined ? {} : { after }) });
+      for await (const event of all) {
+        const verdict = await mayHear(event);
+        if (verdict === 'over' || signal.aborted) return;
+        if (verdict) yield event;
+      }
+    } finally {
+      over.abort();
+    }
+  }
+  return heard();
+}

@@ -1,0 +1,167 @@
+/**
+ * Reads a request off the wire into what the core is asked. Everything here is sent by strangers, and all of it is bounded
+ * before anybody looks at who they are.
+ */
+
+import type { IncomingMessage } from 'node:http';
+import type { TLSSocket } from 'node:tls';
+import { parseDuration } from '../../base/duration.ts';
+import { failure, isFailure } from '../../base/errors.ts';
+import type { Json } from '../../base/json.ts';
+import { asFolder, parseUrlPath } from '../../base/path.ts';
+import type { Verb } from '../../plugin/plugin.ts';
+import { add } from '../core/body.ts';
+import type { Request } from '../core/request.ts';
+
+/** As upstream bounds it. */
+export const BODY_LIMIT = 32 * 1024 * 1024;
+const PREFIX = '/v1/';
+const QUERY_LIMIT = 16 * 1024;
+const PARAMETERS_LIMIT = 256;
+
+/** LINK is what LIST was rewritten to (list.ts). */
+const VERBS: Readonly<Record<string, Verb>> = {
+  GET: 'read',
+  HEAD: 'read',
+  LINK: 'list',
+  POST: 'write',
+  PUT: 'write',
+  PATCH: 'patch',
+  DELETE: 'delete',
+};
+
+/** What a request asks for, but for its body; undefined where the path is none of the API's. @throws Failure */
+export function readHead(message: IncomingMessage, signal: AbortSignal): Request | undefined {
+  const url = message.url ?? '';
+  const mark = url.indexOf('?');
+  const raw = mark === -1 ? url : url.slice(0, mark);
+  if (!raw.startsWith(PREFIX) || raw === PREFIX) return undefined;
+  let verb = VERBS[message.method ?? ''];
+  if (verb === undefined) throw failure('request.unsupported');
+  let path = parseUrlPath(raw.slice(PREFIX.length));
+  const query = mark === -1 ? undefined : readQuery(url.slice(mark + 1));
+  const headers = headersOf(message);
+  let help = false;
+  let data: Readonly<Record<string, Json>> | undefined;
+  if (query !== undefined) {
+    help = typeof query['help'] === 'string' && query['help'] !== '';
+    if (verb === 'read' && query['list'] !== undefined) {
+      if (parseBool(query['list'])) verb = 'list';
+      delete query['list'];
+    }
+    if (verb === 'read' || verb === 'list' || verb === 'delete') data = query;
+  }
+  if (verb === 'list') path = asFolder(path);
+  if (verb === 'patch') {
+    const given = headers['content-type'] ?? '';
+    if (given.split(';')[0]?.trim().toLowerCase() !== 'application/merge-patch+json')
+      throw failure('request.patch_type', { given: plain(given) });
+  }
+  const token = tokenOf(headers);
+  const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl']);
+  const certificate = certificateOf(message);
+  return {
+    verb,
+    path,
+    headers,
+    help,
+    signal,
+    form: headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false,
+    remote: { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
+    ...(data === undefined ? {} : { data }),
+    ...(token === undefined ? {} : { token }),
+    ...(wrapTtlMs === undefined ? {} : { wrapTtlMs }),
+    ...(certificate === undefined ? {} : { peerCertificate: certificate }),
+  };
+}
+
+/** Whether the verb's body means anything; of the others it is not even read. */
+export const takesBody = (verb: Verb): boolean => verb === 'write' || verb === 'patch';
+
+export const sendsBody = (message: IncomingMessage): boolean =>
+  message.headers['transfer-encoding'] !== undefined || Number(message.headers['content-length'] ?? 0) > 0;
+
+/** The body, or request.too_large as soon as that is known, without reading on. @throws Failure request.too_large */
+export function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> {
+  const tooLarge = () => failure('request.too_large', { limit });
+  if (Number(message.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    message.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > limit) {
+        message.pause();
+        message.removeAllListeners('data');
+        reject(tooLarge());
+        return;
+      }
+      chunks.push(chunk);
+    });
+    message.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
+    message.once('error', () => reject(failure('request.invalid', { reason: 'the body was cut off' })));
+    message.once('close', () => reject(failure('request.invalid', { reason: 'the body was cut off' })));
+  });
+}
+
+export function tokenOf(headers: Request['headers']): string | undefined {
+  const own = headers['x-vault-token'];
+  if (own !== undefined && own !== '') return own;
+  const bearer = /^Bearer +(\S+)$/i.exec(headers['authorization'] ?? '');
+  return bearer?.[1];
+}
+
+/** Node's own shape, with what can come several times joined. */
+export function headersOf(message: IncomingMessage): Request['headers'] {
+  const { headers } = message;
+  return Array.isArray(headers['set-cookie'])
+    ? { ...headers, 'set-cookie': '' }
+    : (headers as Request['headers']);
+}
+
+function readQuery(text: string): Record<string, Json> {
+  if (text.length > QUERY_LIMIT) throw failure('request.invalid', { reason: 'the query is too long' });
+  const members: Record<string, Json> = Object.create(null);
+  let count = 0;
+  for (const [name, value] of new URLSearchParams(text)) {
+    if (++count > PARAMETERS_LIMIT)
+      throw failure('request.invalid', { reason: 'the query has too many parameters' });
+    add(members, name, value);
+  }
+  return members;
+}
+
+/** As Go's strconv.ParseBool reads it. */
+function parseBool(value: Json): boolean {
+  const text = String(value);
+  if (/^(1|t|T|true|TRUE|True)$/.test(text)) return true;
+  if (/^(0|f|F|false|FALSE|False|)$/.test(text)) return false;
+  throw failure('request.invalid', { reason: 'the parameter "list" is no boolean' });
+}
+
+function wrapTtlOf(header: string | undefined): number | undefined {
+  if (header === undefined || header === '') return undefined;
+  let ms: number;
+  try {
+    ms = parseDuration(header);
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    throw failure('auth.unsupported_header', { header: 'X-Vault-Wrap-TTL', reason: 'it is no duration' });
+  }
+  if (ms < 0)
+    throw failure('auth.unsupported_header', {
+      header: 'X-Vault-Wrap-TTL',
+      reason: 'requested ttl must be positive',
+    });
+  return ms;
+}
+
+function certificateOf(message: IncomingMessage): Uint8Array | undefined {
+  const socket = message.socket as Partial<TLSSocket>;
+  if (socket.encrypted !== true || socket.getPeerCertificate === undefined) return undefined;
+  const { raw } = socket.getPeerCertificate();
+  return raw === undefined || raw.length === 0 ? undefined : raw;
+}
+
+/** A header's text, cut and cleaned, for a message. */
+const plain = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?').slice(0, 80);

@@ -1,0 +1,238 @@
+/**
+ * The listener: sockets, limits, the verb LIST, TLS, and how it all ends. What is trusted: nothing that comes in. The order is
+ * gate, limits, parsing, and only then the core.
+ */
+
+import {
+  createServer,
+  type IncomingMessage,
+  type Server as PlainServer,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSocketServer, type Socket, type Server as SocketServer } from 'node:net';
+import { asFailure, type Failure, failure } from '../../base/errors.ts';
+import type { Answer, Request } from '../core/request.ts';
+import { type EventSocketDeps, takeEventSocket } from './eventsocket.ts';
+import { type GateOptions, refused } from './gate.ts';
+import { BODY_LIMIT, readBody, readHead, sendsBody, takesBody } from './intake.ts';
+import { handBack, type ParserError, remember } from './list.ts';
+import { cutOff, writeAnswer, writeFailure, writeJson } from './reply.ts';
+import { errorText, NOTHING, statusOf } from './status.ts';
+
+export interface ListenerOptions extends GateOptions {
+  readonly host: string;
+  /** 0: one that is free. */
+  readonly port: number;
+  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCertificates?: boolean };
+  /** With `tls`: plain HTTP is answered on the same port as well. For `holdfast dev` alone. */
+  readonly plainToo?: boolean;
+  readonly bodyLimit?: number;
+}
+
+/** What the listener asks of a server. */
+export interface Answering extends EventSocketDeps {
+  handle(request: Request): Promise<Answer>;
+}
+
+export interface Listener {
+  readonly address: { readonly host: string; readonly port: number };
+  /** Takes no new connections, lets what runs end for at most `graceMs`, then ends every socket. */
+  close(graceMs?: number): Promise<void>;
+}
+
+const HEADER_BYTES = 32 * 1024;
+const HEADERS_MS = 10_000;
+const REQUEST_MS = 90_000;
+const IDLE_MS = 75_000;
+const GRACE_MS = 5000;
+const TLS_HANDSHAKE = 0x16;
+
+/**
+ * Listens.
+ * @throws Failure listener.in_use
+ */
+export async function listen(server: Answering, options: ListenerOptions): Promise<Listener> {
+  const front = new Front(server, options);
+  const socket = front.socketServer();
+  const sockets = new Set<Socket>();
+  socket.on('connection', (connection: Socket) => {
+    sockets.add(connection);
+    connection.once('close', () => sockets.delete(connection));
+  });
+  await new Promise<void>((resolve, reject) => {
+    socket.once('error', (error: NodeJS.ErrnoException) => {
+      const address = `${options.host}:${options.port}`;
+      reject(error.code === 'EADDRINUSE' ? failure('listener.in_use', { address }) : asFailure(error));
+    });
+    socket.listen(options.port, options.host, () => {
+      socket.removeAllListeners('error');
+      resolve();
+    });
+  });
+  const bound = socket.address();
+  if (bound === null || typeof bound === 'string') throw failure('base.internal');
+  return {
+    address: { host: options.host, port: bound.port },
+    async close(graceMs = GRACE_MS) {
+      const closed = new Promise<void>((resolve) => socket.close(() => resolve()));
+      front.close();
+      const timer = setTimeout(() => {
+        for (const left of sockets) left.destroy();
+      }, graceMs);
+      // Node closes a kept-alive socket only once it is idle: those that answer now are told not to stay.
+      const idle = setInterval(() => front.closeIdle(), 20);
+      await closed;
+      clearTimeout(timer);
+      clearInterval(idle);
+    },
+  };
+}
+
+class Front {
+  readonly #server: Answering;
+  readonly #options: ListenerOptions;
+  readonly #limit: number;
+  readonly #https: PlainServer[] = [];
+  /** Requests on a socket that are not answered yet. */
+  readonly #open = new WeakMap<Socket, number>();
+  readonly #closing = new AbortController();
+
+  constructor(server: Answering, options: ListenerOptions) {
+    this.#server = server;
+    this.#options = options;
+    this.#limit = options.bodyLimit ?? BODY_LIMIT;
+  }
+
+  /** The server that owns the port: the HTTP server itself, or one that looks at the first byte of each connection. */
+  socketServer(): SocketServer {
+    const { tls, plainToo } = this.#options;
+    const limits = { maxHeaderSize: HEADER_BYTES };
+    if (tls === undefined) return this.#prepared(createServer(limits), 'connection');
+    const secure = createSecureServer({
+      ...limits,
+      cert: tls.cert,
+      key: tls.key,
+      minVersion: 'TLSv1.2',
+      requestCert: tls.clientCertificates ?? false,
+      rejectUnauthorized: false,
+    });
+    this.#prepared(secure, 'secureConnection');
+    if (plainToo !== true) return secure;
+    return sniffing(this.#prepared(createServer(limits), 'connection'), secure);
+  }
+
+  close(): void {
+    this.#closing.abort();
+    this.closeIdle();
+  }
+
+  closeIdle(): void {
+    for (const server of this.#https) server.closeIdleConnections();
+  }
+
+  #prepared(server: PlainServer, event: 'connection' | 'secureConnection'): PlainServer {
+    server.headersTimeout = HEADERS_MS;
+    server.requestTimeout = REQUEST_MS;
+    server.keepAliveTimeout = IDLE_MS;
+    server.maxHeadersCount = 128;
+    remember(server, event);
+    server.on('request', (message, response) => this.#take(message, response));
+    server.on('checkContinue', (message: IncomingMessage, response: ServerResponse) => {
+      if (Number(message.headers['content-length'] ?? 0) <= this.#limit) response.writeContinue();
+      this.#take(message, response);
+    });
+    server.on('clientError', (error: ParserError, socket: Socket) => {
+      const busy = (this.#open.get(socket) ?? 0) > 0;
+      if (!busy && socket.writable && handBack(server, event, error, socket)) return;
+      refuseSocket(error, socket);
+    });
+    server.on('upgrade', (message: IncomingMessage, socket: Socket, head: Buffer) => {
+      const why = refused(message, this.#options);
+      if (why !== undefined) refuseUpgrade(socket, why);
+      else void takeEventSocket(this.#server, message, socket, head, this.#closing.signal, refuseUpgrade);
+    });
+    this.#https.push(server);
+    return server;
+  }
+
+  #take(message: IncomingMessage, response: ServerResponse): void {
+    const { socket } = message;
+    this.#open.set(socket, (this.#open.get(socket) ?? 0) + 1);
+    response.once('close', () => this.#open.set(socket, (this.#open.get(socket) ?? 1) - 1));
+    if (this.#closing.signal.aborted) response.shouldKeepAlive = false;
+    this.#answer(message, response).catch((error: unknown) => {
+      if (response.headersSent) socket.destroy();
+      else writeFailure(message, response, asFailure(error));
+    });
+  }
+
+  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+    const why = refused(message, this.#options);
+    if (why !== undefined) return writeFailure(message, response, why);
+    const gone = new AbortController();
+    response.once('close', () => {
+      if (!response.writableFinished) gone.abort();
+    });
+    const namespace = message.headers['x-vault-namespace'];
+    if (typeof namespace === 'string') response.setHeader('x-vault-namespace', namespace);
+    const head = readHead(message, gone.signal);
+    if (head === undefined) {
+      if (sendsBody(message)) cutOff(message, response);
+      return writeJson(response, 404, NOTHING);
+    }
+    let request = head;
+    if (takesBody(head.verb)) request = { ...head, body: await readBody(message, this.#limit) };
+    else if (sendsBody(message)) cutOff(message, response);
+    const answer = await this.#server.handle(request);
+    if (!response.destroyed) await writeAnswer(message, response, answer);
+  }
+}
+
+/** One port for both: a TLS connection begins with a handshake record, and no HTTP method does. */
+function sniffing(plain: PlainServer, secure: PlainServer): SocketServer {
+  // Their timeouts run only once they "listen", which these two never do by themselves.
+  plain.emit('listening');
+  secure.emit('listening');
+  return createSocketServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+    const patience = setTimeout(() => socket.destroy(), HEADERS_MS);
+    socket.once('error', () => socket.destroy());
+    socket.once('readable', () => {
+      clearTimeout(patience);
+      const first = socket.read() as Buffer | null;
+      if (first === null) {
+        socket.destroy();
+        return;
+      }
+      socket.removeAllListeners('readable');
+      socket.unshift(first);
+      (first[0] === TLS_HANDSHAKE ? secure : plain).emit('connection', socket);
+    });
+  });
+}
+
+/** What a socket is told whose bytes were no HTTP: it is closed behind the answer. */
+function refuseSocket(error: ParserError, socket: Socket): void {
+  if (!socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [status, text] =
+    error.code === 'HPE_HEADER_OVERFLOW'
+      ? ['431 Request Header Fields Too Large', 'the header of the request is too large']
+      : error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+        ? ['408 Request Timeout', 'the request took too long']
+        : ['400 Bad Request', 'the request is not valid HTTP'];
+  endSocket(socket, status ?? '', JSON.stringify({ errors: [text] }));
+}
+
+function refuseUpgrade(socket: Socket, why: Failure): void {
+  endSocket(socket, `${statusOf(why)} Refused`, errorText(why));
+}
+
+function endSocket(socket: Socket, status: string, body: string): void {
+  socket.end(
+    `HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nCache-Control: no-store\r\nConnection: close\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+  setTimeout(() => socket.destroy(), 500).unref();
+}

@@ -1,0 +1,78 @@
+/** Writes an answer to the wire. */
+
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { utf8 } from '../../base/bytes.ts';
+import type { Failure } from '../../base/errors.ts';
+import { envelopeText } from '../core/envelope.ts';
+import type { Answer } from '../core/request.ts';
+import { errorText, NOTHING, statusOf } from './status.ts';
+
+/** Long enough for a client that is still sending to read why it is cut off. */
+const LINGER_MS = 500;
+
+export async function writeAnswer(
+  message: IncomingMessage,
+  response: ServerResponse,
+  answer: Answer,
+): Promise<void> {
+  switch (answer.kind) {
+    case 'envelope':
+      return writeJson(response, answer.status ?? 200, envelopeText(answer.envelope));
+    case 'done':
+      response.writeHead(204, { 'cache-control': 'no-store' });
+      response.end();
+      return;
+    case 'absent':
+      return writeJson(response, 404, NOTHING);
+    case 'failed':
+      return writeFailure(message, response, answer.failure);
+    case 'raw': {
+      const { status, headers, body } = answer.reply;
+      const all = { 'cache-control': 'no-store', ...headers };
+      if (body instanceof Uint8Array) {
+        response.writeHead(status, { ...all, 'content-length': body.length });
+        response.end(body);
+        return;
+      }
+      response.writeHead(status, all);
+      await pipeline(Readable.from(body), response);
+    }
+  }
+}
+
+export function writeFailure(message: IncomingMessage, response: ServerResponse, failure: Failure): void {
+  const extra: Record<string, string> = { 'x-holdfast-code': failure.code };
+  if (failure.retryAfterMs !== undefined)
+    extra['retry-after'] = String(Math.ceil(failure.retryAfterMs / 1000));
+  if (!message.complete) cutOff(message, response);
+  writeJson(response, statusOf(failure), errorText(failure), extra);
+}
+
+export function writeJson(
+  response: ServerResponse,
+  status: number,
+  text: string,
+  extra: Readonly<Record<string, string>> = {},
+): void {
+  const bytes = utf8(text);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'content-length': bytes.length,
+    ...extra,
+  });
+  response.end(bytes);
+}
+
+/** The rest of the body is not wanted: no more is read, and the connection ends once the answer is out. */
+export function cutOff(message: IncomingMessage, response: ServerResponse): void {
+  response.shouldKeepAlive = false;
+  const { socket } = message;
+  message.pause();
+  response.once('finish', () => {
+    socket.end();
+    setTimeout(() => socket.destroy(), LINGER_MS).unref();
+  });
+}

@@ -1,0 +1,306 @@
+/**
+ * A server, put together from its services: nothing here decides anything about a request. What exists only while the barrier
+ * is open is made on unseal and dropped on seal, so that a sealed server has nothing left to give away.
+ */
+
+import { randomUUID } from 'node:crypto';
+import { textOf, utf8 } from '../base/bytes.ts';
+import type { Clock } from '../base/clock.ts';
+import type { Json } from '../base/json.ts';
+import type { Log } from '../base/log.ts';
+import { asFolder, parsePath } from '../base/path.ts';
+import { compileRoutes } from '../plugin/match.ts';
+import type { Dial, PluginType, Verb } from '../plugin/plugin.ts';
+import { prefixed } from '../storage/prefixed.ts';
+import type { Backend, Storage } from '../storage/storage.ts';
+import type { AuditBroker } from './audit/audit.ts';
+import { wipe } from './auth/records.ts';
+import { TokenStore } from './auth/tokens.ts';
+import { Barrier } from './barrier/barrier.ts';
+import type { AuditDevices, Core, SealControl, SealStatus, Services } from './core/core.ts';
+import { type LiveMount, MountTable } from './core/mounts.ts';
+import { answer } from './core/pipeline.ts';
+import { PolicyStore } from './core/policies.ts';
+import type { Answer, Request } from './core/request.ts';
+import { createEventBus } from './events/bus.ts';
+import type { EventBus } from './events/events.ts';
+import { ExpiryIndex } from './lease/expiry.ts';
+import { LeaseManager } from './lease/leases.ts';
+import { SealKeeper } from './seal/keeper.ts';
+import { systemRoutes } from './system/system.ts';
+import { tokenMethod } from './system/tokens.ts';
+
+/** What clients take for Vault's version: Terraform and others turn features on and off by it. */
+export const REPORTED_VERSION = '1.19.0';
+const RING = 16_384;
+
+export interface AuditWorld {
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export type Audit = AuditBroker & AuditDevices & { close?(): Promise<void> };
+
+export interface ServerOptions {
+  readonly backend: Backend;
+  /** Secret engines and auth methods that can be mounted; `sys/` and `auth/token/` are the server's own. */
+  readonly plugins: readonly PluginType[];
+  readonly clock: Clock;
+  readonly log: Log;
+  /** The plugins' one way out. */
+  readonly dial: Dial;
+  /** Opens the audit trail when the barrier opens. */
+  readonly audit: (world: AuditWorld) => Promise<Audit>;
+  readonly version?: string;
+}
+
+export interface Server {
+  readonly core: Core;
+  readonly seal: SealControl;
+  readonly events: EventBus;
+  /** Answers a request; never throws. */
+  handle(request: Request): Promise<Answer>;
+  /** Asks from within the process, as `holdfast dev` does. */
+  call(asked: {
+    readonly verb: Verb;
+    readonly path: string;
+    readonly token?: string;
+    readonly data?: Readonly<Record<string, Json>>;
+  }): Promise<Answer>;
+  /** Seals, and lets go of everything; the backend stays its owner's to close. */
+  close(): Promise<void>;
+}
+
+/** Makes a server over the backend: sealed, or uninitialized, until somebody opens it. */
+export async function createServer(options: ServerOptions): Promise<Server> {
+  const { backend, clock, log } = options;
+  const barrier = new Barrier(backend);
+  const keeper = new SealKeeper(backend, barrier);
+  const events = createEventBus({ ringSize: RING, clock });
+  let open: Opened | undefined;
+  let initialized = (await keeper.status()).initialized;
+  let turn: Promise<unknown> = Promise.resolve();
+  const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
+    const done = turn.then(work);
+    turn = done.catch(() => {});
+    return done;
+  };
+
+  const core: Core = {
+    clock,
+    log,
+    get system() {
+      return open?.services.mounts.get('sys/') ?? sealedSystem;
+    },
+    services: () => open?.services,
+    initialized: () => initialized,
+  };
+
+  const shut = async (): Promise<void> => {
+    const closing = open;
+    open = undefined;
+    await closing?.close();
+    await keeper.seal();
+  };
+  const opened = async (): Promise<void> => {
+    if (open !== undefined || barrier.sealed) return;
+    try {
+      open = await openServices(options, barrier, events, types);
+      events.reset(await backend.head());
+      open.begin();
+    } catch (error) {
+      // Half a server must not answer: closed again, it can be tried again.
+      await shut();
+      throw error;
+    }
+  };
+  const told = async (): Promise<SealStatus> => {
+    const { type, sealed, t, n, progress, nonce, ...rest } = await keeper.status();
+    return {
+      type,
+      initialized: rest.initialized,
+      sealed: sealed || open === undefined,
+      threshold: t,
+      shares: n,
+      progress,
+      nonce,
+      storage: backend.name,
+      clusterId: open?.clusterId ?? '',
+    };
+  };
+  const seal: SealControl = {
+    status: told,
+    initialize: (shares, threshold) =>
+      inTurn(async () => {
+        const keys = await keeper.initialize({ shares, threshold });
+        initialized = true;
+        await opened();
+        const root = await open?.services.tokens.create({
+          policies: ['root'],
+          path: 'auth/token/root',
+          displayName: 'root',
+          ttlMs: 0,
+          maxTtlMs: 0,
+        });
+        await shut();
+        return { keys, rootToken: root?.token ?? '' };
+      }),
+    submit: (share) =>
+      inTurn(async () => {
+        await keeper.submitShare(share);
+        await opened();
+        return told();
+      }),
+    reset: () =>
+      inTurn(async () => {
+        await keeper.reset();
+        return told();
+      }),
+    seal: () => inTurn(shut),
+  };
+
+  const system: PluginType = {
+    name: 'system',
+    kind: 'secret',
+    create: () =>
+      systemRoutes({ core, seal, version: options.version ?? REPORTED_VERSION, startedAt: clock.now() }),
+  };
+  const types = [...options.plugins, system, tokenMethod(core)];
+  const sealedSystem = liveSystem(
+    systemRoutes({ core, seal, version: options.version ?? REPORTED_VERSION, startedAt: clock.now() }),
+  );
+
+  return {
+    core,
+    seal,
+    events,
+    handle: (request) => answer(core, request),
+    async call({ verb, path, token, data }) {
+      const parsed = parsePath(path);
+      return answer(core, {
+        verb,
+        path: verb === 'list' ? asFolder(parsed) : parsed,
+        headers: {},
+        remote: { address: '', port: 0 },
+        signal: new AbortController().signal,
+        ...(data === undefined ? {} : { data }),
+        ...(token === undefined ? {} : { token }),
+      });
+    },
+    close: () => inTurn(shut),
+  };
+}
+
+interface Opened {
+  readonly services: Services;
+  readonly clusterId: string;
+  /** Starts what acts by itself. */
+  begin(): void;
+  close(): Promise<void>;
+}
+
+async function openServices(
+  { clock, log, dial, audit: openAudit }: ServerOptions,
+  barrier: Barrier,
+  events: EventBus,
+  types: readonly PluginType[],
+): Promise<Opened> {
+  const storage = barrier.view('');
+  // Tokens, leases and what ends when share one view, because they share commits.
+  const own = prefixed(storage, 'sys/');
+  const expiry = new ExpiryIndex({ storage: own, clock, log });
+  const tokenScope = (hash: string): Storage => prefixed(storage, `scope/${hash}/`);
+  const leases: LeaseManager = new LeaseManager({
+    storage: own,
+    clock,
+    expiry,
+    handlerOf: (uuid, handler) => mounts.byUuid(uuid)?.plugin.leases?.[handler],
+  });
+  const tokens = await TokenStore.open({
+    storage: own,
+    clock,
+    expiry,
+    async release(hash) {
+      await leases.revokeByToken(hash);
+      await wipe(storage, `scope/${hash}/`);
+    },
+  });
+  const policies = new PolicyStore(own);
+  await policies.prepare();
+  const mounts: MountTable = await MountTable.open(types, {
+    clock,
+    log,
+    dial,
+    storage,
+    view: (prefix) => prefixed(storage, prefix),
+    emit(entry, event) {
+      events.publish({
+        revision: event.revision,
+        type: event.type,
+        path: entry.path + event.path,
+        dataPath: entry.path + event.dataPath,
+        operation: event.operation,
+        modified: event.modified,
+        plugin: { mountPath: entry.path, mountAccessor: entry.accessor, plugin: entry.type },
+        metadata: event.metadata ?? {},
+        at: clock.now(),
+      });
+    },
+  });
+  const audit = await openAudit({ storage: prefixed(storage, 'sys/audit/'), clock, log });
+  const ended = new AbortController();
+  return {
+    services: { tokens, leases, policies, mounts, audit, events, ended: ended.signal, tokenScope },
+    clusterId: await clusterId(own),
+    begin() {
+      expiry.start().catch((error: unknown) => log.error('the expiry index did not start', { error }));
+    },
+    async close() {
+      ended.abort();
+      expiry.stop();
+      await mounts.close();
+      tokens.close();
+      await audit.close?.();
+    },
+  };
+}
+
+async function clusterId(storage: Storage): Promise<string> {
+  const found = await storage.get('cluster-id');
+  if (found !== undefined) return textOf(found.value) ?? '';
+  const id = randomUUID();
+  await storage.commit([{ key: 'cluster-id', value: utf8(id) }]);
+  return id;
+}
+
+/** `sys/` as it answers while there is no mount table. */
+function liveSystem(plugin: ReturnType<PluginType['create']>): LiveMount {
+  return {
+    plugin,
+    match: compileRoutes(plugin.routes),
+    clear: { request: [], response: [] },
+    stop: () => {},
+    entry: {
+      uuid: '',
+      accessor: '',
+      kind: 'secret',
+      type: 'system',
+      path: 'sys/',
+      description: '',
+      options: {},
+      local: false,
+      sealWrap: false,
+      config: {
+        defaultTtlMs: 0,
+        maxTtlMs: 0,
+        forceNoCache: false,
+        listingVisibility: '',
+        clearRequestKeys: [],
+        clearResponseKeys: [],
+        passthroughHeaders: [],
+        tokenType: 'default-service',
+      },
+    },
+  };
+}
