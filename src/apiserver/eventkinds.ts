@@ -1,0 +1,35 @@
+/** Events are one set of objects under two APIs: core/v1 keeps them, events.k8s.io/v1 renames their fields. */
+
+import type { Kind } from './kinds.ts';
+import { at, fields, type Obj, type Value } from './objects.ts';
+
+/** events.k8s.io -> core */
+const NAMES: Readonly<Record<string, string>> = {
+  regarding: 'involvedObject',
+  note: 'message',
+  deprecatedSource: 'source',
+  deprecatedFirstTimestamp: 'firstTimestamp',
+  deprecatedLastTimestamp: 'lastTimestamp',
+  deprecatedCount: 'count',
+  reportingController: 'reportingComponent',
+};
+const BACK: Readonly<Record<string, string>> = Object.fromEntries(
+  Object.entries(NAMES).map(([a, b]) => [b, a]),
+);
+
+function renamed(object: Obj, names: Readonly<Record<string, string>>, apiVersion: string): Obj {
+  const result = fields({});
+  for (const [key, value] of Object.entries(object)) result[names[key] ?? key] = value;
+  result['apiVersion'] = apiVersion;
+  return result;
+}
+
+export const eventAlias: NonNullable<Kind['alias']> = {
+  id: 'core/events',
+  seen: (object) => renamed(object, BACK, 'events.k8s.io/v1'),
+  kept(object) {
+    const kept = renamed(object, NAMES, 'v1');
+    kept['involvedObject'] ??= (at(object, 'regarding') ?? fields({})) as Value;
+    return kept;
+  },
+};

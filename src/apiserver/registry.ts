@@ -1,0 +1,610 @@
+/**
+ * What the API does with objects: admission (pruning, defaults, validation, server-set fields), optimistic concurrency,
+ * ownership of fields, finalizers. It takes parsed objects and a view, and knows nothing of HTTP or of who may do what.
+ */
+
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Clock } from '../base/clock.ts';
+import { applyTo } from './apply.ts';
+import { definitionStatus, readDefinition } from './customkinds.ts';
+import { apiVersionOf, idOf, type Kind } from './kinds.ts';
+import { DEFINITIONS, type KindSet, type View } from './kindset.ts';
+import { type Owner, readOwners, recordUpdate, sameOwner, sameSet, writeOwners } from './managedfields.ts';
+import { checkMetadata, cleanMetadata } from './metadata.ts';
+import {
+  asFields,
+  asList,
+  asText,
+  at,
+  clone,
+  equal,
+  type Fields,
+  fields,
+  finalizersOf,
+  isDeleting,
+  isFields,
+  meta,
+  nameOf,
+  namespaceOf,
+  type Obj,
+  timestamp,
+  uidOf,
+  type Value,
+  versionOf,
+} from './objects.ts';
+import { fillDefaults, prune, validate } from './schema.ts';
+import { both, everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
+import { shapeOf } from './shape.ts';
+import {
+  alreadyExists,
+  badRequest,
+  type Cause,
+  conflict,
+  forbidden,
+  invalid,
+  notFound,
+  Refusal,
+} from './status.ts';
+import type { ObjectStore, Outcome, Place } from './store.ts';
+
+export type Validation = 'Strict' | 'Warn' | 'Ignore';
+
+export interface WriteOptions {
+  readonly manager: string;
+  readonly dryRun: boolean;
+  readonly validation: Validation;
+  /** Told to the caller beside the answer. */
+  readonly warn: (text: string) => void;
+  readonly subresource?: 'status' | 'scale';
+}
+
+export interface DeleteOptions {
+  readonly propagation: 'Background' | 'Foreground' | 'Orphan';
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly dryRun: boolean;
+}
+
+export interface Written {
+  readonly object: Obj;
+  readonly created: boolean;
+}
+
+const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
+export class Registry {
+  readonly store: ObjectStore;
+  readonly kinds: KindSet;
+  readonly #clock: Clock;
+
+  constructor(store: ObjectStore, kinds: KindSet, clock: Clock) {
+    this.store = store;
+    this.kinds = kinds;
+    this.#clock = clock;
+  }
+
+  place(view: View, namespace: string, name: string): Place {
+    return { resource: view.kind.alias?.id ?? idOf(view.kind), namespace, name };
+  }
+
+  /** A stored object as a view shows it. */
+  seen(view: View, object: Obj): Obj {
+    if (view.kind.alias !== undefined) return view.kind.alias.seen(object);
+    const apiVersion = apiVersionOf(view.kind.group, view.version.name);
+    return object['apiVersion'] === apiVersion
+      ? object
+      : Object.assign(Object.create(null) as Obj, object, { apiVersion });
+  }
+
+  /** @throws Refusal NotFound */
+  get(view: View, namespace: string, name: string): Obj {
+    const object = this.store.get(this.place(view, namespace, name));
+    if (object === undefined) throw notFound(view.kind, name);
+    return this.seen(view, object);
+  }
+
+  /** All objects, of one namespace where it is given, that the selectors hold of. */
+  list(view: View, namespace: string | undefined, selector: Selector): Obj[] {
+    const found = this.store.list(view.kind.alias?.id ?? idOf(view.kind), namespace);
+    const seen = found.map((object) => this.seen(view, object));
+    return selector === everything ? seen : seen.filter(selector);
+  }
+
+  /** @throws Refusal BadRequest */
+  selector(view: View, labels: string, fieldsText: string): Selector {
+    const byLabel = labelSelector(labels);
+    const byField = fieldSelector(fieldsText, view.version.selectable, view.kind.kind);
+    if (byLabel === everything) return byField;
+    return byField === everything ? byLabel : both(byLabel, byField);
+  }
+
+  async create(view: View, namespace: string, given: Obj, options: WriteOptions): Promise<Written> {
+    this.#expectKind(view, given);
+    const object = clone(given);
+    object['metadata'] = cleanMetadata(object);
+    this.#expectNamespace(view, namespace, object);
+    const metadata = meta(object);
+    if (versionOf(object) !== '')
+      throw badRequest('resourceVersion should not be set on objects to be created');
+    if (nameOf(object) === '') {
+      const prefix = asText(metadata['generateName']);
+      if (prefix === undefined || prefix === '') {
+        throw invalid(view.kind.kind, view.kind, '', [
+          {
+            reason: 'FieldValueRequired',
+            message: 'Required value: name or generateName is required',
+            field: 'metadata.name',
+          },
+        ]);
+      }
+      metadata['name'] = prefix.slice(0, 248) + suffix();
+    }
+    const stored = this.#prepare(view, object, undefined, options);
+    const after = recordUpdate(undefined, stored, this.#shape(view), this.#writer(view, options));
+    writeOwners(stored, after);
+    return this.#insert(view, namespace, stored, options);
+  }
+
+  async #insert(view: View, namespace: string, object: Obj, options: WriteOptions): Promise<Written> {
+    const name = nameOf(object);
+    if (view.kind.namespaced) this.#expectAlive(view, namespace, name);
+    const place = this.place(view, namespace, name);
+    if (options.dryRun) {
+      if (this.store.get(place) !== undefined) throw alreadyExists(view.kind, name);
+      return { object: this.seen(view, object), created: true };
+    }
+    const event = await this.store.mutate(place, (current) => {
+      if (current !== undefined) throw alreadyExists(view.kind, name);
+      return { put: object };
+    });
+    return { object: this.seen(view, event?.after ?? object), created: true };
+  }
+
+  /**
+   * Changes one object. `change` is given what is there, as the view shows it, and gives what shall be; it runs alone.
+   * @throws Refusal NotFound, Conflict, Invalid
+   */
+  async update(
+    view: View,
+    namespace: string,
+    name: string,
+    change: (current: Obj) => Obj,
+    options: WriteOptions,
+  ): Promise<Written> {
+    return this.#change(view, namespace, name, options, (current) => {
+      if (current === undefined) throw notFound(view.kind, name);
+      const shown = this.seen(view, current);
+      const given = change(shown);
+      const next = this.#merge(view, namespace, name, current, given, options);
+      const shape = this.#shape(view);
+      // A client may drop all records of ownership on purpose, which is how one migrates between ways of applying.
+      const reset = equal(meta(given)['managedFields'], meta(shown)['managedFields'])
+        ? current
+        : withOwners(current, given);
+      return { object: next, owners: recordUpdate(reset, next, shape, this.#writer(view, options)) };
+    });
+  }
+
+  /** Server-side apply. Creates the object where it is not there. */
+  async apply(
+    view: View,
+    namespace: string,
+    name: string,
+    config: Obj,
+    force: boolean,
+    options: WriteOptions,
+  ): Promise<Written> {
+    this.#expectKind(view, config);
+    const given = clone(config);
+    const metadata = cleanMetadata(given);
+    given['metadata'] = metadata;
+    if (metadata['managedFields'] !== undefined) throw badRequest('metadata.managedFields must be nil');
+    if (asText(metadata['name']) !== undefined && metadata['name'] !== name) throw badRequest(nameMismatch);
+    metadata['name'] = name;
+    this.#expectNamespace(view, namespace, given);
+    const shape = this.#shape(view);
+    const writer = this.#writer(view, options);
+    let created = false;
+    const written = await this.#change(view, namespace, name, options, (current) => {
+      if (current === undefined) {
+        if (options.subresource !== undefined) throw notFound(view.kind, name);
+        if (asText(metadata['uid']) !== undefined || versionOf(given) !== '') throw conflict(view.kind, name);
+        if (view.kind.namespaced) this.#expectAlive(view, namespace, name);
+        created = true;
+        const object = this.#prepare(view, given, undefined, options);
+        return {
+          object,
+          owners: applyTo(undefined, withoutStatus(view, given, options), shape, writer, force).owners,
+        };
+      }
+      const live = this.seen(view, current);
+      const said = options.subresource === 'status' ? onlyStatus(given) : withoutStatus(view, given, options);
+      const { object, owners } = applyTo(live, said, shape, writer, force);
+      return { object: this.#merge(view, namespace, name, current, object, options), owners };
+    });
+    return { object: written.object, created };
+  }
+
+  async #change(
+    view: View,
+    namespace: string,
+    name: string,
+    options: WriteOptions,
+    decide: (current: Obj | undefined) => { object: Obj; owners: Owner[] },
+  ): Promise<Written> {
+    const place = this.place(view, namespace, name);
+    let result: Obj | undefined;
+    const decideAll = (current: Obj | undefined): Outcome => {
+      const { object, owners } = decide(current);
+      writeOwners(object, owners);
+      if (current !== undefined && unchanged(current, object, owners)) {
+        result = current;
+        return 'keep';
+      }
+      result = object;
+      if (options.dryRun) return 'keep';
+      return isDeleting(object) && !isHeld(view.kind, object) ? 'delete' : { put: object };
+    };
+    const event = await this.store.mutate(place, decideAll);
+    return { object: this.seen(view, event?.after ?? (result as Obj)), created: false };
+  }
+
+  /** What an update leaves: the given object with all that only the server says. */
+  #merge(view: View, namespace: string, name: string, current: Obj, given: Obj, options: WriteOptions): Obj {
+    this.#expectKind(view, given);
+    const object = clone(given);
+    object['metadata'] = cleanMetadata(object);
+    const metadata = meta(object);
+    if (metadata['name'] !== undefined && metadata['name'] !== name) throw badRequest(nameMismatch);
+    this.#expectNamespace(view, namespace, object);
+    if (uidOf(object) !== '' && uidOf(object) !== uidOf(current)) {
+      throw conflict(
+        view.kind,
+        name,
+        `Precondition failed: UID in precondition: ${uidOf(object)}, UID in object meta: ${uidOf(current)}`,
+      );
+    }
+    if (versionOf(object) !== '' && versionOf(object) !== versionOf(current)) throw conflict(view.kind, name);
+    const shown = this.seen(view, current);
+    if (options.subresource === 'status') {
+      const next = clone(shown);
+      if (object['status'] === undefined) delete next['status'];
+      else next['status'] = object['status'];
+      return this.#prepare(view, next, current, options);
+    }
+    for (const key of KEPT) {
+      const value = meta(current)[key];
+      if (value === undefined) delete metadata[key];
+      else metadata[key] = clone(value);
+    }
+    if (view.version.status) {
+      if (shown['status'] === undefined) delete object['status'];
+      else object['status'] = clone(shown['status']);
+    }
+    return this.#prepare(view, object, current, options);
+  }
+
+  /** Admission: what is stored for an object, or why it is not. `old` is the stored one. */
+  #prepare(view: View, given: Obj, old: Obj | undefined, options: WriteOptions): Obj {
+    const { kind, version } = view;
+    let object = clone(given);
+    if (old === undefined && version.status && kind.kind !== 'Namespace' && kind.kind !== 'Pod')
+      delete object['status'];
+    this.#dropUnknown(view, object, options);
+    if (version.schema !== undefined) fillDefaults(object, version.schema);
+    if (kind.alias !== undefined) object = kind.alias.kept(object);
+    else object['apiVersion'] = apiVersionOf(kind.group, kind.stored);
+    for (const rule of kind.rules) rule.set?.(object, old);
+    if (version.deprecation !== undefined) options.warn(version.deprecation);
+
+    const causes: Cause[] = [...checkMetadata(object, kind.group)];
+    for (const rule of kind.rules) causes.push(...(rule.check?.(object, old) ?? []));
+    if (version.schema !== undefined) causes.push(...validate(object, version.schema, old));
+    const added =
+      old !== undefined && isDeleting(old)
+        ? finalizersOf(object).filter((one) => !finalizersOf(old).includes(one))
+        : [];
+    if (added.length > 0) {
+      causes.push({
+        reason: 'FieldValueForbidden',
+        message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((one) => JSON.stringify(one)).join(', ')}}`,
+        field: 'metadata.finalizers',
+      });
+    }
+    if (causes.length > 0) throw invalid(kind.kind, kind, nameOf(object), causes);
+    this.#serverFields(view, object, old);
+    if (idOf(kind) === DEFINITIONS) {
+      object['status'] = definitionStatus(
+        object,
+        readDefinition(object),
+        this.kinds.clash(object),
+        this.#clock.now(),
+      );
+      if (old === undefined) meta(object)['finalizers'] = [...new Set([...finalizersOf(object), CLEANUP])];
+    }
+    return object;
+  }
+
+  #dropUnknown(view: View, object: Obj, options: WriteOptions): void {
+    const { kind, version } = view;
+    const dropped: string[] = [];
+    if (version.schema !== undefined) dropped.push(...prune(object, version.schema));
+    else if (kind.members !== undefined) {
+      for (const key of Object.keys(object)) {
+        if (['apiVersion', 'kind', 'metadata', ...kind.members].includes(key)) continue;
+        delete object[key];
+        dropped.push(key);
+      }
+    }
+    if (dropped.length === 0 || options.validation === 'Ignore') return;
+    const told = dropped.map((path) => `unknown field "${path}"`);
+    if (options.validation === 'Strict') {
+      throw badRequest(
+        `${kind.kind} in version "${version.name}" cannot be handled as a ${kind.kind}: strict decoding error: ${told.join(', ')}`,
+      );
+    }
+    for (const text of told) options.warn(text);
+  }
+
+  #serverFields(view: View, object: Obj, old: Obj | undefined): void {
+    const metadata = meta(object);
+    object['metadata'] = metadata;
+    object['kind'] = view.kind.kind;
+    if (old === undefined) {
+      metadata['uid'] = randomUUID();
+      metadata['creationTimestamp'] = timestamp(this.#clock.now());
+      delete metadata['deletionTimestamp'];
+      delete metadata['resourceVersion'];
+      if (view.kind.generation !== 'none') metadata['generation'] = 1;
+      else delete metadata['generation'];
+      return;
+    }
+    metadata['resourceVersion'] = versionOf(old);
+    if (view.kind.generation === 'none') return;
+    const generation = meta(old)['generation'];
+    const count = typeof generation === 'number' ? generation : 1;
+    metadata['generation'] = sameDesire(view, old, object) ? count : count + 1;
+  }
+
+  /** Marks or removes an object. Gives it as it stood last, and whether it is gone. */
+  async delete(
+    view: View,
+    namespace: string,
+    name: string,
+    options: DeleteOptions,
+  ): Promise<{ object: Obj; gone: boolean }> {
+    const place = this.place(view, namespace, name);
+    let result: Obj | undefined;
+    let gone = false;
+    const event = await this.store.mutate(place, (current) => {
+      if (current === undefined) throw notFound(view.kind, name);
+      if (options.uid !== undefined && options.uid !== uidOf(current)) {
+        throw conflict(
+          view.kind,
+          name,
+          `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uidOf(current)}`,
+        );
+      }
+      if (options.resourceVersion !== undefined && options.resourceVersion !== versionOf(current)) {
+        throw conflict(
+          view.kind,
+          name,
+          `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${versionOf(current)}`,
+        );
+      }
+      const next = this.#doomed(view.kind, current, options);
+      result = next ?? current;
+      gone = next === undefined;
+      if (options.dryRun || next === current) return 'keep';
+      return next === undefined ? 'delete' : { put: next };
+    });
+    return { object: this.seen(view, event?.after ?? event?.before ?? (result as Obj)), gone };
+  }
+
+  /** The object as its deletion leaves it; undefined when nothing holds it back. */
+  #doomed(kind: Kind, current: Obj, options: DeleteOptions): Obj | undefined {
+    const finalizers = new Set(finalizersOf(current));
+    finalizers.delete('orphan');
+    finalizers.delete('foregroundDeletion');
+    if (options.propagation === 'Orphan') finalizers.add('orphan');
+    if (options.propagation === 'Foreground') finalizers.add('foregroundDeletion');
+    const isNamespace = kind.group === '' && kind.kind === 'Namespace';
+    if (finalizers.size === 0 && !isNamespace) return undefined;
+    if (isDeleting(current) && equal([...finalizers], finalizersOf(current))) return current;
+    const next = clone(current);
+    const metadata = meta(next);
+    metadata['deletionTimestamp'] ??= timestamp(this.#clock.now());
+    metadata['deletionGracePeriodSeconds'] ??= 0;
+    if (finalizers.size > 0) metadata['finalizers'] = [...finalizers];
+    else delete metadata['finalizers'];
+    if (kind.generation !== 'none' && !isDeleting(current))
+      metadata['generation'] = Number(metadata['generation'] ?? 1) + 1;
+    if (isNamespace) asFields(next['status'])['phase'] = 'Terminating';
+    return next;
+  }
+
+  #expectKind(view: View, object: Obj): void {
+    const apiVersion = apiVersionOf(view.kind.group, view.version.name);
+    if (object['kind'] !== view.kind.kind || object['apiVersion'] !== apiVersion) {
+      throw badRequest(
+        `the API version in the data (${String(object['apiVersion'] ?? '')}, ${String(object['kind'] ?? '')}) does not match the expected API version (${apiVersion}, ${view.kind.kind})`,
+      );
+    }
+  }
+
+  #expectNamespace(view: View, namespace: string, object: Obj): void {
+    const metadata = meta(object);
+    const given = namespaceOf(object);
+    if (!view.kind.namespaced) {
+      delete metadata['namespace'];
+      return;
+    }
+    if (given !== '' && given !== namespace) {
+      throw badRequest(
+        'the namespace of the provided object does not match the namespace sent on the request',
+      );
+    }
+    metadata['namespace'] = namespace;
+  }
+
+  #expectAlive(view: View, namespace: string, name: string): void {
+    const found = this.store.get({ resource: 'core/namespaces', namespace: '', name: namespace });
+    if (found === undefined) throw notFound({ group: '', plural: 'namespaces' }, namespace);
+    if (!isDeleting(found)) return;
+    const why = `unable to create new content in namespace ${namespace} because it is being terminated`;
+    const refusal = forbidden(view.kind, name, why);
+    throw new Refusal('Forbidden', refusal.message, {
+      ...asFields(refusal.details),
+      causes: [
+        {
+          reason: 'NamespaceTerminating',
+          message: `namespace ${namespace} is being terminated`,
+          field: 'metadata.namespace',
+        },
+      ],
+    });
+  }
+
+  #shape(view: View) {
+    return shapeOf(view.version.schema);
+  }
+
+  #writer(view: View, options: WriteOptions) {
+    return {
+      manager: options.manager,
+      subresource: options.subresource ?? '',
+      apiVersion: apiVersionOf(view.kind.group, view.version.name),
+      now: this.#clock.now(),
+    };
+  }
+}
+
+/** Whether something has still to happen before a doomed object may go. */
+const isHeld = (kind: Kind, object: Obj): boolean =>
+  finalizersOf(object).length > 0 ||
+  (kind.group === '' && kind.kind === 'Namespace' && asList(at(object, 'spec', 'finalizers')).length > 0);
+
+const nameMismatch = 'the name of the object does not match the name on the URL';
+
+/** What an update cannot change, whatever it says. */
+const KEPT: readonly string[] = [
+  'name',
+  'namespace',
+  'uid',
+  'creationTimestamp',
+  'generateName',
+  'generation',
+  'deletionTimestamp',
+  'deletionGracePeriodSeconds',
+  'selfLink',
+];
+
+const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
+const suffix = (): string => [...randomBytes(5)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
+
+/** Whether two states of an object want the same: what `generation` counts. */
+function sameDesire(view: View, old: Obj, object: Obj): boolean {
+  if (view.kind.generation === 'spec') return equal(old['spec'], object['spec']);
+  const ignored = ['apiVersion', 'kind', 'metadata', ...(view.version.status ? ['status'] : [])];
+  const wanted = (source: Obj): Fields =>
+    fields(Object.fromEntries(Object.entries(source).filter(([key]) => !ignored.includes(key))));
+  return equal(wanted(old), wanted(object));
+}
+
+function onlyStatus(object: Obj): Obj {
+  return fields({
+    apiVersion: object['apiVersion'] as Value,
+    kind: object['kind'] as Value,
+    metadata: fields({}),
+    status: object['status'],
+  });
+}
+
+function withoutStatus(view: View, object: Obj, options: WriteOptions): Obj {
+  if (!view.version.status || options.subresource !== undefined) return object;
+  const copy = clone(object);
+  delete copy['status'];
+  return copy;
+}
+
+function withOwners(object: Obj, given: Obj): Obj {
+  const copy = clone(object);
+  const entries = meta(given)['managedFields'];
+  if (!Array.isArray(entries)) return copy;
+  const empty = entries.length === 1 && isFields(entries[0]) && Object.keys(entries[0]).length === 0;
+  meta(copy)['managedFields'] = empty ? [] : clone(entries);
+  return copy;
+}
+
+/** Whether a write would change nothing but the time in its record. */
+function unchanged(before: Obj, after: Obj, owners: readonly Owner[]): boolean {
+  const bare = (object: Obj): Obj => {
+    const metadata = Object.assign(Object.create(null) as Fields, meta(object));
+    delete metadata['managedFields'];
+    return Object.assign(Object.create(null) as Obj, object, { metadata });
+  };
+  if (!equal(bare(before), bare(after))) return false;
+  const old = readOwners(before);
+  const kept = owners.filter((owner) => owner.set.below.size > 0);
+  return (
+    old.length === kept.length &&
+    kept.every((owner) =>
+      old.some(
+        (one) => sameOwner(one, owner) && one.apiVersion === owner.apiVersion && sameSet(one.set, owner.set),
+      ),
+    )
+  );
+}
+
+/** The Scale of an object that has one. */
+export function scaleOf(view: View, object: Obj): Obj {
+  const paths = view.version.scale;
+  const number = (path: readonly string[] | undefined): number => {
+    const value = path === undefined ? undefined : at(object, ...path);
+    return typeof value === 'number' ? value : 0;
+  };
+  const labels = at(object, 'spec', 'selector', 'matchLabels');
+  const selector =
+    paths?.selector === undefined
+      ? Object.entries(asFields(labels))
+          .map(([key, value]) => `${key}=${String(value)}`)
+          .join(',')
+      : asText(at(object, ...paths.selector));
+  return fields({
+    kind: 'Scale',
+    apiVersion: 'autoscaling/v1',
+    metadata: fields({
+      name: nameOf(object),
+      namespace: namespaceOf(object),
+      uid: uidOf(object),
+      resourceVersion: versionOf(object),
+      creationTimestamp: meta(object)['creationTimestamp'],
+    }),
+    spec: fields({ replicas: number(paths?.spec) }),
+    status: fields({ replicas: number(paths?.status), selector: selector === '' ? undefined : selector }),
+  });
+}
+
+/** An object with the replicas that a Scale asks for. @throws Refusal Invalid */
+export function withScale(view: View, object: Obj, scale: Obj): Obj {
+  const replicas = at(scale, 'spec', 'replicas') ?? 0;
+  if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
+    throw invalid('Scale', { group: 'autoscaling', plural: 'scales' }, nameOf(object), [
+      {
+        reason: 'FieldValueInvalid',
+        message: 'Invalid value: must be greater than or equal to 0',
+        field: 'spec.replicas',
+      },
+    ]);
+  }
+  const copy = clone(object);
+  let here = copy;
+  const path = view.version.scale?.spec ?? [];
+  for (const name of path.slice(0, -1)) {
+    if (!isFields(here[name])) here[name] = fields({});
+    here = here[name] as Fields;
+  }
+  here[path[path.length - 1] as string] = replicas;
+  const version = versionOf(scale);
+  if (version !== '') meta(copy)['resourceVersion'] = version;
+  return copy;
+}
