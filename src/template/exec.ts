@@ -54,7 +54,7 @@ type Where = Operand | Command | Node;
 /** Renders the program's own template. @throws Failure template.exec, template.fuel */
 export function execute(program: Program, data: Maybe, call: Call): string {
   const root = program.trees.get(program.name) ?? [];
-  const run = new Execution(program, call);
+  const run = new Execution(program, data, call);
   run.block(data, root, { template: program.name, vars: [{ name: '$', value: data }], depth: 0 });
   return run.output.join('');
 }
@@ -62,14 +62,16 @@ export function execute(program: Program, data: Maybe, call: Call): string {
 class Execution {
   readonly output: string[] = [];
   readonly #program: Program;
+  readonly #data: Maybe;
   readonly #call: Call;
   readonly #meter: Meter;
   /** The node that a message would name, and the scope it stands in. */
   #node: Where | undefined;
   #template: string;
 
-  constructor(program: Program, call: Call) {
+  constructor(program: Program, data: Maybe, call: Call) {
     this.#program = program;
+    this.#data = data;
     this.#call = call;
     this.#meter = call.meter;
     this.#template = program.name;
@@ -355,7 +357,8 @@ class Execution {
       if (args.length > 1 || final !== MISSING) this.#fail(`${name} is not a method but has arguments`);
       const value = receiver.entries.get(name);
       if (value !== undefined) return value;
-      const near = nearest(name, receiver.entries.keys());
+      // Keys of the outermost data are public; those of a document within a secret are part of the secret.
+      const near = receiver === this.#data ? nearest(name, receiver.entries.keys()) : undefined;
       const hint = near === undefined ? '' : `; did you mean ${quoteGo(near)}?`;
       this.#fail(`map has no entry for key ${quoteGo(name)}${hint}`);
     }

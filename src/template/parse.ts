@@ -135,7 +135,8 @@ class Parser {
     throw failure('template.parse', {
       name: toText(this.#name),
       line: lineOf(before),
-      column: token.at - (before.lastIndexOf('\n') + 1) + 1,
+      // Counted from 0, as Go counts them when it executes.
+      column: token.at - (before.lastIndexOf('\n') + 1),
       reason: toText(reason),
     });
   }

@@ -5,8 +5,9 @@
 
 export const RUNE_ERROR = 0xfffd;
 
-/** The bytes of a byte string. */
-export const toBytes = (bytes: string): Uint8Array => Buffer.from(bytes, 'latin1');
+/** The bytes of a byte string, in memory of their own. */
+export const toBytes = (bytes: string): Uint8Array<ArrayBuffer> =>
+  new Uint8Array(Buffer.from(bytes, 'latin1'));
 
 /** The byte string of bytes. */
 export const fromBytes = (bytes: Uint8Array): string =>
