@@ -4,13 +4,15 @@
  * can take over. A client lives until its identity changes, not until a reconcile ends.
  */
 
+import { parseDuration } from '../base/duration.ts';
 import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
-import type { Provider, ProviderEnv, ProviderType } from '../provider/provider.ts';
+import type { Provider, ProviderEnv, ProviderType, Watcher } from '../provider/provider.ts';
 import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
 import { storeSpec } from './api/store.ts';
+import type { Place } from './demand.ts';
 import type { Answer, Need, StoreName } from './plan.ts';
 import { resolveRef, type StoreScope } from './resolve.ts';
 
@@ -85,25 +87,15 @@ export class Connections {
     }
   }
 
-  /** Where the store keeps a key, in the words of its change events; undefined where it tells of none. */
-  async locate(
-    store: KubeObject,
-    namespace: string,
-    need: Need,
-  ): Promise<{ readonly server: string; readonly path: string; readonly prefix: boolean } | undefined> {
+  /** Where the store keeps what a need names, in the words of its change events; nothing where it tells of none. */
+  async locate(store: KubeObject, namespace: string, need: Need): Promise<readonly Place[]> {
     try {
-      return await this.#used(store, namespace, async (provider) => {
-        if (provider.locate === undefined) return undefined;
-        if ('get' in need.ask) return { ...provider.locate(need.ask.get), prefix: false };
-        if ('metadata' in need.ask) return { ...provider.locate(need.ask.metadata), prefix: false };
-        // A folder is where a made-up child of it would be.
-        const folder = need.ask.find.path?.replace(/\/+$/, '') ?? '';
-        const child = provider.locate({ key: folder === '' ? '_' : `${folder}/_` });
-        return { server: child.server, path: child.path.replace(/_$/, ''), prefix: true };
-      });
+      return await this.#used(store, namespace, async (provider) =>
+        provider.locate === undefined ? [] : placesOf(provider as Provider & Watcher, need),
+      );
     } catch {
       // Without a client there is nothing to locate; the read that follows says why.
-      return undefined;
+      return [];
     }
   }
 
@@ -216,6 +208,7 @@ export class Connections {
     };
     return {
       store: label,
+      ...retryOf(store),
       log: log.with({ store: label }),
       secretKey: async (ref) => Buffer.from(await read(SECRETS, ref), 'base64'),
       configMapKey: async (ref) => Buffer.from(await read(CONFIG_MAPS, ref)),
@@ -226,6 +219,28 @@ export class Connections {
       },
       resolve: (host, port) => this.#options.resolve(host, port),
     };
+  }
+}
+
+/** `spec.retrySettings`; an interval that is none is left to the provider's own. */
+function retryOf(store: KubeObject): Pick<ProviderEnv, 'retry'> {
+  const parsed = storeSpec.safeParse(store['spec']);
+  const settings = parsed.success ? parsed.data.retrySettings : undefined;
+  if (settings === undefined) return {};
+  const { maxRetries, retryInterval } = settings;
+  return {
+    retry: {
+      ...(maxRetries === undefined ? {} : { maxRetries }),
+      ...(retryInterval === undefined ? {} : intervalOf(retryInterval)),
+    },
+  };
+}
+
+function intervalOf(text: string): { readonly retryIntervalMs?: number } {
+  try {
+    return { retryIntervalMs: parseDuration(text) };
+  } catch {
+    return {};
   }
 }
 
@@ -290,6 +305,19 @@ export function issueOf(
     .map((step, at) => (typeof step === 'number' ? `[${step}]` : `${at === 0 ? '' : '.'}${String(step)}`))
     .join('');
   return `${path}: ${issue?.message ?? 'invalid'}`;
+}
+
+function placesOf(provider: Watcher, need: Need): readonly Place[] {
+  if ('get' in need.ask) return [{ ...provider.locate(need.ask.get), prefix: false }];
+  if ('metadata' in need.ask) {
+    const { server, path } = provider.locate(need.ask.metadata);
+    // A secret's metadata changes by itself, and with each of its versions.
+    return [path, path.replace('/data/', '/metadata/')].map((at) => ({ server, path: at, prefix: false }));
+  }
+  // A folder is where a made-up child of it would be.
+  const folder = need.ask.find.path?.replace(/\/+$/, '') ?? '';
+  const child = provider.locate({ key: folder === '' ? '_' : `${folder}/_` });
+  return [{ server: child.server, path: child.path.replace(/_$/, ''), prefix: true }];
 }
 
 async function ask(

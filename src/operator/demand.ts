@@ -3,29 +3,47 @@
  * source, is a demand; it is taken when a reconcile begins and given back when that fails, so none is lost.
  */
 
-/** Versions that must not be undercut, by path; the key "" is no path and means "for another reason". */
+/** Versions that must not be undercut, by path; the path "" is none: there is another reason. */
 export interface Demand {
   readonly versions: ReadonlyMap<string, number>;
+  /** How often it was given back. */
+  readonly failures: number;
 }
 
-export class Demands {
-  readonly #demands = new Map<string, Map<string, number>>();
+/**
+ * A version that a store still does not have after so many tries is not insisted on any more: the secret was deleted with
+ * all its versions and made anew, and that was not heard.
+ */
+const INSIST = 5;
 
-  /** @param path where the change was, if it was in a store; @param version the version it made, else 0 */
+export class Demands {
+  readonly #demands = new Map<string, { readonly versions: Map<string, number>; failures: number }>();
+
+  /**
+   * The latest word on a path counts, not the highest version: one that was deleted and made anew begins at 1.
+   * @param path where the change was, if it was in a store; @param version the version it left, else 0
+   */
   add(key: string, path = '', version = 0): void {
-    const versions = this.#demands.get(key) ?? new Map<string, number>();
-    versions.set(path, Math.max(version, versions.get(path) ?? 0));
-    this.#demands.set(key, versions);
+    const demand = this.#demands.get(key) ?? { versions: new Map<string, number>(), failures: 0 };
+    demand.versions.set(path, version);
+    this.#demands.set(key, demand);
   }
 
   take(key: string): Demand | undefined {
-    const versions = this.#demands.get(key);
+    const demand = this.#demands.get(key);
     this.#demands.delete(key);
-    return versions === undefined ? undefined : { versions };
+    return demand;
   }
 
+  /** Gives back what could not be done; what came in meanwhile stands. */
   restore(key: string, demand: Demand | undefined): void {
-    for (const [path, version] of demand?.versions ?? []) this.add(key, path, version);
+    if (demand === undefined) return;
+    const failures = demand.failures + 1;
+    const newer = this.#demands.get(key)?.versions ?? [];
+    const older = [...demand.versions].map(
+      ([path, version]) => [path, failures < INSIST ? version : 0] as const,
+    );
+    this.#demands.set(key, { versions: new Map([...older, ...newer]), failures });
   }
 
   forget(key: string): void {
@@ -62,8 +80,11 @@ export class ReadIndex {
     for (const place of places) this.#slot(place).add(key);
   }
 
-  saw(key: string, place: Place, version: number): void {
-    this.#readers.get(key)?.seen.set(place.path, version);
+  /** @param version undefined where nothing is known of it any more */
+  saw(key: string, path: string, version: number | undefined): void {
+    const seen = this.#readers.get(key)?.seen;
+    if (version === undefined) seen?.delete(path);
+    else seen?.set(path, version);
   }
 
   seen(key: string, path: string): number | undefined {

@@ -482,6 +482,38 @@ describe('changes that are told', () => {
     expect((await failing(world, 'app')).message).toContain('Secret does not exist');
   });
 
+  test('a secret that was deleted and made anew, at version 1 again, is not taken for an old one', async () => {
+    const world = await oneSynced();
+    world.store.put('app', { password: 'second' });
+    await eventually('second', () => secretData(world.kube, 'team', 'app')?.['pass'] === 'second');
+    world.store.remove('app');
+    world.store.put('app', { password: 'anew' });
+    await eventually('anew', () => secretData(world.kube, 'team', 'app')?.['pass'] === 'anew');
+  });
+
+  test('a secret that comes later is read when it comes, not when the wait for it is over', async () => {
+    const world = await oneSynced();
+    world.kube.put(externalSecret('late', 'team', one('v', 'late', 'v')));
+    await failing(world, 'late');
+    world.store.put('late', { v: 'here' });
+    await synced(world, 'late');
+  });
+
+  test('a folder that is searched is searched again when something in it changes', async () => {
+    const world = await oneSynced();
+    world.store.put('apps/one', { v: '1' });
+    world.kube.put(
+      externalSecret('all', 'team', { dataFrom: [{ find: { path: 'apps', name: { regexp: '^apps/' } } }] }),
+    );
+    await synced(world, 'all');
+    world.store.put('apps/two', { v: '2' });
+    await eventually(
+      'both are there',
+      () => secretData(world.kube, 'team', 'all')?.['apps_two'] !== undefined,
+    );
+    expect(secretData(world.kube, 'team', 'all')).toEqual({ apps_one: '{"v":"1"}', apps_two: '{"v":"2"}' });
+  });
+
   test('force-sync by an annotation reads again', async () => {
     const world = await oneSynced();
     const { reads } = world.store;

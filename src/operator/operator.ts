@@ -99,10 +99,11 @@ export function createOperator(options: OperatorOptions): Operator {
           clock,
           random,
           log,
-          changed: (server, path, version) => {
+          changed: (server, path, version, wrote) => {
             for (const key of index.at(server, path)) {
               const seen = index.seen(key, path);
-              if (version !== undefined && seen !== undefined && version <= seen) continue;
+              if (wrote && version !== undefined && seen !== undefined && version <= seen) continue;
+              if (!wrote) index.saw(key, path, undefined);
               demands.add(key, path, version);
               queue.add(key, 'pushed');
             }
@@ -128,6 +129,7 @@ export function createOperator(options: OperatorOptions): Operator {
     events,
     envOf: ({ object }, now) => options.envOf(object, now),
     watch: (server) => push?.watch(server),
+    suspect: (store) => queue.add(store, 'pushed'),
   });
   listen(caches, queue, connections, demands, index);
 

@@ -32,8 +32,8 @@ export interface PushOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  /** @param version the version that a write made; absent for every other change */
-  changed(server: string, path: string, version: number | undefined): void;
+  /** @param version the current one after the change; @param wrote whether the change made that version */
+  changed(server: string, path: string, version: number | undefined, wrote: boolean): void;
   /** Changes may have been missed: read all that is kept on this server. */
   sweep(server: string): void;
 }
@@ -84,7 +84,7 @@ export class Push {
           }
           attempt = 0;
           after = event.revision;
-          this.#options.changed(server, event.dataPath ?? event.path, versionOf(event));
+          this.#options.changed(server, event.dataPath ?? event.path, event.version, wrote(event));
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -106,6 +106,6 @@ export class Push {
   }
 }
 
-/** Only a write makes a version: that of a deletion is the one that went. */
-const versionOf = (event: Extract<PushEvent, { revision: number }>): number | undefined =>
-  /(write|patch)$/.test(event.type) ? event.version : undefined;
+/** A deletion names the version that went: whoever has read that one is not up to date. */
+const wrote = (event: Extract<PushEvent, { revision: number }>): boolean =>
+  /^kv-v2\/data-(write|patch)$/.test(event.type);

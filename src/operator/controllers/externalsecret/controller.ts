@@ -2,7 +2,7 @@
 
 import type { Clock } from '../../../base/clock.ts';
 import { failure } from '../../../base/errors.ts';
-import { type Caches, findStore } from '../../caches.ts';
+import { type Caches, findStore, placeOfStore } from '../../caches.ts';
 import type { Connections } from '../../connections.ts';
 import type { Demand, Demands, Place, ReadIndex } from '../../demand.ts';
 import type { EventRecorder } from '../../events.ts';
@@ -26,7 +26,11 @@ export interface ControllerOptions extends Gathering {
   envOf(observed: Pick<Observed, 'object'>, now: Date): Env;
   /** A store tells changes on this server. */
   watch(server: string): void;
+  /** A store did not answer; named as the queue names it. */
+  suspect(store: string): void;
 }
+
+type Places = ReadonlyMap<string, readonly Place[]>;
 
 /** Deletions that a store's losses may cause in a minute, before somebody should look. */
 const DELETIONS = { limit: 10, windowMs: 60_000 };
@@ -77,10 +81,10 @@ export class ExternalSecretController {
   }
 
   /** Notes where its secrets are kept, before they are read, so that a change in between is heard. */
-  async #locate(key: string, observed: Observed): Promise<ReadonlyMap<string, Place>> {
+  async #locate(key: string, observed: Observed): Promise<Places> {
     const { caches, connections, index, watch } = this.#options;
     const { spec, object } = observed;
-    const places = new Map<string, Place>();
+    const places = new Map<string, readonly Place[]>();
     if ('malformed' in spec || object.metadata.deletionTimestamp !== undefined || wrongs(spec).length > 0) {
       index.remove(key);
       return places;
@@ -90,11 +94,11 @@ export class ExternalSecretController {
       const sight = observed.stores.get(storeId(need.store));
       const store = findStore(caches, need.store, namespace);
       if (store === undefined || sight === undefined || !('usable' in sight)) continue;
-      const place = await connections.locate(store, namespace, need);
-      if (place !== undefined) places.set(need.id, place);
+      places.set(need.id, await connections.locate(store, namespace, need));
     }
-    index.set(key, [...places.values()]);
-    for (const { server } of places.values()) watch(server);
+    const all = [...places.values()].flat();
+    index.set(key, all);
+    for (const { server } of all) watch(server);
     return places;
   }
 
@@ -102,11 +106,11 @@ export class ExternalSecretController {
     key: string,
     observed: Observed,
     need: Need,
-    places: ReadonlyMap<string, Place>,
+    places: Places,
     demand: Demand | undefined,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { caches, connections, index } = this.#options;
+    const { caches, connections, index, suspect } = this.#options;
     const namespace = namespaceOf(observed.object);
     const store = findStore(caches, need.store, namespace);
     // The plan has just seen it; it went since, and its deletion plans us again.
@@ -114,14 +118,17 @@ export class ExternalSecretController {
       const { kind, name } = need.store;
       return { failed: failure('operator.store_missing', { kind, name, where: '' }) };
     }
-    const place = places.get(need.id);
+    const [place] = places.get(need.id) ?? [];
     const version = place === undefined ? undefined : demand?.versions.get(place.path);
     const answer = await connections.answer(store, namespace, need, {
       signal,
       ...(version === undefined ? {} : { notBefore: { version } }),
     });
     const read = 'read' in answer ? Number(answer.read.version) : Number.NaN;
-    if (place !== undefined && Number.isSafeInteger(read)) index.saw(key, place, read);
+    if (place !== undefined) index.saw(key, place.path, Number.isSafeInteger(read) ? read : undefined);
+    // A store that is away should say so itself: then nobody else tries it, and all go on when it is back.
+    if ('failed' in answer && answer.failed.kind === 'unavailable')
+      suspect(placeOfStore(need.store, namespace));
     return answer;
   }
 
