@@ -1,0 +1,111 @@
+/** A server for tests: in memory, on a clock that stands still or the real one, with the audit trail kept in a list. */
+
+import { type Clock, systemClock } from '../base/clock.ts';
+import { failure } from '../base/errors.ts';
+import { type Log, silentLog } from '../base/log.ts';
+import type { PluginType } from '../plugin/plugin.ts';
+import { MemoryBackend } from '../storage/memory.ts';
+import type { Backend } from '../storage/storage.ts';
+import type { AuditAuth, AuditRequest } from './audit/audit.ts';
+import { type Listener, type ListenerOptions, listen } from './http/listener.ts';
+import { type Audit, createServer, type Server } from './server.ts';
+
+export interface AuditLine {
+  readonly type: 'request' | 'response';
+  readonly request: AuditRequest;
+  readonly auth: AuditAuth | undefined;
+  readonly error: string | undefined;
+}
+
+export interface TestAudit {
+  readonly lines: AuditLine[];
+  /** What the next lines meet. */
+  failing: 'none' | 'request' | 'response';
+}
+
+export function auditDouble(): { audit: Audit; seen: TestAudit } {
+  const seen: TestAudit = { lines: [], failing: 'none' };
+  const take = (line: AuditLine): void => {
+    if (seen.failing === line.type) throw failure('base.internal');
+    seen.lines.push(line);
+  };
+  const audit: Audit = {
+    enabled: true,
+    request: async (request, auth, error) => take({ type: 'request', request, auth, error }),
+    response: async (request, auth, _response, error) => take({ type: 'response', request, auth, error }),
+    enable: async () => {},
+    disable: async () => {},
+    list: () => [],
+    hash: async () => 'hmac-sha256:00',
+  };
+  return { audit, seen };
+}
+
+export interface TestServer {
+  readonly server: Server;
+  readonly listener: Listener;
+  readonly url: string;
+  readonly root: string;
+  readonly keys: readonly Uint8Array[];
+  readonly seen: TestAudit;
+  readonly backend: Backend;
+  /** Asks over HTTP. */
+  ask(method: string, path: string, body?: unknown, headers?: Record<string, string>): Promise<TestReply>;
+  close(): Promise<void>;
+}
+
+export interface TestReply {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly text: string;
+  // biome-ignore lint/suspicious/noExplicitAny: tests read answers of many shapes, and a wrong one fails there
+  readonly json: any;
+}
+
+export async function startServer(
+  plugins: readonly PluginType[],
+  options: { clock?: Clock; log?: Log; backend?: Backend; listen?: Partial<ListenerOptions> } = {},
+): Promise<TestServer> {
+  const backend = options.backend ?? new MemoryBackend();
+  const { audit, seen } = auditDouble();
+  const server = await createServer({
+    backend,
+    plugins,
+    clock: options.clock ?? systemClock,
+    log: options.log ?? silentLog,
+    dial: async () => ({ status: 599, body: new Uint8Array() }),
+    audit: async () => audit,
+  });
+  const { keys, rootToken: root } = await server.seal.initialize(1, 1);
+  for (const key of keys) await server.seal.submit(key);
+  const listener = await listen(server, { host: '127.0.0.1', port: 0, ...options.listen });
+  const url = `http://127.0.0.1:${listener.address.port}`;
+  return {
+    server,
+    listener,
+    url,
+    root,
+    keys,
+    seen,
+    backend,
+    async ask(method, path, body, headers = {}) {
+      const response = await fetch(`${url}/v1/${path}`, {
+        method,
+        headers: { 'x-vault-token': root, ...headers },
+        ...(body === undefined ? {} : { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      let json: unknown;
+      try {
+        json = JSON.parse(text);
+      } catch {
+        json = undefined;
+      }
+      return { status: response.status, headers: response.headers, text, json };
+    },
+    async close() {
+      await listener.close(100);
+      await server.close();
+    },
+  };
+}
