@@ -259,7 +259,7 @@ class Lmdb implements LmdbBackend {
       key: inFile(write.key),
       record: 'value' in write ? Buffer.concat([revisionBytes(write.revision), write.value]) : undefined,
     }));
-    // Each put has a promise of its own, and all fail together: left alone they would end the process.
+    // Each put has a promise of its own, and all fail together: one left alone would end the process.
     const done: Promise<boolean>[] = [];
     done.push(
       this.#store.batch(() => {
@@ -268,7 +268,18 @@ class Lmdb implements LmdbBackend {
         done.push(this.#store.put(HEAD, revisionBytes(head)));
       }),
     );
-    await Promise.all(done);
+    const results = await Promise.allSettled(done);
+    for (const result of results) {
+      if (result.status === 'fulfilled') continue;
+      const { reason } = result;
+      if (!(reason instanceof Error && 'commitError' in reason && reason.commitError instanceof Promise))
+        throw reason;
+      // The medium's own error is a promise on the error; that it is awaited keeps it from ending the process.
+      throw await reason.commitError.then(
+        () => reason,
+        (cause: unknown) => cause,
+      );
+    }
   }
 
   #revisionOf(key: string, changed: ReadonlyMap<string, Write & { readonly revision: number }>): number {
