@@ -180,7 +180,7 @@ class Parser {
 
   #member(on: Node): Node {
     const field = this.#name();
-    if (!this.#take('(')) return { op: 'select', on, field: unescape(field) };
+    if (!this.#take('(')) return { op: 'select', on, field: spelled(field) };
     if (MACROS.includes(field)) {
       const variable = this.#name();
       this.#must(',');
@@ -231,7 +231,7 @@ const unquote = (text: string): string =>
   text.slice(1, -1).replace(/\\(.)/g, (_, c: string) => (c === 'n' ? '\n' : c === 't' ? '\t' : c));
 
 /** Names that CEL cannot spell are escaped in rules: `__dash__` and its kin. */
-const unescape = (name: string): string =>
+const spelled = (name: string): string =>
   name
     .replace(/__dash__/g, '-')
     .replace(/__dot__/g, '.')

@@ -11,7 +11,13 @@ import { type AddressInfo, isIP } from 'node:net';
 import { stringify as toYaml } from 'yaml';
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
-import { type Authority, createAuthority, issueCertificate } from '../crypto/certificate.ts';
+import {
+  type Authority,
+  createAuthority,
+  type Issued,
+  issueCertificate,
+  type Subject,
+} from '../crypto/certificate.ts';
 import type { Backend } from '../storage/storage.ts';
 import { builtInRules } from './builtinrules.ts';
 import { Collector } from './collector.ts';
@@ -47,12 +53,16 @@ export interface ApiServer {
   readonly port: number;
   /** The authority that clients trust. */
   readonly caPem: string;
+  /** The same with its key: what else runs in this process is certified by it too. */
+  readonly authority: Authority;
   /** A token of the group system:masters. */
   readonly adminToken: string;
   /** A kubeconfig of the administrator, as YAML; its one context is "holdfast". */
   kubeconfig(): string;
   /** Where a Service of this API is to be found, by host names such as "vault.vault.svc". */
   resolveService(host: string, port: number): ServiceAddress | undefined;
+  /** A server certificate of the same authority, for what stands beside this API. */
+  issue(subject: Subject): Promise<Issued>;
   /** Resolves when garbage collection and its kin have nothing left to do. */
   settled(): Promise<void>;
   close(): Promise<void>;
@@ -120,9 +130,11 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     url,
     port,
     caPem: authority.certificate,
+    authority,
     adminToken,
     kubeconfig: () => kubeconfig(url, authority.certificate, adminToken),
     resolveService: (name, servicePort) => serviceAddress(store, name, servicePort),
+    issue: (subject) => issueCertificate(authority, { now: clock.now(), ...subject }),
     settled: () => collector.settled(),
     async close() {
       front.close();
