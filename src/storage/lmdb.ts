@@ -75,6 +75,8 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
       cache: false,
       // With it a commit would resolve before it is on disk.
       overlappingSync: false,
+      // Each write is one `batch`. Grouping by turn would add a promise that nobody can catch when the disk fails.
+      eventTurnBatching: false,
     });
     store = opened;
     // LMDB has one writer among all processes, so that of two that find a dead holder only one takes its place.
