@@ -45,7 +45,7 @@ type Flow = 'on' | 'break' | 'continue';
 
 interface Scope {
   readonly template: string;
-  readonly vars: { readonly name: string; value: Maybe }[];
+  readonly vars: { readonly name: string; value: Maybe; type?: string }[];
   readonly depth: number;
 }
 
@@ -68,6 +68,8 @@ class Execution {
   /** The node that a message would name, and the scope it stands in. */
   #node: Where | undefined;
   #template: string;
+  /** The static type of dot, where that is not the type of its value: an item of a list of interfaces. */
+  #dotType: string | undefined;
 
   constructor(program: Program, data: Maybe, call: Call) {
     this.#program = program;
@@ -136,12 +138,25 @@ class Execution {
         const mark = scope.vars.length;
         const value = this.#pipeline(dot, node.pipe, scope);
         let flow: Flow = 'on';
-        if (truth(value)) flow = this.block(node.kind === 'with' ? value : dot, node.body, scope);
-        else if (node.otherwise !== undefined) flow = this.block(dot, node.otherwise, scope);
+        if (truth(value)) {
+          flow =
+            node.kind === 'with'
+              ? this.#under(undefined, () => this.block(value, node.body, scope))
+              : this.block(dot, node.body, scope);
+        } else if (node.otherwise !== undefined) flow = this.block(dot, node.otherwise, scope);
         scope.vars.length = mark;
         return flow;
       }
     }
+  }
+
+  /** Runs a body whose dot is of this static type. */
+  #under(type: string | undefined, body: () => Flow): Flow {
+    const outside = this.#dotType;
+    this.#dotType = type;
+    const flow = body();
+    this.#dotType = outside;
+    return flow;
   }
 
   #range(dot: Maybe, node: Branch, scope: Scope): Flow {
@@ -152,19 +167,19 @@ class Execution {
     let ran = false;
 
     /** Runs the body once; whether to go on. A `break` or `continue` in here is this range's own. */
-    const once = (key: Maybe, item: Value): boolean => {
+    const once = (key: Maybe, item: Value, elem?: string): boolean => {
       ran = true;
       this.#meter.step();
       const [first, second] = names;
       if (first !== undefined) {
         if (assigns) this.#assign(first, second === undefined ? item : key, scope);
-        else this.#setTop(1, item, scope);
+        else this.#setTop(1, item, scope, elem);
       }
       if (second !== undefined) {
         if (assigns) this.#assign(second, item, scope);
         else this.#setTop(2, key, scope);
       }
-      const flow = this.block(item, node.body, scope);
+      const flow = this.#under(elem, () => this.block(item, node.body, scope));
       scope.vars.length = inside;
       return flow !== 'break';
     };
@@ -179,9 +194,9 @@ class Execution {
       }
     } else if (over instanceof List) {
       let i = 0n;
-      for (const item of over.items) if (!once(i++, item)) break;
+      for (const item of over.items) if (!once(i++, item, over.elem)) break;
     } else if (over instanceof Dict) {
-      for (const key of over.sortedKeys()) if (!once(key, over.entries.get(key) ?? null)) break;
+      for (const key of over.sortedKeys()) if (!once(key, over.entries.get(key) ?? null, over.elem)) break;
     } else if (over !== undefined && over !== null) {
       this.#fail(`range can't iterate over a value of type ${typeOf(over)}`);
     }
@@ -198,11 +213,8 @@ class Execution {
     if (scope.depth >= MAX_DEPTH) this.#meter.deep(scope.depth, MAX_DEPTH - 1);
     const data = node.pipe === undefined ? undefined : this.#pipeline(dot, node.pipe, scope);
     this.#template = node.name;
-    this.block(data, block, {
-      template: node.name,
-      vars: [{ name: '$', value: data }],
-      depth: scope.depth + 1,
-    });
+    const inner = { template: node.name, vars: [{ name: '$', value: data }], depth: scope.depth + 1 };
+    this.#under(undefined, () => this.block(data, block, inner));
     this.#template = scope.template;
   }
 
@@ -214,9 +226,11 @@ class Execution {
     variable.value = value;
   }
 
-  #setTop(fromTop: number, value: Maybe, scope: Scope): void {
+  #setTop(fromTop: number, value: Maybe, scope: Scope, type?: string): void {
     const variable = scope.vars.at(-fromTop);
-    if (variable !== undefined) variable.value = value;
+    if (variable === undefined) return;
+    variable.value = value;
+    if (type !== undefined) variable.type = type;
   }
 
   // Pipelines.
@@ -243,7 +257,7 @@ class Execution {
     switch (first.kind) {
       case 'field':
         this.#node = first;
-        return this.#fields(dot, dot, first, first.names, args, final, scope);
+        return this.#fields(dot, dot, first, first.names, args, final, scope, this.#dotType);
       case 'chain':
         return this.#chain(dot, first, args, final, scope);
       case 'identifier':
@@ -253,8 +267,9 @@ class Execution {
         return this.#pipeline(dot, first, scope);
       case 'variable': {
         this.#node = first;
-        const value = this.#variable(first.name, scope);
-        if (first.fields.length > 0) return this.#fields(dot, value, first, first.fields, args, final, scope);
+        const { value, type } = this.#variable(first.name, scope);
+        if (first.fields.length > 0)
+          return this.#fields(dot, value, first, first.fields, args, final, scope, type);
         this.#notAFunction(args, final);
         return value;
       }
@@ -297,10 +312,10 @@ class Execution {
     this.#fail(`can't give argument to non-function ${first === undefined ? '' : sourceOf(first)}`);
   }
 
-  #variable(name: string, scope: Scope): Maybe {
+  #variable(name: string, scope: Scope): Scope['vars'][number] {
     const variable = scope.vars.findLast((each) => each.name === name);
     if (variable === undefined) this.#fail(`undefined variable: ${name}`);
-    return variable.value;
+    return variable;
   }
 
   #chain(dot: Maybe, chain: Chain, args: readonly Operand[], final: Final, scope: Scope): Maybe {
@@ -318,9 +333,10 @@ class Execution {
     args: readonly Operand[],
     final: Final,
     scope: Scope,
+    staticType?: string,
   ): Maybe {
     let receiver = from;
-    let type = typeOf(from);
+    let type = from === null || from === undefined ? typeOf(from) : (staticType ?? typeOf(from));
     names.forEach((name, i) => {
       const last = i === names.length - 1;
       const owner = receiver;
@@ -469,11 +485,16 @@ class Execution {
         if (type?.startsWith('map[')) return new Dict();
         return this.#fail(`cannot assign nil to ${type ?? ANY}`);
       case 'field':
-        return this.#check(this.#fields(dot, dot, node, node.names, [node], MISSING, scope), type);
+        return this.#check(
+          this.#fields(dot, dot, node, node.names, [node], MISSING, scope, this.#dotType),
+          type,
+        );
       case 'variable': {
-        const value = this.#variable(node.name, scope);
+        const { value, type: known } = this.#variable(node.name, scope);
         const found =
-          node.fields.length === 0 ? value : this.#fields(dot, value, node, node.fields, [], MISSING, scope);
+          node.fields.length === 0
+            ? value
+            : this.#fields(dot, value, node, node.fields, [], MISSING, scope, known);
         return this.#check(found, type);
       }
       case 'pipe':

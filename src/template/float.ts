@@ -73,7 +73,7 @@ function formatMagnitude(value: number, format: 'e' | 'f' | 'g', precision: numb
       let limit = few ? 6 : Math.max(places, 1);
       if (limit > digits.length && digits.length >= decimal.point) limit = digits.length;
       if (few) limit = 6;
-      const exponent = value === 0 ? 0 : decimal.point - 1;
+      const exponent = decimal.point - 1;
       const trimmed = { digits, point: decimal.point };
       if (exponent < -4 || exponent >= limit) return exponential(trimmed, Math.max(digits.length - 1, 0));
       return fixed(trimmed, Math.max(digits.length - decimal.point, 0));

@@ -209,11 +209,11 @@ class Printer {
   value(value: Maybe, verb: string, flags: Flags, depth = 0): undefined {
     this.#meter.step();
     this.#meter.deep(depth, MAX_DEPTH);
-    if (verb === 'T') return this.#string(typeOf(value), 's', flags);
     if (value === null || value === undefined) {
-      if (verb !== 'v' && depth === 0) return this.#bad(value, verb, flags);
-      return depth > 0 && flags.sharpV ? this.put('interface {}(nil)') : this.#pad('<nil>', flags);
+      if (depth > 0) return this.put(flags.sharpV ? 'interface {}(nil)' : '<nil>');
+      return verb === 'v' || verb === 'T' ? this.#pad('<nil>', flags) : this.#bad(value, verb, flags);
     }
+    if (verb === 'T') return this.#string(typeOf(value), 's', flags);
     const integer = integerOf(value);
     if (value instanceof Opaque || (value instanceof Sized && value.type.startsWith('time.'))) {
       if ('vsxXq'.includes(verb) && !flags.sharpV) {
@@ -256,12 +256,12 @@ class Printer {
     this.put(flags.sharpV ? '}' : ']');
   }
 
-  #bad(value: Maybe, verb: string, _flags: Flags): undefined {
+  #bad(value: Maybe, verb: string, flags: Flags): undefined {
     this.put(`%!${verb}(`);
     if (value === null || value === undefined) this.put('<nil>');
     else {
       this.put(`${typeOf(value)}=`);
-      this.value(value, 'v', { ...NONE });
+      this.value(value, 'v', flags);
     }
     this.put(')');
   }
@@ -385,7 +385,8 @@ function withPoint(text: string, precision: number, format: 'e' | 'f' | 'g'): st
   const [mantissa = '', exponent] = text.split(/(?=[eE])/);
   const point = mantissa.includes('.') ? mantissa : `${mantissa}.`;
   if (format !== 'g') return point + (exponent ?? '');
-  const digits = point.replace(/[^0-9]/g, '').replace(/^0+/, '').length;
+  // The digits of zero are one: its own.
+  const digits = point.replace(/[^0-9]/g, '').replace(/^0+/, '').length || 1;
   return point + '0'.repeat(Math.max(0, precision - digits)) + (exponent ?? '');
 }
 
