@@ -123,7 +123,10 @@ function inObject(object: Ordered, path: string, fuel: Fuel, depth: number): Fou
   if (pattern === undefined) return goOn(object.members.get(name), rest, fuel, depth);
   for (const [key, member] of object.members) {
     spend(fuel, 1 + key.length / 32);
-    if (matches(key, pattern)) return goOn(member, rest, fuel, depth);
+    if (!matches(key, pattern)) continue;
+    const found = goOn(member, rest, fuel, depth);
+    // Behind a dot the next member that fits is tried; a pipe stands by the first.
+    if (found !== undefined || !/^\.[^@!{[]/.test(rest)) return found;
   }
   return undefined;
 }
@@ -283,25 +286,27 @@ function satisfies(item: OrderedJson, query: Query, fuel: Fuel, depth: number): 
 }
 
 function tilde(value: Found, operator: string, wanted: string): boolean {
-  const truth = isTrueish(value);
   const held =
-    wanted === 'true'
-      ? truth
-      : wanted === 'false'
-        ? !truth
-        : wanted === 'null'
-          ? value === undefined || value === null
-          : wanted === '*'
-            ? value !== undefined
-            : undefined;
+    wanted === 'true' || wanted === 'false'
+      ? truthOf(value) === (wanted === 'true')
+      : wanted === 'null'
+        ? value === undefined || value === null
+        : wanted === '*'
+          ? value !== undefined
+          : undefined;
   if (held === undefined) return false;
   return operator === '=' ? held : operator === '!=' ? !held : false;
 }
 
-function isTrueish(value: Found): boolean {
-  if (typeof value === 'string') return ['1', 't', 'true', 'T', 'True', 'TRUE'].includes(value);
+/** Go's ParseBool for texts; what is not there and null are false; a text that is neither, and a document, are neither. */
+function truthOf(value: Found): boolean | undefined {
+  if (value === undefined || value === null) return false;
+  if (typeof value === 'boolean') return value;
+  if (typeof value === 'number') return value !== 0;
   if (value instanceof Exact) return Number(value.text) !== 0;
-  return typeof value === 'boolean' ? value : typeof value === 'number' && value !== 0;
+  if (typeof value !== 'string') return undefined;
+  if (/^(1|t|true|T|True|TRUE)$/.test(value)) return true;
+  return /^(0|f|false|F|False|FALSE)$/.test(value) ? false : undefined;
 }
 
 function compare(order: -1 | 0 | 1, operator: string): boolean {
@@ -444,7 +449,11 @@ const MODIFIERS: Readonly<Record<string, Modifier>> = {
     return value instanceof Ordered ? new Ordered(new Map([...value.members].reverse())) : value;
   },
   keys: (value) =>
-    value instanceof Ordered ? [...value.members.keys()] : Array.isArray(value) ? value.map(() => null) : [],
+    value instanceof Ordered
+      ? [...value.members.keys()]
+      : Array.isArray(value)
+        ? value.map(() => null)
+        : [null],
   values: (value) =>
     value instanceof Ordered ? [...value.members.values()] : Array.isArray(value) ? value : [value],
   flatten: (value, argument) => (Array.isArray(value) ? flatten(value, option(argument, 'deep')) : value),
@@ -454,7 +463,7 @@ const MODIFIERS: Readonly<Record<string, Modifier>> = {
   },
   tostr: (value) => stringify(value),
   fromstr: (value) => {
-    if (typeof value !== 'string') return undefined;
+    if (typeof value !== 'string') return value === null ? undefined : value;
     try {
       return parseOrdered(value);
     } catch {
