@@ -223,7 +223,7 @@ class Front {
       else response.writeHead(200, { 'content-type': 'text/plain; charset=utf-8' }).end('ok');
       return;
     }
-    const user = await this.#authenticate(request.headers.authorization);
+    const user = this.#impersonated(await this.#authenticate(request.headers.authorization), request);
     const target = readTarget(segments);
     if (target === undefined) {
       this.#path(request, response, segments, user);
@@ -258,6 +258,26 @@ class Front {
     const found = token === undefined ? undefined : await this.#tokens.authenticate(token);
     if (found === undefined || typeof found === 'string') throw new Refusal('Unauthorized', 'Unauthorized');
     return found.user;
+  }
+
+  /** The user that the caller asks to act as, where it may. @throws Refusal Forbidden */
+  #impersonated(caller: User, request: IncomingMessage): User {
+    const name = request.headers['impersonate-user'];
+    const given = request.headers['impersonate-group'];
+    if (name === undefined && given === undefined) return caller;
+    const groups = (Array.isArray(given) ? given : (given ?? '').split(','))
+      .map((one) => one.trim())
+      .filter((one) => one !== '');
+    const asked = [['users', String(name ?? '')], ...groups.map((group) => ['groups', group])] as const;
+    for (const [resource = '', one = ''] of asked) {
+      const ask = { verb: 'impersonate', group: '', resource, namespace: '', name: one };
+      if (one === '' || !decide(this.#registry.store, caller, ask).allowed) {
+        throw forbidden({ group: '', plural: resource }, one, refusalText(caller, ask));
+      }
+    }
+    const [, account] = /^system:serviceaccount:([^:]+):[^:]+$/.exec(String(name)) ?? [];
+    const own = account === undefined ? [] : ['system:serviceaccounts', `system:serviceaccounts:${account}`];
+    return { name: String(name), uid: '', groups: [...groups, ...own, 'system:authenticated'], extra: {} };
   }
 
   /** Discovery and the other paths that are no resources. */

@@ -7,14 +7,11 @@ import type { ObjectStore } from './store.ts';
 export const ADDRESS = 'holdfast.dev/address';
 
 export interface ServiceAddress {
-  readonly namespace: string;
-  readonly name: string;
-  /** Absent: the Service exists, and nobody said where it answers. */
-  readonly host?: string;
-  readonly port?: number;
+  readonly host: string;
+  readonly port: number;
 }
 
-/** Reads NAME.NAMESPACE[.svc[.cluster.local]]; undefined where there is no such Service. */
+/** Reads NAME.NAMESPACE[.svc[.cluster.local]]; undefined where there is no such Service, or nobody said where it answers. */
 export function serviceAddress(store: ObjectStore, host: string, port: number): ServiceAddress | undefined {
   const match = /^([a-z0-9-]+)\.([a-z0-9-]+)(?:\.svc(?:\.cluster\.local)?)?\.?$/.exec(host.toLowerCase());
   if (match === null) return undefined;
@@ -27,7 +24,7 @@ export function serviceAddress(store: ObjectStore, host: string, port: number): 
       ? undefined
       : /^(?:https?:\/\/)?(\[[0-9a-f:]+\]|[^:/\s]+):(\d{1,5})\/?$/i.exec(annotated);
   if (address !== undefined && address !== null) {
-    return { namespace, name, host: (address[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(address[2]) };
+    return { host: (address[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(address[2]) };
   }
   return {
     namespace,
