@@ -129,11 +129,39 @@ export const codes = {
   'server.sealed': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator unseal' },
   'server.uninitialized': { kind: 'sealed', message: 'Vault is sealed', hint: 'Run: holdfast operator init' },
 
-  // the programs
-  'net.taken': {
+  // the way out of the server
+  'dial.refused': {
+    kind: 'denied',
+    message: '{host}:{port} is not on the list of addresses that this server may reach',
+    hint: "Add it to the server's own configuration file.",
+  },
+  'dial.unreachable': { kind: 'unavailable', message: 'cannot reach {host}:{port}: {reason}' },
+  'dial.too_large': {
     kind: 'unavailable',
-    message: 'the address {address} is in use',
-    hint: 'Stop what listens there, or name another address.',
+    message: 'the answer of {host}:{port} is larger than {limit} bytes',
+  },
+
+  // the programs
+  'dev.no_port': {
+    kind: 'unavailable',
+    message: 'no port from {address} on is free',
+    hint: 'Name one with --address or --kube-address.',
+  },
+  'dev.unknown_kind': {
+    kind: 'invalid',
+    message: '{file}:{line}: the Kubernetes API here has no {kind}',
+    hint: 'Add its CustomResourceDefinition to the manifests, or move the file out of the folder.',
+  },
+  'dev.apply': { kind: 'invalid', message: '{file}:{line}: {object} was refused: {reason}' },
+  'dev.demo_values': {
+    kind: 'invalid',
+    message: 'config.toml holds known values, and {address} can be reached from other machines',
+    hint: 'Listen on 127.0.0.1, or draw every value at random with --random-values.',
+  },
+  'dev.no_keys': {
+    kind: 'invalid',
+    message: 'the data in {folder} is sealed, and its key file is missing',
+    hint: 'Restore keys.json beside it, or start afresh with another --data PATH.',
   },
 
   // the command line
@@ -454,6 +482,11 @@ export const codes = {
     kind: 'tooLarge',
     message: 'the secret is larger than {limit} bytes',
     hint: 'Split it over several paths, or keep large files elsewhere and their key here.',
+  },
+  'kv.nothing_to_patch': {
+    kind: 'missing',
+    message: 'there is no secret at this path to patch',
+    hint: 'A patch changes what is there: write the secret first, with POST or PUT.',
   },
   'kv.busy': { kind: 'unavailable', message: 'too many writers at once on this secret', hint: 'Try again.' },
 

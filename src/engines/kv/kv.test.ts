@@ -5,6 +5,7 @@ import { mountForTest, type TestMount } from '../../plugin/testing.ts';
 import { kv } from './index.ts';
 
 let secret: TestMount;
+const absent = { code: 'kv.nothing_to_patch', message: 'there is no secret at this path to patch' };
 beforeEach(() => {
   secret = mountForTest(kv, { options: { version: '2' } });
 });
@@ -264,15 +265,9 @@ describe('patch', () => {
   });
 
   test('of what is not there answers 404 and writes nothing', async () => {
-    expect(await secret.call('patch', 'data/app', { data: { a: 1 } })).toMatchObject({
-      status: 404,
-      data: null,
-    });
+    expect(await refusal(secret.call('patch', 'data/app', { data: { a: 1 } }))).toEqual(absent);
     await secret.call('write', 'metadata/app', { max_versions: 3 });
-    expect(await secret.call('patch', 'data/app', { data: { a: 1 } })).toMatchObject({
-      status: 404,
-      data: null,
-    });
+    expect(await refusal(secret.call('patch', 'data/app', { data: { a: 1 } }))).toEqual(absent);
     await put('app', { a: 1 });
     await secret.call('delete', 'data/app');
     const deleted = await secret.call('patch', 'data/app', { data: { b: 1 } });
@@ -476,10 +471,7 @@ describe('metadata', () => {
   });
 
   test('a patch of what is not there is a 404', async () => {
-    expect(await secret.call('patch', 'metadata/app', { max_versions: 3 })).toMatchObject({
-      status: 404,
-      data: null,
-    });
+    expect(await refusal(secret.call('patch', 'metadata/app', { max_versions: 3 }))).toEqual(absent);
     expect(await stored()).toBe('');
   });
 

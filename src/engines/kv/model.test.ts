@@ -168,6 +168,7 @@ async function attempt(call: ReturnType<TestMount['call']>): Promise<string> {
     return status === 200 ? `version ${data.version}` : String(status);
   } catch (error) {
     if (isFailure(error, 'kv.cas_mismatch')) return 'refused';
+    if (isFailure(error, 'kv.nothing_to_patch')) return '404';
     throw error;
   }
 }

@@ -1,6 +1,7 @@
 /** `data/<path>`: the versions of a secret, read and written. */
 
 import { z } from 'zod';
+import { failure } from '../../../base/errors.ts';
 import { integer, rawJson } from '../../../base/schema.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { path, readable, writable } from '../../keyspace.ts';
@@ -87,7 +88,7 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
             const { secret, trimmed } = addVersion(before, config, now());
             return { secret, value: valueText(merged), drop: trimmed, result: { secret, written: true } };
           });
-          if (result === undefined || result.secret.current === 0) return { status: 404 };
+          if (result === undefined || result.secret.current === 0) throw failure('kv.nothing_to_patch');
           if (!result.written) return { status: 404, data: current(result.secret) };
           announce(mount, 'data-patch', key, result.secret, revision);
           return { data: current(result.secret) };

@@ -1,6 +1,7 @@
 /** `metadata/<path>` and `detailed-metadata/<path>`: what is known of secrets beside their values, and their names. */
 
 import { z } from 'zod';
+import { failure } from '../../../base/errors.ts';
 import type { RawJson } from '../../../base/json.ts';
 import { duration, flag, integer, rawJson } from '../../../base/schema.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
@@ -108,7 +109,7 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
             };
             return { secret, result: secret };
           });
-          if (result === undefined) return { status: 404 };
+          if (result === undefined) throw failure('kv.nothing_to_patch');
           announce(mount, 'metadata-patch', key, result, revision);
           return warned(input, config);
         },

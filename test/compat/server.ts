@@ -1,0 +1,52 @@
+/** A server on a free port of this machine, initialized and open, for clients that know nothing of this code. */
+
+import { systemClock } from '../../src/base/clock.ts';
+import { silentLog } from '../../src/base/log.ts';
+import { cubbyhole } from '../../src/engines/cubbyhole/index.ts';
+import { kv } from '../../src/engines/kv/index.ts';
+import { kubernetes } from '../../src/methods/kubernetes/index.ts';
+import { listen } from '../../src/server/http/listener.ts';
+import { type Audit, createServer } from '../../src/server/server.ts';
+import { MemoryBackend } from '../../src/storage/memory.ts';
+
+export interface TestServer {
+  readonly url: string;
+  readonly token: string;
+  close(): Promise<void>;
+}
+
+export async function startServer(): Promise<TestServer> {
+  const backend = new MemoryBackend();
+  const server = await createServer({
+    backend,
+    plugins: [kv, cubbyhole, kubernetes()],
+    clock: systemClock,
+    log: silentLog,
+    dial: async () => {
+      throw new Error('these tests dial nobody');
+    },
+    audit: async () => noAudit,
+  });
+  const listener = await listen(server, { host: '127.0.0.1', port: 0 });
+  const { keys, rootToken } = await server.seal.initialize(1, 1);
+  for (const key of keys) await server.seal.submit(key);
+  return {
+    url: `http://127.0.0.1:${listener.address.port}`,
+    token: rootToken,
+    async close() {
+      await listener.close(0);
+      await server.close();
+      await backend.close();
+    },
+  };
+}
+
+const noAudit: Audit = {
+  enabled: false,
+  request: async () => {},
+  response: async () => {},
+  enable: async () => {},
+  disable: async () => {},
+  list: () => [],
+  hash: async () => '',
+};
