@@ -120,11 +120,14 @@ test('auth methods are enabled, configured with roles, and disabled', async () =
     bound_service_account_namespaces: 'b',
     policies: 'default',
   });
-  expect((await vault.getKubernetesRole({ role_name: 'app' })).data.bound_service_account_names).toEqual([
-    'a',
-  ]);
-  expect(await statusOf(vault.kubernetesLogin({ role: 'none', jwt: 'x' }))).toBe(400);
-  await vault.deleteKubernetesRole({ role_name: 'app' });
+  expect(
+    (await vault.getKubernetesRole({ mount_point: 'kubernetes', role_name: 'app' })).data
+      .bound_service_account_names,
+  ).toEqual(['a']);
+  expect(await statusOf(vault.kubernetesLogin({ mount_point: 'kubernetes', role: 'none', jwt: 'x' }))).toBe(
+    400,
+  );
+  await vault.deleteKubernetesRole({ mount_point: 'kubernetes', role_name: 'app' });
   await vault.disableAuth({ mount_point: 'kubernetes' });
-  expect(await statusOf(vault.getKubernetesRole({ role_name: 'app' }))).toBe(404);
+  expect(await statusOf(vault.getKubernetesRole({ mount_point: 'kubernetes', role_name: 'app' }))).toBe(404);
 });
