@@ -3,6 +3,7 @@
 import { RE2JS } from 're2js';
 import { failure } from '../../../base/errors.ts';
 import type { KubeObject } from '../../../kube/kube.ts';
+import { matchesSelector } from '../../../kube/selectors.ts';
 import type { Condition } from '../../api/externalsecret.ts';
 import type { LabelSelector, StoreCondition } from '../../api/store.ts';
 import { readyOf } from '../../conditions.ts';
@@ -71,26 +72,11 @@ function finds(pattern: string, name: string): boolean {
 
 function selects(selector: LabelSelector, namespace: Namespace): boolean {
   // The API server sets this label on every namespace; one that is too old to have it is told by its name.
-  const labels: Readonly<Record<string, string>> = {
-    ...namespace.labels,
-    'kubernetes.io/metadata.name': namespace.name,
-  };
-  return (
-    Object.entries(selector.matchLabels ?? {}).every(([key, value]) => labels[key] === value) &&
-    (selector.matchExpressions ?? []).every(({ key, operator, values }) => {
-      const value = labels[key];
-      switch (operator) {
-        case 'In':
-          return value !== undefined && values?.includes(value) === true;
-        case 'NotIn':
-          return value === undefined || values?.includes(value) !== true;
-        case 'Exists':
-          return value !== undefined;
-        case 'DoesNotExist':
-          return value === undefined;
-        default:
-          return false;
-      }
-    })
-  );
+  const labels = { ...namespace.labels, 'kubernetes.io/metadata.name': namespace.name };
+  try {
+    return matchesSelector(selector, labels);
+  } catch {
+    // A selector that cannot be read admits nobody.
+    return false;
+  }
 }

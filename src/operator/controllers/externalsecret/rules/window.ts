@@ -10,15 +10,15 @@ const MINUTE = 60_000;
 /** No window is longer: looking back is one step a minute. */
 const LONGEST = 7 * 24 * 60;
 
-const DESCRIPTORS: Readonly<Record<string, string>> = {
-  '@yearly': '0 0 1 1 *',
-  '@annually': '0 0 1 1 *',
-  '@monthly': '0 0 1 * *',
-  '@weekly': '0 0 * * 0',
-  '@daily': '0 0 * * *',
-  '@midnight': '0 0 * * *',
-  '@hourly': '0 * * * *',
-};
+const DESCRIPTORS: ReadonlyMap<string, string> = new Map([
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+  ['@monthly', '0 0 1 * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@hourly', '0 * * * *'],
+]);
 const MONTHS = ['JAN', 'FEB', 'MAR', 'APR', 'MAY', 'JUN', 'JUL', 'AUG', 'SEP', 'OCT', 'NOV', 'DEC'];
 const DAYS = ['SUN', 'MON', 'TUE', 'WED', 'THU', 'FRI', 'SAT'];
 
@@ -53,7 +53,7 @@ function safeDuration(text: string): number {
 /** Whether a minute is one of the schedule's, or undefined where the schedule cannot be read. */
 export function parseCron(schedule: string): ((at: Date) => boolean) | undefined {
   const text = schedule.trim();
-  const fields = (DESCRIPTORS[text] ?? text).split(/\s+/);
+  const fields = (DESCRIPTORS.get(text) ?? text).split(/\s+/);
   if (fields.length !== 5) return undefined;
   const [minute, hour, day, month, weekday] = [
     field(fields[0], 0, 59),
