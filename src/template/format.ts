@@ -5,8 +5,7 @@
 
 import { formatFloat } from './float.ts';
 import type { Meter } from './fuel.ts';
-import { codePoint } from './lex.ts';
-import { decodeRune, encodeRune, escapeRune, quoteGo, RUNE_ERROR, runeCount } from './text.ts';
+import { decodeRune, encodeRune, escapeRune, isPrint, quoteGo, RUNE_ERROR, runeCount } from './text.ts';
 import { Dict, integerOf, isUnsigned, List, MAX_DEPTH, type Maybe, Opaque, Sized, typeOf } from './value.ts';
 
 interface Flags {
@@ -321,12 +320,14 @@ class Printer {
       case 'q':
         return this.#pad(`'${escapeRune(runeOf(integer), "'", flags.plus)}'`, flags);
       case 'U': {
-        const code = integer
+        // A negative one shows its two's complement.
+        const code = BigInt.asUintN(64, integer)
           .toString(16)
           .toUpperCase()
           .padStart(Math.max(4, flags.precision ?? 0), '0');
         const rune = runeOf(integer);
-        return this.#pad(flags.sharp && integer >= 0n ? codePoint(rune) : `U+${code}`, {
+        const shown = flags.sharp && integer >= 0n && isPrint(rune) ? ` '${encodeRune(rune)}'` : '';
+        return this.#pad(`U+${code}${shown}`, {
           ...flags,
           zero: false,
         });

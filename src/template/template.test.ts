@@ -245,6 +245,11 @@ describe('the same input gives the same text', () => {
     ).toBe('x1');
   });
 
+  it('reads hexadecimal, and says nothing of what is not', () => {
+    expect(text('{{hexdec "68690a"}}')).toBe('hi\n');
+    expect(failureOf(() => text('{{hexdec .v}}', { v: 'xyz0' })).message).not.toContain('xyz0');
+  });
+
   it('takes other delimiters and further functions', () => {
     expect(
       Buffer.from(

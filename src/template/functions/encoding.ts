@@ -1,6 +1,6 @@
 /** Encodings of bytes as text, and back. */
 
-import { fn, type Table } from './table.ts';
+import { CallError, fn, type Table } from './table.ts';
 
 const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
@@ -14,6 +14,11 @@ export const encoding: Table = {
   b32enc: fn('string', (call, text) => {
     call.meter.alloc(text.length * 2);
     return toBase32(text);
+  }),
+  hexdec: fn('string', (_, text) => {
+    if (text.length % 2 !== 0 || !/^[0-9a-fA-F]*$/.test(text))
+      throw new CallError('encoding/hex: the text is not hexadecimal');
+    return Buffer.from(text, 'hex').toString('latin1');
   }),
   b32dec: fn('string', (_, text) => fromBase32(text)),
 };
