@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '../base/bytes.ts';
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
 import { kv } from '../engines/kv/index.ts';
-import { startServer, type TestServer } from './testing.ts';
+import { rawRequest, startServer, type TestServer } from './testing.ts';
 
 const CANARY = 'canary-4f1d9b';
 let it_: TestServer;
@@ -101,6 +101,7 @@ describe('policies', () => {
       'secret/data/%252e%252e/other',
     ]) {
       const raw = await rawRequest(
+        it_.listener.address.port,
         `GET /v1/${path} HTTP/1.1\r\nHost: x\r\nX-Vault-Token: ${token}\r\nConnection: close\r\n\r\n`,
       );
       expect([path, raw.split('\r\n')[0]]).toEqual([path, 'HTTP/1.1 400 Bad Request']);
@@ -450,18 +451,3 @@ describe('bad input', () => {
     ]);
   });
 });
-
-/** Sends bytes as they are and reads until the server ends. */
-export async function rawRequest(bytes: string): Promise<string> {
-  const { connect } = await import('node:net');
-  return new Promise((resolve, reject) => {
-    const socket = connect(it_.listener.address.port, '127.0.0.1', () => socket.write(bytes));
-    let text = '';
-    socket.on('data', (chunk) => {
-      text += chunk.toString('latin1');
-    });
-    socket.on('end', () => socket.end());
-    socket.on('close', () => resolve(text));
-    socket.on('error', reject);
-  });
-}

@@ -14,6 +14,7 @@ import type { Dial, PluginType, Verb } from '../plugin/plugin.ts';
 import { prefixed } from '../storage/prefixed.ts';
 import type { Backend, Storage } from '../storage/storage.ts';
 import type { AuditBroker } from './audit/audit.ts';
+import { createAuditBroker } from './audit/broker.ts';
 import { wipe } from './auth/records.ts';
 import { TokenStore } from './auth/tokens.ts';
 import { Barrier } from './barrier/barrier.ts';
@@ -50,8 +51,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** The plugins' one way out. */
   readonly dial: Dial;
-  /** Opens the audit trail when the barrier opens. */
-  readonly audit: (world: AuditWorld) => Promise<Audit>;
+  /** Opens the audit trail when the barrier opens; absent: the devices that are stored behind it. */
+  readonly audit?: (world: AuditWorld) => Promise<Audit>;
   readonly version?: string;
 }
 
@@ -201,7 +202,7 @@ interface Opened {
 }
 
 async function openServices(
-  { clock, log, dial, audit: openAudit }: ServerOptions,
+  { clock, log, dial, audit: openAudit = storedDevices }: ServerOptions,
   barrier: Barrier,
   events: EventBus,
   types: readonly PluginType[],
@@ -264,6 +265,12 @@ async function openServices(
       await audit.close?.();
     },
   };
+}
+
+async function storedDevices(world: AuditWorld): Promise<Audit> {
+  const broker = createAuditBroker(world);
+  await broker.load();
+  return broker;
 }
 
 async function clusterId(storage: Storage): Promise<string> {

@@ -1,5 +1,7 @@
 /** A server for tests: in memory, on a clock that stands still or the real one, with the audit trail kept in a list. */
 
+import { connect, type Socket } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { failure } from '../base/errors.ts';
 import { type Log, silentLog } from '../base/log.ts';
@@ -108,4 +110,29 @@ export async function startServer(
       await server.close();
     },
   };
+}
+
+/** Sends bytes as they are, then each of `more` once something came back, and reads until the server ends or is quiet. */
+export function rawRequest(
+  port: number,
+  bytes: string | Uint8Array,
+  { more = [], tls = false }: { more?: readonly string[]; tls?: boolean } = {},
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const rest = [...more];
+    const socket: Socket = tls
+      ? connectSecure({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => socket.write(bytes))
+      : connect(port, '127.0.0.1', () => socket.write(bytes));
+    let text = '';
+    socket.on('data', (chunk) => {
+      text += chunk.toString('latin1');
+      const next = rest.shift();
+      if (next !== undefined) socket.write(next);
+    });
+    socket.on('end', () => socket.end());
+    socket.on('close', () => resolve(text));
+    socket.on('error', (error: NodeJS.ErrnoException) =>
+      text !== '' && ['ECONNRESET', 'EPIPE'].includes(error.code ?? '') ? resolve(text) : reject(error),
+    );
+  });
 }

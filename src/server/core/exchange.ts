@@ -34,6 +34,8 @@ export class Exchange {
   auth: AuthInfo | undefined;
   wrap: WrapInfo | undefined;
   readonly warnings: string[] = [];
+  /** Done once the answer stands and is recorded. */
+  readonly afterwards: (() => Promise<void>)[] = [];
   answer: Answer | undefined;
   problem: Failure | undefined;
 

@@ -273,8 +273,11 @@ function makeAnswer(exchange: Exchange): void {
 
 async function auditResponse(exchange: Exchange): Promise<void> {
   const { services, match, mount } = exchange;
-  if (services === undefined || match?.route.sealed === true || !services.audit.enabled) return;
+  if (services === undefined || match?.route.sealed === true) return;
+  if (!services.audit.enabled && !services.ended.aborted) return;
   try {
+    // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
+    if (services.ended.aborted) throw failure('server.sealed');
     await services.audit.response(
       auditedRequest(exchange),
       auditedAuth(exchange),
@@ -288,8 +291,10 @@ async function auditResponse(exchange: Exchange): Promise<void> {
   }
 }
 
-/** A token that this request used up ends with it, whatever came of it. */
+/** What follows an answer. A token that this request used up ends with it, whatever came of it. */
 async function finish(exchange: Exchange): Promise<void> {
+  for (const work of exchange.afterwards)
+    work().catch((error: unknown) => exchange.core.log.error('work after an answer failed', { error }));
   if (exchange.token?.uses !== -1) return;
   try {
     await exchange.open().tokens.revoke(exchange.token.hash);

@@ -6,6 +6,7 @@ import { failure } from '../../base/errors.ts';
 import { flag, integer } from '../../base/schema.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import type { Platform, SealStatus } from '../core/core.ts';
+import { exchangeOf } from '../core/exchange.ts';
 import { bare } from './replies.ts';
 
 const BUILD_DATE = '2026-11-22T00:00:00Z';
@@ -116,11 +117,9 @@ export function sealRoutes({ core, seal, version }: Platform): Route[] {
           input: none,
           output: reply,
           effect: 'write',
-          async run() {
+          async run(_input, call) {
             // After this answer's audit line: the trail of a sealed server cannot be written.
-            setImmediate(() => {
-              seal.seal().catch((error: unknown) => core.log.error('sealing failed', { error }));
-            });
+            exchangeOf(call).afterwards.push(() => seal.seal());
             return {};
           },
         }),
