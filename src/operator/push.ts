@@ -21,10 +21,10 @@ export type PushEvent =
     }
   | { readonly gone: true };
 
-/** Opens a subscription of one server. It ends, or throws, when the socket does. */
+/** Opens a subscription of one server, says when nothing is missed from now on, and ends or throws when the socket does. */
 export type Subscribe = (
   server: string,
-  options: { readonly after?: number; readonly signal: AbortSignal },
+  options: { readonly after?: number; readonly signal: AbortSignal; opened(): void },
 ) => AsyncIterable<PushEvent>;
 
 export interface PushOptions {
@@ -39,8 +39,6 @@ export interface PushOptions {
 }
 
 const RECONNECT: Backoff = { baseMs: 250, maxMs: 15_000 };
-/** Between a new subscription and the sweep, so that a change during the sweep is heard. */
-const SETTLE_MS = 1000;
 
 export class Push {
   readonly #options: PushOptions;
@@ -74,16 +72,22 @@ export class Push {
     let after = 0 as number | undefined;
     let attempt = 0;
     while (!signal.aborted) {
+      // Without a place to go on from, whatever happened until the socket is open may have been missed.
+      const missed = after === undefined;
+      const opened = (): void => {
+        if (missed) this.#options.sweep(server);
+      };
+      const given = { signal, opened, ...(after === undefined ? {} : { after }) };
+      let gone = false;
       try {
-        const given: Parameters<Subscribe>[1] = after === undefined ? { signal } : { after, signal };
         for await (const event of this.#options.subscribe(server, given)) {
           if ('gone' in event) {
-            after = undefined;
-            this.#sweepSoon(server, signal);
+            gone = true;
             break;
           }
           attempt = 0;
-          after = event.revision;
+          // A server that numbers nothing cannot be resumed.
+          after = event.revision === 0 ? undefined : event.revision;
           this.#options.changed(server, event.dataPath ?? event.path, event.version, wrote(event));
         }
       } catch (error) {
@@ -91,18 +95,12 @@ export class Push {
         const known = asFailure(error);
         if (attempt === 0) log.warn('a server is not telling its changes', { server, reason: known.message });
       }
-      if (after === undefined && attempt === 0) {
-        attempt = 1;
-        continue;
+      if (gone) {
+        after = undefined;
+        if (attempt++ === 0) continue;
       }
       if (!signal.aborted) await pause(clock, backoff(attempt++, RECONNECT, random), signal);
     }
-  }
-
-  #sweepSoon(server: string, signal: AbortSignal): void {
-    this.#options.clock.after(SETTLE_MS, () => {
-      if (!signal.aborted) this.#options.sweep(server);
-    });
   }
 }
 

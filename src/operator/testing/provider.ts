@@ -55,18 +55,19 @@ export class FakeStore {
 
   readonly subscribe: Subscribe = (_server, options) => this.#events(options);
 
-  async *#events({ after, signal }: { after?: number; signal: AbortSignal }): AsyncIterable<PushEvent> {
+  async *#events({ after, signal, opened }: Parameters<Subscribe>[1]): AsyncIterable<PushEvent> {
     this.subscriptions++;
     if (this.down) throw failure('api.unavailable', { request: 'subscribe', errors: 'down' });
     const cuts = this.#cuts;
     let at = after ?? this.#log.length;
-    if (at < this.forgotten) {
+    if (after !== undefined && after < this.forgotten) {
       yield { gone: true };
       return;
     }
     let wake = (): void => {};
     const listener = (): void => wake();
     this.#listeners.add(listener);
+    opened();
     signal.addEventListener('abort', listener);
     try {
       while (!signal.aborted) {
