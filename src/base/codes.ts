@@ -328,7 +328,6 @@ export const codes = {
   'policy.default': { kind: 'invalid', message: 'cannot delete default policy' },
   'policy.builtin': { kind: 'invalid', message: 'cannot {action} {name} policy' },
   'lease.unknown': { kind: 'invalid', message: 'invalid lease' },
-  'request.timeout': { kind: 'unavailable', message: 'the request took longer than {limit} seconds' },
   'request.foreign_origin': {
     kind: 'denied',
     message: 'a page of another origin may not call this server',

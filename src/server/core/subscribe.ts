@@ -83,14 +83,19 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
     if (current === undefined) return 'over';
     const acl = await open.policies.acl(current.policies);
     if (acl.root) return true;
-    return acl.decide({ path: parsePath(event.dataPath), capability: 'subscribe', sudo: false }).allowed;
+    return acl.decide({
+      path: parsePath(event.dataPath),
+      capability: 'subscribe',
+      sudo: false,
+      eventType: event.type,
+    }).allowed;
   };
-  const bus = open.events;
   const { type, after } = asked;
+  const judge = () => (signal.aborted ? 'close' : 'send') as 'close' | 'send';
+  // The place among the events is taken here and now: what is published while the socket opens must not be missed.
+  const all = open.events.subscribe({ type, judge, signal, ...(after === undefined ? {} : { after }) });
   async function* heard(): AsyncGenerator<ServerEvent> {
     try {
-      const judge = () => (signal.aborted ? 'close' : 'send') as 'close' | 'send';
-      const all = bus.subscribe({ type, judge, signal, ...(after === undefined ? {} : { after }) });
       for await (const event of all) {
         const verdict = await mayHear(event);
         if (verdict === 'over' || signal.aborted) return;
