@@ -22,12 +22,14 @@ import { type Cause, fixed, required, wrong } from './status.ts';
 const SECRET_LIMIT = 1024 * 1024;
 
 /** The keys that a type of Secret asks for. */
-const SECRET_TYPES: Readonly<Record<string, readonly string[]>> = {
-  'kubernetes.io/dockercfg': ['.dockercfg'],
-  'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
-  'kubernetes.io/ssh-auth': ['ssh-privatekey'],
-  'kubernetes.io/tls': ['tls.crt', 'tls.key'],
-};
+const SECRET_TYPES: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    'kubernetes.io/dockercfg': ['.dockercfg'],
+    'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+    'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+    'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+  }),
+);
 const DATA_KEY = /^[-._a-zA-Z0-9]+$/;
 
 function checkData(data: Value | undefined, field: string, encoded: boolean): Cause[] {
@@ -65,7 +67,7 @@ const secrets: Rule = {
   check(secret, old) {
     const causes = checkData(secret['data'], 'data', true);
     const type = asText(secret['type']) ?? '';
-    for (const key of SECRET_TYPES[type] ?? []) {
+    for (const key of SECRET_TYPES.get(type) ?? []) {
       if (asText(at(secret, 'data', key)) === undefined) causes.push(required(`data[${key}]`));
     }
     if (

@@ -1,7 +1,7 @@
 /** Events are one set of objects under two APIs: core/v1 keeps them, events.k8s.io/v1 renames their fields. */
 
 import type { Kind } from './kinds.ts';
-import { at, fields, type Obj, type Value } from './objects.ts';
+import { fields, type Obj } from './objects.ts';
 
 /** events.k8s.io -> core */
 const NAMES: Readonly<Record<string, string>> = {
@@ -17,19 +17,19 @@ const BACK: Readonly<Record<string, string>> = Object.fromEntries(
   Object.entries(NAMES).map(([a, b]) => [b, a]),
 );
 
-function renamed(object: Obj, names: Readonly<Record<string, string>>, apiVersion: string): Obj {
+function renamed(object: Obj, names: ReadonlyMap<string, string>, apiVersion: string): Obj {
   const result = fields({});
-  for (const [key, value] of Object.entries(object)) result[names[key] ?? key] = value;
+  for (const [key, value] of Object.entries(object)) result[names.get(key) ?? key] = value;
   result['apiVersion'] = apiVersion;
   return result;
 }
 
 export const eventAlias: NonNullable<Kind['alias']> = {
   id: 'core/events',
-  seen: (object) => renamed(object, BACK, 'events.k8s.io/v1'),
+  seen: (object) => renamed(object, SEEN, 'events.k8s.io/v1'),
   kept(object) {
-    const kept = renamed(object, NAMES, 'v1');
-    kept['involvedObject'] ??= (at(object, 'regarding') ?? fields({})) as Value;
+    const kept = renamed(object, KEPT, 'v1');
+    kept['involvedObject'] ??= fields({});
     return kept;
   },
 };

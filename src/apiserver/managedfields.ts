@@ -35,10 +35,22 @@ const fieldStep = (name: string): string => `f:${name}`;
 const itemStep = (item: Value, shape: Shape): string => `k:${canonical(keyOfItem(item, shape))}`;
 const valueStep = (item: Value): string => `v:${JSON.stringify(item)}`;
 
+/** Clients may send records of their own; a step that is none is dropped. */
+function isStep(key: string): boolean {
+  if (key.startsWith('f:')) return true;
+  if (!key.startsWith('k:') && !key.startsWith('v:')) return false;
+  try {
+    const value: unknown = JSON.parse(key.slice(2));
+    return key.startsWith('v:') || (typeof value === 'object' && value !== null && !Array.isArray(value));
+  } catch {
+    return false;
+  }
+}
+
 export function readSet(source: Value | undefined): FieldSet {
   const own = asFields(source);
   const below = new Map<string, FieldSet>();
-  for (const [key, value] of Object.entries(own)) if (key !== '.') below.set(key, readSet(value));
+  for (const [key, value] of Object.entries(own)) if (isStep(key)) below.set(key, readSet(value));
   return { member: own['.'] !== undefined || below.size === 0, below };
 }
 

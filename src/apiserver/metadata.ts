@@ -15,29 +15,31 @@ import {
 } from './objects.ts';
 import { type Cause, required, wrong } from './status.ts';
 
-const TYPES: Readonly<Record<string, 'text' | 'number' | 'map' | 'list'>> = {
-  name: 'text',
-  generateName: 'text',
-  namespace: 'text',
-  selfLink: 'text',
-  uid: 'text',
-  resourceVersion: 'text',
-  generation: 'number',
-  creationTimestamp: 'text',
-  deletionTimestamp: 'text',
-  deletionGracePeriodSeconds: 'number',
-  labels: 'map',
-  annotations: 'map',
-  ownerReferences: 'list',
-  finalizers: 'list',
-  managedFields: 'list',
-};
+const TYPES: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    name: 'text',
+    generateName: 'text',
+    namespace: 'text',
+    selfLink: 'text',
+    uid: 'text',
+    resourceVersion: 'text',
+    generation: 'number',
+    creationTimestamp: 'text',
+    deletionTimestamp: 'text',
+    deletionGracePeriodSeconds: 'number',
+    labels: 'map',
+    annotations: 'map',
+    ownerReferences: 'list',
+    finalizers: 'list',
+    managedFields: 'list',
+  }),
+);
 
 /** The known fields of an object's metadata, copied; nulls are absent, a wrong type stays for `checkMetadata`. */
 export function cleanMetadata(object: Obj): Fields {
   const clean: Fields = Object.create(null) as Fields;
   for (const [key, value] of Object.entries(meta(object))) {
-    if (value !== null && key in TYPES) clean[key] = clone(value);
+    if (value !== null && TYPES.has(key)) clean[key] = clone(value);
   }
   return clean;
 }
@@ -62,8 +64,8 @@ export function checkMetadata(object: Obj, group: string): Cause[] {
   const causes: Cause[] = [];
   const metadata = meta(object);
   for (const [key, value] of Object.entries(metadata)) {
-    if (!typed(value, TYPES[key] ?? 'text'))
-      causes.push(wrong(`metadata.${key}`, `must be a ${TYPES[key] ?? 'text'}`));
+    if (!typed(value, TYPES.get(key) ?? 'text'))
+      causes.push(wrong(`metadata.${key}`, `must be a ${TYPES.get(key) ?? 'text'}`));
   }
   causes.push(...checkName(nameOf(object), asText(object['kind']) ?? '', group));
   for (const [key, value] of Object.entries(asFields(metadata['labels']))) {

@@ -26,11 +26,7 @@ export function serviceAddress(store: ObjectStore, host: string, port: number): 
   if (address !== undefined && address !== null) {
     return { host: (address[1] ?? '').replace(/^\[|\]$/g, ''), port: Number(address[2]) };
   }
-  return {
-    namespace,
-    name,
-    ...endpoint(store.get({ resource: 'core/endpoints', namespace, name }), service, port),
-  };
+  return endpoint(store.get({ resource: 'core/endpoints', namespace, name }), service, port);
 }
 
 function endpoint(

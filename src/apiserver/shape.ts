@@ -3,7 +3,7 @@
  * schema says so; for built-in kinds it stands in a table by field name, after the API's own markers.
  */
 
-import { asFields, equal, type Fields, type Value } from './objects.ts';
+import { asFields, empty, equal, type Fields, type Value } from './objects.ts';
 import type { Schema } from './schema.ts';
 
 export interface Shape {
@@ -14,24 +14,27 @@ export interface Shape {
   item(): Shape;
 }
 
-const KEYS: Readonly<Record<string, readonly string[]>> = {
-  containers: ['name'],
-  initContainers: ['name'],
-  ephemeralContainers: ['name'],
-  env: ['name'],
-  volumes: ['name'],
-  volumeMounts: ['mountPath'],
-  volumeDevices: ['devicePath'],
-  imagePullSecrets: ['name'],
-  secrets: ['name'],
-  conditions: ['type'],
-  hostAliases: ['ip'],
-  topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
-  ownerReferences: ['uid'],
-  webhooks: ['name'],
-  resourceClaims: ['name'],
-  podIPs: ['ip'],
-};
+/** A field may be called "constructor": tables asked by names from the wire are maps. */
+const KEYS: ReadonlyMap<string, readonly string[]> = new Map(
+  Object.entries({
+    containers: ['name'],
+    initContainers: ['name'],
+    ephemeralContainers: ['name'],
+    env: ['name'],
+    volumes: ['name'],
+    volumeMounts: ['mountPath'],
+    volumeDevices: ['devicePath'],
+    imagePullSecrets: ['name'],
+    secrets: ['name'],
+    conditions: ['type'],
+    hostAliases: ['ip'],
+    topologySpreadConstraints: ['topologyKey', 'whenUnsatisfiable'],
+    ownerReferences: ['uid'],
+    webhooks: ['name'],
+    resourceClaims: ['name'],
+    podIPs: ['ip'],
+  }),
+);
 const CONTAINERS: readonly string[] = ['containers', 'initContainers', 'ephemeralContainers'];
 const ATOMIC: readonly string[] = [
   'selector',
@@ -47,7 +50,7 @@ const ATOMIC: readonly string[] = [
 function named(name: string, parent: string): Shape {
   const keys =
     name !== 'ports'
-      ? KEYS[name]
+      ? KEYS.get(name)
       : CONTAINERS.includes(parent)
         ? ['containerPort', 'protocol']
         : parent === 'spec'
@@ -87,7 +90,7 @@ export function shapeOf(schema: Schema | undefined): Shape {
 
 /** What tells an item of a keyed list from its siblings. */
 export function keyOfItem(item: Value, shape: Shape): Fields {
-  const fields: Fields = {};
+  const fields = empty();
   for (const key of shape.keys) {
     const value = asFields(item)[key] ?? (key === 'protocol' ? 'TCP' : undefined);
     if (value !== undefined) fields[key] = value;
