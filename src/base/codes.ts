@@ -367,10 +367,6 @@ export const codes = {
     message: 'could not get {kind} "{name}", there is no such {kind}{where}',
     hint: 'Create the store, or correct spec.secretStoreRef.',
   },
-  'operator.store_unnamed': {
-    kind: 'invalid',
-    message: 'no store is named: set spec.secretStoreRef.name, or a sourceRef on the entry',
-  },
   'operator.store_not_ready': {
     kind: 'unavailable',
     message: '{kind} "{name}" is not ready: {reason}',
@@ -390,17 +386,11 @@ export const codes = {
     message: 'spec.provider must name exactly one provider, it names {count}',
   },
   'operator.provider_invalid': { kind: 'invalid', message: 'spec.provider.{name} is wrong: {reason}' },
-  'operator.unsupported': { kind: 'unsupported', message: '{what} is not supported by this build' },
   'operator.cannot_find': {
     kind: 'unsupported',
     message: 'the provider of {store} cannot {ability}',
   },
   'operator.secret_missing': { kind: 'missing', message: 'Secret does not exist' },
-  'operator.not_an_object': {
-    kind: 'invalid',
-    message: 'the secret is not a JSON object, so there are no keys to extract',
-    hint: 'Use spec.data for a single value.',
-  },
   'operator.ref_namespace': {
     kind: 'denied',
     message:
