@@ -31,13 +31,13 @@ export async function readData(args: readonly string[], terminal: Terminal): Pro
         throw failure('cli.usage', {
           reason: 'each data argument is key=value, key=@file, key=- or @file.json',
         });
-      add(data, arg.slice(0, at), await valueOf(arg.slice(at + 1), terminal));
+      add(data, arg.slice(0, at), await textOfArgument(arg.slice(at + 1), terminal));
     }
   }
   return data;
 }
 
-async function valueOf(text: string, terminal: Terminal): Promise<string> {
+async function textOfArgument(text: string, terminal: Terminal): Promise<string> {
   if (text === '-') return terminal.stdin();
   if (text.startsWith('@')) return terminal.readFile(text.slice(1));
   return text.startsWith('\\@') ? text.slice(1) : text;
