@@ -13,9 +13,8 @@ const NAMES: Readonly<Record<string, string>> = {
   deprecatedCount: 'count',
   reportingController: 'reportingComponent',
 };
-const BACK: Readonly<Record<string, string>> = Object.fromEntries(
-  Object.entries(NAMES).map(([a, b]) => [b, a]),
-);
+const KEPT: ReadonlyMap<string, string> = new Map(Object.entries(NAMES));
+const SEEN: ReadonlyMap<string, string> = new Map(Object.entries(NAMES).map(([a, b]) => [b, a]));
 
 function renamed(object: Obj, names: ReadonlyMap<string, string>, apiVersion: string): Obj {
   const result = fields({});
