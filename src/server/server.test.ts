@@ -1,7 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '../base/bytes.ts';
+import { systemClock } from '../base/clock.ts';
+import { silentLog } from '../base/log.ts';
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
 import { kv } from '../engines/kv/index.ts';
+import { envelopeText } from './core/envelope.ts';
+import { createServer } from './server.ts';
 import { rawRequest, startServer, type TestServer } from './testing.ts';
 
 const CANARY = 'canary-4f1d9b';
@@ -344,6 +348,13 @@ describe('wrapping', () => {
     expect(JSON.parse(old.json.data.response).data).toEqual({ a: 1 });
   });
 
+  it('is not done to what failed', async () => {
+    await it_.ask('POST', 'secret/data/deleted', { data: { a: 1 } });
+    await it_.ask('DELETE', 'secret/data/deleted');
+    const reply = await it_.ask('GET', 'secret/data/deleted', undefined, { 'x-vault-wrap-ttl': '60' });
+    expect([reply.status, reply.json.wrap_info]).toEqual([404, null]);
+  });
+
   it('refuses ordinary tokens, strangers with a token in the body, and a negative time', async () => {
     expect((await it_.ask('POST', 'sys/wrapping/unwrap')).status).toBe(400);
     const { json } = await it_.ask('GET', 'secret/data/app', undefined, { 'x-vault-wrap-ttl': '60' });
@@ -416,6 +427,38 @@ describe('sealing', () => {
       ['Vault is already initialized'],
     );
     await one.close();
+  });
+});
+
+describe('a restart', () => {
+  it('finds mounts, policies, tokens and what they stored as they were, and nothing while still sealed', async () => {
+    const first = await startServer([kv, cubbyhole]);
+    await first.ask('POST', 'sys/mounts/secret', { type: 'kv-v2' });
+    await first.ask('POST', 'secret/data/x', { data: { a: CANARY } });
+    const made = await first.ask('POST', 'auth/token/create', { policies: ['default'], ttl: '1h' });
+    const token = made.json.auth.client_token;
+    await first.ask('POST', 'cubbyhole/mine', { b: 2 }, as(token));
+    const accessor = (await first.ask('GET', 'sys/mounts')).json.data['sys/'].accessor;
+    await first.close();
+
+    const second = await createServer({
+      backend: first.backend,
+      plugins: [kv, cubbyhole],
+      clock: systemClock,
+      log: silentLog,
+      dial: async () => ({ status: 599, body: new Uint8Array() }),
+    });
+    const sealed = await second.call({ verb: 'read', path: 'secret/data/x', token: first.root });
+    expect(sealed).toMatchObject({ kind: 'failed', failure: { code: 'server.sealed' } });
+    for (const key of first.keys) await second.seal.submit(key);
+    const dataOf = async (path: string, by: string) => {
+      const answer = await second.call({ verb: 'read', path, token: by });
+      return answer.kind === 'envelope' ? JSON.parse(envelopeText(answer.envelope)).data : answer;
+    };
+    expect((await dataOf('secret/data/x', first.root)).data).toEqual({ a: CANARY });
+    expect(await dataOf('cubbyhole/mine', token)).toEqual({ b: 2 });
+    expect((await dataOf('sys/mounts', first.root))['sys/'].accessor).toBe(accessor);
+    await second.close();
   });
 });
 

@@ -235,6 +235,8 @@ async function wrapReply(exchange: Exchange): Promise<void> {
   const { reply, request } = exchange;
   const ttlMs = request.wrapTtlMs ?? 0;
   if (ttlMs <= 0 || reply === undefined || 'raw' in reply || exchange.wrap !== undefined) return;
+  // What failed is told at once: nobody should have to open it to learn that there is nothing inside.
+  if ('status' in reply && (reply.status ?? 200) >= 400) return;
   if (exchange.auth === undefined && (!('data' in reply) || reply.data === undefined)) return;
   exchange.wrap = await wrap(exchange.open(), envelopeText(envelopeOf(exchange)), {
     path: exchange.path.text,

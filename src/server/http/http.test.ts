@@ -220,9 +220,12 @@ describe('the event socket', () => {
       },
     );
     const got: { event_type: string; path: string | undefined }[] = [];
+    const revisions: string[] = [];
     const closed = new Promise<number>((resolve) => socket.on('close', (code) => resolve(code)));
     socket.on('message', (data) => {
-      const { event, event_type } = JSON.parse(String(data)).data;
+      const sent = JSON.parse(String(data));
+      revisions.push(sent.revision);
+      const { event, event_type } = sent.data;
       got.push({ event_type, path: event.metadata.path });
       expect(String(data)).not.toContain(CANARY);
     });
@@ -231,7 +234,7 @@ describe('the event socket', () => {
       socket.on('unexpected-response', (_request, response) => resolve(response.statusCode ?? 0));
       socket.on('error', () => {});
     });
-    return { socket, got, closed, ready };
+    return { socket, got, revisions, closed, ready };
   };
   const token = async (name: string, policy: string): Promise<string> => {
     await here.ask('PUT', `sys/policies/acl/${name}`, { policy });
@@ -269,7 +272,21 @@ describe('the event socket', () => {
     expect(await second.closed).toBe(4401);
   });
 
-  it('resumes after a revision, and says gone for one that is no longer kept', async () => {
+  it('resumes after a revision with all that came since', async () => {
+    const first = await open('kv*?json=true', here.root);
+    await here.ask('POST', 'secret/data/seen/r1', { data: { v: 1 } });
+    await expect.poll(() => first.revisions.length).toBe(1);
+    first.socket.terminate();
+    await here.ask('POST', 'secret/data/seen/r2', { data: { v: 1 } });
+    await here.ask('POST', 'secret/data/seen/r3', { data: { v: 1 } });
+    const second = await open(`kv*?json=true&after=${first.revisions[0]}`, here.root);
+    await expect
+      .poll(() => second.got.map(({ path }) => path))
+      .toEqual(['secret/data/seen/r2', 'secret/data/seen/r3']);
+    second.socket.close();
+  });
+
+  it('says gone for one that is no longer kept', async () => {
     const first = await open('kv*?json=true&after=0', here.root);
     expect(await first.closed).toBe(4410);
   });
