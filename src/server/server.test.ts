@@ -74,6 +74,15 @@ describe('the envelope', () => {
     ]);
   });
 
+  it('tells nobody without the right to ask what is mounted and what is not', async () => {
+    for (const path of ['nowhere/x', 'secret/data/digits', 'secret/nonsense', 'sys/nonsense', 'auth/none/x'])
+      for (const method of ['GET', 'POST', 'DELETE', 'LIST']) {
+        const reply = await it_.ask(method, path, undefined, as('nobody'));
+        expect([path, reply.status, reply.text]).toEqual([path, 403, '{"errors":["permission denied"]}']);
+      }
+    expect((await it_.ask('GET', 'sys/nonsense')).json.errors).toEqual(['unsupported path']);
+  });
+
   it('says 405 for an operation that the path does not have, and only to who may ask', async () => {
     expect(
       (await it_.ask('PATCH', 'sys/mounts', '{}', { 'content-type': 'application/merge-patch+json' })).status,

@@ -23,6 +23,8 @@ export class Exchange {
   mount: LiveMount | undefined;
   match: Match | undefined;
   operation: Operation | undefined;
+  /** Why there is no route, for who may know. */
+  nowhere: Failure | undefined;
   data: Readonly<Record<string, Json>> = {};
   token: TokenEntry | undefined;
   acl: Acl | undefined;

@@ -77,10 +77,15 @@ function findRoute(exchange: Exchange): void {
   const match = mount && routeOf(mount, request.path);
   if (services === undefined && match?.route.sealed !== true)
     throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
-  // The path that was asked for is told by the client already; a path that it may not see is not told apart here either.
-  if (mount === undefined) throw failure('request.no_handler', { path: request.path.text });
   exchange.mount = mount;
-  if (match === undefined) throw failure('request.unsupported_path');
+  if (mount === undefined || match === undefined) {
+    // Told only after policy allowed to ask: else a stranger could find out what is mounted where.
+    exchange.nowhere =
+      mount === undefined
+        ? failure('request.no_handler', { path: request.path.text })
+        : failure('request.unsupported_path');
+    return;
+  }
   exchange.match = match;
   if (match.segments !== request.path.segments) {
     const depth = request.path.segments.length - match.segments.length;
@@ -110,10 +115,11 @@ async function findToken(exchange: Exchange): Promise<void> {
 
 async function tellCreateFromUpdate(exchange: Exchange): Promise<void> {
   const { match, verb, request } = exchange;
-  if (match === undefined || request.help === true) return;
+  if (request.help === true) return;
   if (verb === 'write') {
     // Asked only of callers that have a token: to strangers it would tell what exists.
     const there =
+      match === undefined ||
       exchange.operation === undefined ||
       exchange.token === undefined ||
       match.route.exists === undefined ||
@@ -139,6 +145,7 @@ function authorize(exchange: Exchange): void {
       if (!decision.allowed) throw failure('request.denied');
     }
   }
+  if (exchange.nowhere !== undefined) throw exchange.nowhere;
   // Only after policy: whether an operation exists is nobody's business who may not ask for it.
   if (request.help === true) return;
   if (exchange.operation === undefined) throw failure('request.unsupported');
