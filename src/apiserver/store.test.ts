@@ -67,6 +67,15 @@ describe('the store of objects', () => {
     expect(() => second.since(0, 'core/configmaps')).toThrow(Refusal);
   });
 
+  it('turns away a name that the medium cannot keep, without harm to those who write beside it', async () => {
+    const store = await ObjectStore.open(new MemoryBackend(), silentLog);
+    const long = 'x'.repeat(5000);
+    const answers = await Promise.allSettled(
+      ['a', long, '\ud800', 'b'].map((name) => store.mutate(place(name), () => ({ put: object(name) }))),
+    );
+    expect(answers.map((one) => one.status)).toEqual(['fulfilled', 'rejected', 'rejected', 'fulfilled']);
+  });
+
   it('decides about one object one at a time', async () => {
     const store = await ObjectStore.open(new MemoryBackend(), silentLog);
     await store.mutate(place('n'), () => ({ put: object('n', '0') }));

@@ -6,9 +6,10 @@
 
 import { textOf, utf8 } from '../base/bytes.ts';
 import type { Log } from '../base/log.ts';
+import { canKeep } from '../storage/keys.ts';
 import type { Backend, Write } from '../storage/storage.ts';
 import { type Fields, meta, type Obj, parseValue } from './objects.ts';
-import { expired } from './status.ts';
+import { badRequest, expired } from './status.ts';
 
 const PREFIX = 'kube/';
 const OBJECTS = `${PREFIX}objects/`;
@@ -147,6 +148,8 @@ export class ObjectStore {
     decide: (current: Obj | undefined) => Outcome | Promise<Outcome>,
   ): Promise<StoreEvent | undefined> {
     const key = keyOf(place);
+    // A name that the medium refuses would fail the commit of every other writer in its batch.
+    if (!canKeep(key)) throw badRequest('the names of the object are too long to be kept');
     const before = this.#locks.get(key);
     let release: () => void = () => {};
     const mine = new Promise<void>((resolve) => {
