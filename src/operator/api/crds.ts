@@ -137,7 +137,7 @@ export function crdYaml(): ReadonlyMap<string, string> {
   return new Map(
     crds().map((object) => [
       `${object.metadata.name}.yaml`,
-      `# Generated from src/operator/api (UPDATE=1 npx vitest run src/operator/api).\n${stringify(object, { aliasDuplicateObjects: false, lineWidth: 110 })}`,
+      `# Generated from src/operator/api by npm run generate.\n${stringify(object, { aliasDuplicateObjects: false, lineWidth: 110 })}`,
     ]),
   );
 }
