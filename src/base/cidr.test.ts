@@ -13,6 +13,8 @@ test.each([
   ['1.2.3.4', '0.0.0.0/0', true],
   ['2001:db8::1', '2001:db8::/32', true],
   ['2001:db9::1', '2001:db8::/32', false],
+  ['::ffff:10.0.0.1', '10.0.0.0/31', true],
+  ['10.0.0.1', '2001:db8::/32', false],
   ['::1', '0.0.0.0/0', false],
   ['1.2.3.4', '::/0', false],
   ['nonsense', '0.0.0.0/0', false],
@@ -36,6 +38,8 @@ test.each([
   '1.2.3/8',
   '10.0.0.0/-1',
   ':::/8',
+  '010.0.0.0/8',
+  '1::2::3/8',
 ])('%j is no network, and nobody is in it', (text) => {
   expect(isCidr(text)).toBe(false);
   expect(inCidrs('10.0.0.0', [text])).toBe(false);

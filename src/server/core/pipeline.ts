@@ -5,12 +5,12 @@
 
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import { inCidrs } from '../../base/cidr.ts';
 import { asFailure, failure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import type { Path } from '../../base/path.ts';
 import type { Grant, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
-import { inCidrs } from '../auth/cidr.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
 import { bytesOf, membersOf } from './body.ts';
 import type { Core } from './core.ts';

@@ -3,10 +3,10 @@
  * the subscription ends with the token, with the right to listen, and with the barrier.
  */
 
+import { inCidrs } from '../../base/cidr.ts';
 import { failure } from '../../base/errors.ts';
 import type { Path } from '../../base/path.ts';
 import { parsePath } from '../../base/path.ts';
-import { inCidrs } from '../auth/cidr.ts';
 import type { ServerEvent } from '../events/events.ts';
 import { type Core, services } from './core.ts';
 

@@ -1,6 +1,7 @@
 /** auth/token: making tokens out of tokens, and looking at, renewing and ending them. */
 
 import { z } from 'zod';
+import { isCidr } from '../../base/cidr.ts';
 import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { commaList, duration, flag, integer, keyValues } from '../../base/schema.ts';
@@ -12,7 +13,6 @@ import {
   type Reply,
   type Route,
 } from '../../plugin/plugin.ts';
-import { isCidr } from '../auth/cidr.ts';
 import type { Issued, IssuedToken, TokenEntry } from '../auth/tokens.ts';
 import { type Core, services } from '../core/core.ts';
 import { timestamp } from '../core/envelope.ts';
