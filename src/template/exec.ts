@@ -4,11 +4,11 @@
  */
 
 import { failure, isFailure } from '../base/errors.ts';
+import { nearestName } from '../base/nearest.ts';
 import { sprint } from './format.ts';
 import type { Meter } from './fuel.ts';
 import { andOr } from './functions/builtins.ts';
 import { type Call, CallError, type Row } from './functions/table.ts';
-import { nearest } from './nearest.ts';
 import { quoteGo, toText } from './text.ts';
 import type {
   Block,
@@ -374,7 +374,7 @@ class Execution {
       const value = receiver.entries.get(name);
       if (value !== undefined) return value;
       // Keys of the outermost data are public; those of a document within a secret are part of the secret.
-      const near = receiver === this.#data ? nearest(name, receiver.entries.keys()) : undefined;
+      const near = receiver === this.#data ? nearestName(name, receiver.entries.keys()) : undefined;
       const hint = near === undefined ? '' : `; did you mean ${quoteGo(near)}?`;
       this.#fail(`map has no entry for key ${quoteGo(name)}${hint}`);
     }
