@@ -209,6 +209,40 @@ describe('refusals', () => {
     await failureOf(client.request('GET', 'x'));
     expect(seen).toHaveLength(4);
   });
+
+  test('a write that was cut after it waited for a busy connection is not sent twice', async () => {
+    // More requests than connections: most are given a socket that another has just finished with, and are cut on it.
+    const reused = new Set<net.Socket>();
+    const { client, seen } = await serve(
+      (request, response) => {
+        if (reused.has(request.socket)) return void request.socket.destroy();
+        reused.add(request.socket);
+        json(response, 200, {});
+      },
+      { retries: 3 },
+    );
+    const writes = await Promise.allSettled(
+      Array.from({ length: 100 }, (_, at) => client.request('PUT', `x/${at}`, { body: {} })),
+    );
+    const cut = writes.filter((write) => write.status === 'rejected').length;
+    expect(cut).toBeGreaterThan(0);
+    expect(new Set(seen.map(({ url }) => url)).size).toBe(seen.length);
+  });
+
+  test('a connection that serves many requests gathers no listeners', async () => {
+    const warnings: string[] = [];
+    const warned = (warning: Error): void => void warnings.push(warning.message);
+    process.on('warning', warned);
+    try {
+      const { client, seen } = await serve((_, response) => json(response, 200, {}));
+      await Promise.all(Array.from({ length: 1000 }, () => client.request('GET', 'x')));
+      expect(seen).toHaveLength(1000);
+      await new Promise(setImmediate);
+      expect(warnings).toEqual([]);
+    } finally {
+      process.off('warning', warned);
+    }
+  });
 });
 
 describe('hostile servers', () => {

@@ -5,6 +5,7 @@
 
 import http from 'node:http';
 import https from 'node:https';
+import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { type Failure, failure } from '../base/errors.ts';
 
@@ -58,6 +59,8 @@ export class Transport {
   readonly #http = new http.Agent({ keepAlive: true, maxSockets: 64, maxFreeSockets: 16 });
   readonly #https: https.Agent;
   readonly #options: TransportOptions;
+  /** Sockets that have once been connected: on a kept-alive one the event does not come again. */
+  readonly #connected = new WeakSet<Socket>();
 
   constructor(options: TransportOptions) {
     this.#options = options;
@@ -130,8 +133,11 @@ export class Transport {
       }
       signal?.addEventListener('abort', onAbort, { once: true });
       request.on('socket', (socket) => {
-        connected = request.reusedSocket;
+        // A request that waited for a busy socket is given it without the mark `reusedSocket`.
+        connected = request.reusedSocket || this.#connected.has(socket);
+        if (connected) return;
         socket.once(secure ? 'secureConnect' : 'connect', () => {
+          this.#connected.add(socket);
           connected = true;
         });
       });
