@@ -1,6 +1,5 @@
 /** What `holdfast dev` tells the person who started it: a line per stage, the table, and what to do next. */
 
-import { table } from '../../cli/output.ts';
 import type { Terminal } from '../../cli/terminal.ts';
 import type { KubeObject } from '../../kube/kube.ts';
 import type { Standing } from '../../operator/operator.ts';
@@ -34,19 +33,27 @@ export function standingTable(objects: readonly KubeObject[], now: number): stri
       return [
         object.metadata.namespace ?? '',
         object.metadata.name,
-        text(store['kind']) || 'SecretStore',
+        text(store['kind']),
         text(store['name']),
-        text(spec['refreshInterval']) || '1h0m0s',
+        text(spec['refreshInterval']),
         text(ready?.['reason']),
         text(ready?.['status']),
         since(text(status['refreshTime']), now),
       ];
     })
     .sort(([a = '', b = ''], [c = '', d = '']) => (`${a}/${b}` < `${c}/${d}` ? -1 : 1));
-  return table([
+  return columns([
     ['NAMESPACE', 'NAME', 'STORETYPE', 'STORE', 'REFRESH INTERVAL', 'STATUS', 'READY', 'LAST SYNC'],
     ...rows,
-  ]).replace(/^.*\n(-.*\n)/, (whole, dashes: string) => whole.replace(dashes, ''));
+  ]);
+}
+
+/** Cells three blanks apart, as kubectl sets them. */
+function columns(rows: readonly (readonly string[])[]): string {
+  const widths = (rows[0] ?? []).map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
+  const line = (row: readonly string[]): string =>
+    row.map((cell, at) => cell.padEnd((widths[at] ?? 0) + 3)).join('');
+  return rows.map((row) => `${line(row).trimEnd()}\n`).join('');
 }
 
 /** Why those that are not ready are not: one line each. */
