@@ -3,6 +3,7 @@
  * words they put where a verb and its value do not fit. What a format makes is paid for before it is made.
  */
 
+import { namedText } from './calendar.ts';
 import { formatFloat } from './float.ts';
 import type { Meter } from './fuel.ts';
 import { decodeRune, encodeRune, escapeRune, isPrint, quoteGo, RUNE_ERROR, runeCount } from './text.ts';
@@ -399,49 +400,3 @@ function firstRunes(text: string, count: number): string {
 
 const runeOf = (integer: bigint): number =>
   integer >= 0n && integer <= 0x10ffffn ? Number(integer) : RUNE_ERROR;
-
-const MONTHS = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
-const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
-
-/** What the String method of time's integer types gives. */
-export function namedText(value: Sized): string {
-  if (value.type === 'time.Month') return MONTHS[Number(value.value) - 1] ?? `%!Month(${value.value})`;
-  if (value.type === 'time.Weekday') return DAYS[Number(value.value)] ?? `%!Weekday(${value.value})`;
-  return durationText(value.value);
-}
-
-/** Go's Duration.String of nanoseconds. */
-export function durationText(nanos: bigint): string {
-  if (nanos === 0n) return '0s';
-  const sign = nanos < 0n ? '-' : '';
-  const size = nanos < 0n ? -nanos : nanos;
-  const part = (unit: bigint): string => {
-    const fraction = (size % unit)
-      .toString()
-      .padStart(unit.toString().length - 1, '0')
-      .replace(/0+$/, '');
-    return `${size / unit}${fraction === '' || unit === 1n ? '' : `.${fraction}`}`;
-  };
-  if (size < 1000n) return `${sign}${size}ns`;
-  if (size < 1_000_000n) return `${sign}${part(1000n)}\u00c2\u00b5s`;
-  if (size < 1_000_000_000n) return `${sign}${part(1_000_000n)}ms`;
-  const seconds = size / 1_000_000_000n;
-  const fraction = (size % 1_000_000_000n).toString().padStart(9, '0').replace(/0+$/, '');
-  const tail = `${seconds % 60n}${fraction === '' ? '' : `.${fraction}`}s`;
-  const minutes = seconds / 60n;
-  if (minutes === 0n) return sign + tail;
-  return minutes < 60n ? `${sign}${minutes}m${tail}` : `${sign}${minutes / 60n}h${minutes % 60n}m${tail}`;
-}

@@ -1,24 +1,10 @@
 /** Go's time.Time with the layouts that are written as the reference date: Mon Jan 2 15:04:05 MST 2006. */
 
+import { DAYS, MONTHS } from './calendar.ts';
 import { CallError } from './functions/table.ts';
 import { type Method, Opaque, Sized, type Value } from './value.ts';
 
 const BILLION = 1_000_000_000n;
-const MONTHS = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
-const DAYS = ['Sunday', 'Monday', 'Tuesday', 'Wednesday', 'Thursday', 'Friday', 'Saturday'];
 /** Beyond these a JavaScript date does not go. */
 const FARTHEST = 8_640_000_000_000n * BILLION;
 

@@ -1,6 +1,6 @@
 /** Sprig's dates: Go's layouts, durations and time zones. The clock is the caller's; "Local" is UTC, as in a container. */
 
-import { durationText } from '../format.ts';
+import { durationText } from '../calendar.ts';
 import { parseDuration, parseTime, Time } from '../time.ts';
 import { Sized, type Value } from '../value.ts';
 import { type Call, CallError, fn, type Table } from './table.ts';
