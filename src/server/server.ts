@@ -19,7 +19,7 @@ import { wipe } from './auth/records.ts';
 import { TokenStore } from './auth/tokens.ts';
 import { Barrier } from './barrier/barrier.ts';
 import type { AuditDevices, Core, SealControl, SealStatus, Services } from './core/core.ts';
-import { type LiveMount, MountTable } from './core/mounts.ts';
+import { type LiveMount, MountTable, UNTUNED } from './core/mounts.ts';
 import { answer } from './core/pipeline.ts';
 import { PolicyStore } from './core/policies.ts';
 import type { Answer, Request } from './core/request.ts';
@@ -298,16 +298,7 @@ function liveSystem(plugin: ReturnType<PluginType['create']>): LiveMount {
       options: {},
       local: false,
       sealWrap: false,
-      config: {
-        defaultTtlMs: 0,
-        maxTtlMs: 0,
-        forceNoCache: false,
-        listingVisibility: '',
-        clearRequestKeys: [],
-        clearResponseKeys: [],
-        passthroughHeaders: [],
-        tokenType: 'default-service',
-      },
+      config: UNTUNED,
     },
   };
 }

@@ -29,6 +29,18 @@ export interface MountConfig {
   readonly tokenType: 'default-service' | 'default-batch' | 'service' | 'batch';
 }
 
+/** A mount that nobody has tuned. */
+export const UNTUNED: MountConfig = {
+  defaultTtlMs: 0,
+  maxTtlMs: 0,
+  forceNoCache: false,
+  listingVisibility: '',
+  clearRequestKeys: [],
+  clearResponseKeys: [],
+  passthroughHeaders: [],
+  tokenType: 'default-service',
+};
+
 export interface MountEntry {
   readonly uuid: string;
   readonly accessor: string;
@@ -333,17 +345,7 @@ function born(asked: Omit<NewMount, 'path'> & { path: string }): MountEntry {
     path: asked.path,
     description: asked.description ?? '',
     options: asked.options ?? {},
-    config: {
-      defaultTtlMs: 0,
-      maxTtlMs: 0,
-      forceNoCache: false,
-      listingVisibility: '',
-      clearRequestKeys: [],
-      clearResponseKeys: [],
-      passthroughHeaders: [],
-      tokenType: 'default-service',
-      ...asked.config,
-    },
+    config: { ...UNTUNED, ...asked.config },
     local: asked.local ?? false,
     sealWrap: asked.sealWrap ?? false,
   };
