@@ -4,12 +4,12 @@ import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { integer, rawJson } from '../../../base/schema.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
-import { path, readable, writable } from '../../keyspace.ts';
+import { path, writable } from '../../keyspace.ts';
 import { parseValue, rawValue, valueText } from '../../value.ts';
 import { announce } from '../announce.ts';
 import { dataAnswer, nothing, versionAnswer, versionData, WRONG_PATH } from '../answers.ts';
 import { mergePatch } from '../merge.ts';
-import { readVersion } from '../read.ts';
+import { readSecret, readVersion } from '../read.ts';
 import { addVersion, checkAndSet, isReadable, type Secret, softDelete } from '../secret.ts';
 import type { SecretStore } from '../store.ts';
 
@@ -24,10 +24,7 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
 
   return {
     path: 'data/*path',
-    exists: async ({ path: given = '' }) => {
-      const key = readable(given);
-      return key !== undefined && (await store.secret(key)) !== undefined;
-    },
+    exists: async ({ path: given = '' }) => (await readSecret(store, given)) !== undefined,
     operations: {
       read: operation({
         summary: 'Read a version of a secret, the current one unless told.',
@@ -36,8 +33,7 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
         effect: 'none',
         async run({ path: given, version }) {
           if (given === '') return WRONG_PATH;
-          const key = readable(given);
-          const found = key === undefined ? undefined : await readVersion(store, key, version ?? 0, now());
+          const found = await readVersion(store, given, version ?? 0, now());
           if (found === undefined) return {};
           const metadata = versionData(found.secret, found.number, found.version);
           if (found.text === undefined) return { status: 404, data: { data: null, metadata } };

@@ -5,10 +5,11 @@ import { failure } from '../../../base/errors.ts';
 import type { RawJson } from '../../../base/json.ts';
 import { duration, flag, integer, rawJson } from '../../../base/schema.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
-import { folderOf, path, readable, writable } from '../../keyspace.ts';
+import { folderOf, path, writable } from '../../keyspace.ts';
 import { announce } from '../announce.ts';
 import { listAnswer, metadataAnswer, metadataData, nothing, WRONG_PATH } from '../answers.ts';
 import { boundCustom, parseCustom, patchCustom } from '../custom.ts';
+import { readSecret } from '../read.ts';
 import type { Config, Secret } from '../secret.ts';
 import type { SecretStore } from '../store.ts';
 
@@ -32,12 +33,30 @@ const pageOf = ({ after, limit }: z.output<typeof list>) => ({
 export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
   const now = (): number => mount.clock.now();
 
+  /** Changes what is known of a secret as `rule` says; where it gives nothing, there is nothing to change. */
+  const change = async (
+    input: Fields,
+    act: 'metadata-write' | 'metadata-patch',
+    rule: (before: Secret | undefined, custom: ReturnType<typeof parsed>) => Secret | undefined,
+  ): Promise<Reply<Record<string, never>>> => {
+    if (input.path === '') return WRONG_PATH;
+    const key = writable(input.path);
+    const config = await store.config();
+    const custom = parsed(input.custom_metadata);
+    const { result, revision } = await store.change(key, (before) => {
+      const changed = rule(before, custom);
+      if (changed === undefined) return { result: undefined };
+      const secret = { ...changed, updated: now() };
+      return { secret, result: secret };
+    });
+    if (result === undefined) throw failure('kv.nothing_to_patch');
+    announce(mount, act, key, result, revision);
+    return warned(input, config);
+  };
+
   const metadata: Route = {
     path: 'metadata/*path',
-    exists: async ({ path: given = '' }) => {
-      const key = readable(given);
-      return key !== undefined && (await store.secret(key)) !== undefined;
-    },
+    exists: async ({ path: given = '' }) => (await readSecret(store, given)) !== undefined,
     operations: {
       read: operation({
         summary: 'Read what is known of a secret: its versions, limits and custom metadata.',
@@ -46,8 +65,7 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
         effect: 'none',
         async run({ path: given }) {
           if (given === '') return WRONG_PATH;
-          const key = readable(given);
-          const secret = key === undefined ? undefined : await store.secret(key);
+          const secret = await readSecret(store, given);
           return secret === undefined ? {} : { data: metadataData(secret) };
         },
       }),
@@ -69,23 +87,11 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
         output: nothing,
         effect: 'write',
         raw: ['custom_metadata'],
-        async run(input): Promise<Reply<Record<string, never>>> {
-          if (input.path === '') return WRONG_PATH;
-          const key = writable(input.path);
-          const config = await store.config();
-          const custom = parsed(input.custom_metadata);
-          const { result, revision } = await store.change(key, (before) => {
-            const base = before ?? store.create();
-            const secret = {
-              ...withFields(base, input),
-              ...(custom === undefined ? {} : { custom: custom && boundCustom(custom) }),
-              updated: now(),
-            };
-            return { secret, result: secret };
-          });
-          announce(mount, 'metadata-write', key, result, revision);
-          return warned(input, config);
-        },
+        run: (input) =>
+          change(input, 'metadata-write', (before = store.create(), custom) => ({
+            ...withFields(before, input),
+            ...(custom === undefined ? {} : { custom: custom && boundCustom(custom) }),
+          })),
       }),
 
       patch: operation({
@@ -95,24 +101,16 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
         output: nothing,
         effect: 'write',
         raw: ['custom_metadata'],
-        async run(input): Promise<Reply<Record<string, never>>> {
-          if (input.path === '') return WRONG_PATH;
-          const key = writable(input.path);
-          const config = await store.config();
-          const custom = parsed(input.custom_metadata);
-          const { result, revision } = await store.change(key, (before) => {
-            if (before === undefined) return { result: undefined };
-            const secret = {
-              ...withFields(before, input, { maxVersions: 0, casRequired: false, deleteAfter: 0 }),
-              ...(custom === undefined ? {} : { custom: patchCustom(before.custom, custom) }),
-              updated: now(),
-            };
-            return { secret, result: secret };
-          });
-          if (result === undefined) throw failure('kv.nothing_to_patch');
-          announce(mount, 'metadata-patch', key, result, revision);
-          return warned(input, config);
-        },
+        run: (input) =>
+          change(
+            input,
+            'metadata-patch',
+            (before, custom) =>
+              before && {
+                ...withFields(before, input, { maxVersions: 0, casRequired: false, deleteAfter: 0 }),
+                ...(custom === undefined ? {} : { custom: patchCustom(before.custom, custom) }),
+              },
+          ),
       }),
 
       delete: operation({

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { integer } from '../../../base/schema.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
-import { path, readable } from '../../keyspace.ts';
+import { path } from '../../keyspace.ts';
 import { parseValue, rawValue } from '../../value.ts';
 import { subkeysAnswer, versionData, WRONG_PATH } from '../answers.ts';
 import { subkeys } from '../merge.ts';
@@ -24,9 +24,7 @@ export const subkeysRoute = (mount: Mount, store: SecretStore): Route => ({
       effect: 'none',
       async run({ path: given, version, depth }) {
         if (given === '') return WRONG_PATH;
-        const key = readable(given);
-        const found =
-          key === undefined ? undefined : await readVersion(store, key, version ?? 0, mount.clock.now());
+        const found = await readVersion(store, given, version ?? 0, mount.clock.now());
         if (found === undefined) return {};
         const metadata = versionData(found.secret, found.number, found.version);
         if (found.text === undefined) return { status: 404, data: { subkeys: null, metadata } };
