@@ -50,7 +50,9 @@ spec: {secretStoreRef: {name: s}, data: [{secretKey: x, remoteRef: {key: secret/
     'path "secret/data/two"',
     'path "secret/metadata/three/*"',
   ]);
-  expect(access.policies.find((p) => p.name === 'eso-other')?.text).toBe('');
+  expect(access.policies.find((p) => p.name === 'eso-other')?.text).toBe(
+    '# The manifests name no path yet.\n',
+  );
 });
 
 test('a namespace has its role by convention, and the role its store names, both bound to accounts of that namespace only', () => {

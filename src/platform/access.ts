@@ -48,9 +48,9 @@ interface Store {
 }
 
 /** The role that a namespace has by convention, and the account that it is bound to. */
-export const OPERATOR_ACCOUNT = 'external-secrets';
-export const roleOf = (namespace: string): string => `eso-${namespace}-role`;
-export const policyOf = (namespace: string): string => `eso-${namespace}`;
+const OPERATOR_ACCOUNT = 'external-secrets';
+const roleOf = (namespace: string): string => `eso-${namespace}-role`;
+const policyOf = (namespace: string): string => `eso-${namespace}`;
 
 /**
  * The access that a set of manifests needs. Each namespace with ExternalSecrets gets its account, its role
@@ -123,10 +123,14 @@ export function accessOf(objects: readonly KubeObject[], locate: Locate): Access
       policies: [...policies],
       serviceAccounts: [...bound.values()],
     })),
-    policies: [...grants].map(([name, rules]) => ({ name, text: [...rules].sort().join('\n') })),
+    policies: [...grants].map(([name, rules]) => ({ name, text: textOf(rules) })),
     serviceAccounts: [...accounts.values()],
   };
 }
+
+/** A server takes no empty policy: one whose stores are all missing grants nothing, in words. */
+const textOf = (rules: ReadonlySet<string>): string =>
+  rules.size === 0 ? '# The manifests name no path yet.\n' : [...rules].sort().join('\n');
 
 const stanza = (path: string, ...capabilities: string[]): string =>
   `path ${JSON.stringify(path)} {\n  capabilities = [${capabilities.map((c) => JSON.stringify(c)).join(', ')}]\n}\n`;
