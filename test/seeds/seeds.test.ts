@@ -1,0 +1,221 @@
+/**
+ * The documents that this project started from, applied as they stand with the real kubectl: what reads KV through a
+ * Vault store syncs, or says what in the document is wrong. What was found is printed, line by line.
+ */
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { afterAll, describe, expect, test } from 'vitest';
+import type { HostPort } from '../../src/bin/dev/options.ts';
+import type { KubeObject, Resource } from '../../src/kube/kube.ts';
+import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES } from '../../src/operator/api/resources.ts';
+import { type Kubectl, kubectl, noKubectl } from '../support/kubectl.ts';
+import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
+import { type Found, manifestsOf } from './documents.ts';
+import { type Expectation, expectations, type Outcome, type Role, type Step } from './expectations.ts';
+
+const FOLDER = fileURLToPath(new URL('../../../shared/seeds', import.meta.url));
+const noSeeds = existsSync(FOLDER) ? undefined : `there are no documents in ${FOLDER}`;
+const skipped = noSeeds ?? noKubectl;
+if (skipped !== undefined) console.warn(`SKIPPED test/seeds: ${skipped}`);
+
+/** Engines and kinds that are no KV: what reads nothing else comes with a later part of this project. */
+const OTHER_ENGINES = /^(database|pki|vsphere)\//;
+const KINDS = ['ExternalSecret', 'SecretStore', 'ClusterSecretStore', 'PushSecret'];
+const EXTERNAL_VAULT = 'vault.example.com:8200';
+
+/** Why an object waits for a later part, or undefined when it reads KV through a Vault store. */
+function later({ object }: Found, all: readonly Found[]): string | undefined {
+  if (object.kind === 'PushSecret') return 'PushSecret';
+  const store = object.kind === 'ExternalSecret' ? storeOf(object, all) : object;
+  const provider = Object.keys(record(record(store?.['spec'])['provider']))[0];
+  if (provider !== undefined && provider !== 'vault') return `provider ${provider}`;
+  if (object.kind !== 'ExternalSecret') return undefined;
+  const keys = keysOf(object);
+  return keys.every((key) => OTHER_ENGINES.test(key)) ? [...new Set(keys)].join(', ') : undefined;
+}
+
+/** The store that is meant, wherever the document puts it. */
+function storeOf(object: KubeObject, all: readonly Found[]): KubeObject | undefined {
+  const reference = record(record(object['spec'])['secretStoreRef']);
+  const named = (found: Found): boolean =>
+    found.object.kind === (reference['kind'] ?? 'SecretStore') &&
+    found.object.metadata.name === reference['name'];
+  return all.find(named)?.object;
+}
+
+function keysOf(object: KubeObject): string[] {
+  const spec = record(object['spec']);
+  const entries = [spec['data'], spec['dataFrom']].flatMap((list) => (Array.isArray(list) ? list : []));
+  return entries.flatMap((entry) => {
+    const key = record(record(entry)['remoteRef'] ?? record(entry)['extract'])['key'];
+    return typeof key === 'string' ? [key] : [];
+  });
+}
+
+const record = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {};
+
+const scopeOf = ({ kind, metadata }: KubeObject): string =>
+  kind === 'ClusterSecretStore' ? '' : `${metadata.namespace ?? 'default'}/`;
+const idOf = ({ line, object }: Found): string =>
+  `${line} ${object.kind} ${scopeOf(object)}${object.metadata.name}`;
+
+describe.skipIf(skipped !== undefined)('the seed documents', () => {
+  const files = skipped === undefined ? readdirSync(FOLDER).filter((name) => name.endsWith('.txt')) : [];
+  const printed: string[] = [];
+  afterAll(() => console.info(printed.join('\n')));
+
+  test('there is an expectation for each document, and a document for each expectation', () => {
+    expect(files).toEqual(Object.keys(expectations));
+  });
+
+  for (const file of files) {
+    const { found, passedOver } = manifestsOf(readFileSync(`${FOLDER}/${file}`, 'utf8'));
+    const ours = found.filter(({ object }) => KINDS.includes(object.kind));
+    const waiting = ours.filter((one) => later(one, ours) !== undefined);
+    const applied = ours.filter((one) => !waiting.includes(one));
+    const expected = expectations[file] ?? { roles: [], later: {}, steps: [] };
+
+    test(`${file}: nothing is left out without a reason`, () => {
+      const reasons = Object.fromEntries(waiting.map((one) => [idOf(one), later(one, ours)]));
+      expect(reasons).toEqual(expected.later);
+      expect(Object.keys(expected.steps[0]?.outcomes ?? {}).sort()).toEqual(applied.map(idOf).sort());
+      printed.push(`${file}: ${applied.length} applied, ${waiting.length} later`);
+      for (const [id, why] of Object.entries(reasons)) printed.push(`  later  ${file}:${id} (${why})`);
+      for (const { line, why } of passedOver) printed.push(`  passed over  ${file}:${line} (${why})`);
+    });
+
+    if (expected.steps.length === 0) continue;
+    test(`${file}: each object syncs, or says what the document has wrong`, async () => {
+      await applyDocument(applied, expected, (line) => printed.push(`  ${file}:${line}`));
+    }, 120_000);
+  }
+});
+
+async function applyDocument(
+  applied: readonly Found[],
+  expected: Expectation,
+  print: (line: string) => void,
+): Promise<void> {
+  const resolve = new Map<string, HostPort>([[EXTERNAL_VAULT, { host: '127.0.0.1', port: 0 }]]);
+  const platform = await startTestPlatform({ resolve });
+  try {
+    resolve.set(EXTERNAL_VAULT, platform.listener.address);
+    const control = kubectl(platform.env);
+    const objects = applied.map(({ object }) => object);
+    for (const [index, step] of expected.steps.entries()) {
+      const extra = step.objects ?? [];
+      const replaced = new Set(
+        extra.map((object) => `${object.kind} ${scopeOf(object)}${object.metadata.name}`),
+      );
+      const standing = objects.filter(
+        (object) => !replaced.has(`${object.kind} ${scopeOf(object)}${object.metadata.name}`),
+      );
+      await makeReady(platform, control, [...standing, ...extra], expected.roles);
+      await store(platform, step);
+      if (extra.length > 0) await control.apply(...extra);
+      if (index === 0) await control.apply(...applied.map(({ text }) => text));
+      print(`-- ${step.when}`);
+      await expectOutcomes(platform, step, print);
+      await expectValues(control, step);
+    }
+  } finally {
+    await platform.stop();
+  }
+}
+
+/** Namespaces, accounts, roles and policies: what an installation has before anybody applies anything. */
+async function makeReady(
+  platform: TestPlatform,
+  control: Kubectl,
+  objects: readonly KubeObject[],
+  roles: readonly Role[],
+): Promise<void> {
+  await platform.grant(objects);
+  const accounts = roles.flatMap((role) => role.accounts);
+  const namespaces = new Set([
+    ...objects
+      .filter((object) => object.kind !== 'ClusterSecretStore')
+      .map((o) => o.metadata.namespace ?? 'default'),
+    ...accounts.map(([namespace]) => namespace),
+  ]);
+  await control.apply(
+    ...[...namespaces].map((name) => ({ apiVersion: 'v1', kind: 'Namespace', metadata: { name } })),
+    ...accounts.map(([namespace, name]) => ({
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { namespace, name },
+    })),
+  );
+  for (const role of roles) {
+    await platform.root.request('PUT', `auth/kubernetes/role/${role.name}`, {
+      body: {
+        bound_service_account_names: [...new Set(role.accounts.map(([, name]) => name))],
+        bound_service_account_namespaces: [...new Set(role.accounts.map(([namespace]) => namespace))],
+        token_policies: role.policies,
+      },
+    });
+  }
+}
+
+async function store(platform: TestPlatform, step: Step): Promise<void> {
+  for (const [path, data] of Object.entries(step.secrets ?? {}))
+    await platform.root.request('PUT', `secret/data/${path}`, { body: { data } });
+}
+
+const RESOURCES: Readonly<Record<string, Resource>> = {
+  ExternalSecret: EXTERNAL_SECRETS,
+  SecretStore: SECRET_STORES,
+  ClusterSecretStore: CLUSTER_SECRET_STORES,
+};
+
+async function expectOutcomes(
+  platform: TestPlatform,
+  step: Step,
+  print: (line: string) => void,
+): Promise<void> {
+  const unmet: string[] = [];
+  for (const [id, outcome] of Object.entries(step.outcomes)) {
+    const [, kind = '', full = ''] = id.split(' ');
+    const [name = '', namespace] = full.split('/').reverse();
+    const resource = RESOURCES[kind];
+    if (resource === undefined) throw new Error(`no such kind: ${id}`);
+    let seen = 'nothing';
+    await eventually(id, async () => {
+      const object = await platform.kube.get({
+        resource,
+        name,
+        ...(namespace === undefined ? {} : { namespace }),
+      });
+      const ready = readyOf(object);
+      seen = `${ready['status'] ?? ''} ${ready['reason'] ?? ''}: ${ready['message'] ?? ''}`;
+      return meets(ready, outcome) || undefined;
+    }).catch(() => unmet.push(`${id}: ${seen}`));
+    print(`${id} -> ${seen}`);
+  }
+  expect(unmet).toEqual([]);
+}
+
+function readyOf(object: KubeObject | undefined): Readonly<Record<string, unknown>> {
+  const conditions = record(object?.['status'])['conditions'];
+  const all: unknown[] = Array.isArray(conditions) ? conditions : [];
+  return all.map(record).find((condition) => condition['type'] === 'Ready') ?? {};
+}
+
+const meets = (ready: Readonly<Record<string, unknown>>, { ready: status, reason, says }: Outcome): boolean =>
+  ready['status'] === status && ready['reason'] === reason && says.test(String(ready['message']));
+
+async function expectValues(control: Kubectl, step: Step): Promise<void> {
+  const wanted = Object.entries(step.values ?? {});
+  if (wanted.length === 0) return;
+  const { items } = JSON.parse(await control.ok('get secrets -A -o json')) as { items: KubeObject[] };
+  const seen = wanted.map(([id]) => {
+    const [full = '', key = ''] = id.split(' ');
+    const [namespace, name] = full.split('/');
+    const secret = items.find((one) => one.metadata.namespace === namespace && one.metadata.name === name);
+    const text = record(secret?.['data'])[key];
+    return [id, typeof text === 'string' ? Buffer.from(text, 'base64').toString() : undefined];
+  });
+  expect(Object.fromEntries(seen)).toEqual(step.values);
+}
