@@ -334,11 +334,15 @@ function revisionBytes(revision: number): Buffer {
   return bytes;
 }
 
-/** Copies out of the map: its memory is another entry's after the next read. */
+/**
+ * Copies out of the map: its memory is another entry's after the next read. The record is a buffer of 16 MB whose `length`
+ * lmdb overrides: what Node does natively (subarray, from Node 24 on) sees the true one, so the end is always given.
+ */
 function decode(record: Buffer): { value: Uint8Array; revision: number } {
-  if (record.length < REVISION_BYTES) return { value: new Uint8Array(0), revision: 0 };
+  const { length } = record;
+  if (length < REVISION_BYTES) return { value: new Uint8Array(0), revision: 0 };
   return {
-    value: Uint8Array.from(record.subarray(REVISION_BYTES)),
+    value: Uint8Array.from(record.subarray(REVISION_BYTES, length)),
     revision: Number(record.readBigUInt64BE()),
   };
 }
