@@ -8,7 +8,6 @@ import {
   isFields,
   meta,
   nameOf,
-  namespaceOf,
   type Obj,
   texts,
   type Value,
@@ -56,7 +55,7 @@ export function humanSpan(ms: number): string {
 }
 
 /** How long ago a time of the API was. */
-export function age(time: Value | undefined, now: number): string {
+function age(time: Value | undefined, now: number): string {
   const then = typeof time === 'string' ? Date.parse(time) : Number.NaN;
   return Number.isNaN(then) ? '<unknown>' : humanSpan(now - then);
 }
@@ -382,6 +381,3 @@ export const partial = (object: Obj): Obj => ({
   apiVersion: 'meta.k8s.io/v1',
   metadata: asFields(object['metadata']),
 });
-
-export const placeName = (object: Obj): string =>
-  namespaceOf(object) === '' ? nameOf(object) : `${namespaceOf(object)}/${nameOf(object)}`;

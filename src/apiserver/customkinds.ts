@@ -172,7 +172,7 @@ function cell(value: Value | undefined, type: string, now: number): Value {
 }
 
 /** v2 before v1 before v1beta1 before v1alpha1 before anything else: the order of `version.CompareKubeAwareVersionStrings`. */
-export function compareVersions(a: string, b: string): number {
+function compareVersions(a: string, b: string): number {
   const rank = (name: string): [number, number, number] => {
     const match = /^v(\d+)(?:(alpha|beta)(\d+))?$/.exec(name);
     if (match === null) return [0, 0, 0];

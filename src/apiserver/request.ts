@@ -8,7 +8,7 @@ import { decodeProtobuf } from './protobuf.ts';
 import { badRequest, Refusal } from './status.ts';
 
 /** etcd takes 1.5 MiB, the API server 3 MiB. */
-export const BODY_LIMIT = 3 * 1024 * 1024;
+const BODY_LIMIT = 3 * 1024 * 1024;
 const URL_LIMIT = 16 * 1024;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const UNCLEAN = /[/\\\u0000-\u001f]/;

@@ -4,7 +4,7 @@ import { asList, asText, at, meta, type Obj } from './objects.ts';
 import type { ObjectStore } from './store.ts';
 
 /** `host:port` (or a URL) at which a Service of this API really answers. */
-export const ADDRESS = 'holdfast.dev/address';
+const ADDRESS = 'holdfast.dev/address';
 
 export interface ServiceAddress {
   readonly host: string;

@@ -69,7 +69,7 @@ export class Refusal extends Error {
 }
 
 /** "pods" or "externalsecrets.external-secrets.io", as messages call a resource. */
-export const qualified = (subject: Subject): string =>
+const qualified = (subject: Subject): string =>
   subject.group === '' ? subject.plural : `${subject.plural}.${subject.group}`;
 
 const about = (subject: Subject, name: string, causes?: readonly Cause[]): Fields =>

@@ -40,7 +40,7 @@ export interface HclLimits {
   readonly count: number;
 }
 
-export const HCL_LIMITS: HclLimits = { bytes: 1024 * 1024, depth: 32, count: 100_000 };
+const HCL_LIMITS: HclLimits = { bytes: 1024 * 1024, depth: 32, count: 100_000 };
 
 /**
  * Reads a document: JSON where its first character is "{", else HCL.

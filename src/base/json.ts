@@ -46,7 +46,7 @@ export interface Limits {
   readonly count: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { depth: 64, count: 100_000 };
+const DEFAULT_LIMITS: Limits = { depth: 64, count: 100_000 };
 
 interface Build<T, M> {
   object(): M;

@@ -1,7 +1,7 @@
 import { failure } from './errors.ts';
 
 /** The longest path that is read, in bytes of UTF-8. */
-export const PATH_LIMIT = 2048;
+const PATH_LIMIT = 2048;
 
 /**
  * The name of a thing in the server, parsed once at the edge. Router, policies, engines, storage and audit all take

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { isFailure } from '../base/errors.ts';
 import { Exact } from '../base/json.ts';
 import { type ClientOptions, encodePath, problemOf, VaultClient } from './client.ts';
-import { kvList, kvPatch, kvRead } from './kv.ts';
+import { kvPatch, kvRead, list } from './kv.ts';
 
 const CANARY = 'canary-s3cr3t-value';
 const closing: (() => void)[] = [];
@@ -79,7 +79,7 @@ describe('requests', () => {
     const { client, seen } = await serve((_, response) =>
       json(response, 200, { data: { keys: ['a', 'b/'] } }),
     );
-    expect(await kvList(client, 'secret', 'team')).toEqual(['a', 'b/']);
+    expect(await list(client, 'secret/metadata/team')).toEqual(['a', 'b/']);
     expect(seen[0]).toMatchObject({ method: 'GET', url: '/v1/secret/metadata/team/?list=true' });
   });
 

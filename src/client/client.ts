@@ -4,7 +4,7 @@
  * Source: the public HTTP API; retry and redirect habits follow the upstream Go client where they are safe.
  */
 
-import { textOf, utf8 } from '../base/bytes.ts';
+import { utf8 } from '../base/bytes.ts';
 import { failure, isFailure } from '../base/errors.ts';
 import { stringify } from '../base/json.ts';
 import { backoff, sleep } from '../base/retry.ts';
@@ -210,7 +210,7 @@ function mayRetry(error: unknown, repeatable: boolean): boolean {
 }
 
 /** @throws Failure api.address */
-export function parseAddress(address: string): URL {
+function parseAddress(address: string): URL {
   let url: URL;
   try {
     url = new URL(address);
@@ -260,11 +260,4 @@ function bodyOf(options: RequestOptions): Uint8Array | undefined {
   if (options.rawBody !== undefined)
     return typeof options.rawBody === 'string' ? utf8(options.rawBody) : options.rawBody;
   return options.body === undefined ? undefined : utf8(stringify(options.body));
-}
-
-/** The text of an answer that is not JSON (a PEM, a metric page). @throws Failure api.garbage */
-export function answerText(answer: Answer, address: string): string {
-  const text = textOf(answer.bytes);
-  if (text === undefined) throw failure('api.garbage', { address, reason: 'the body is not UTF-8' });
-  return text;
 }

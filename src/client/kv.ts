@@ -119,22 +119,6 @@ export async function list(
   return Array.isArray(keys) ? keys.filter((key): key is string => typeof key === 'string') : [];
 }
 
-export const kvList = (client: VaultClient, mount: string, path: string, options: Asked = {}) =>
-  list(client, path === '' ? `${mount}/metadata/` : `${mount}/metadata/${path}`, options);
-
-/** What the server keeps of a key beside its versions' data. Undefined: there is no such key. */
-export async function kvMetadata(
-  client: VaultClient,
-  mount: string,
-  path: string,
-  options: Asked = {},
-): Promise<{ readonly [key: string]: Json } | undefined> {
-  const full = `${mount}/metadata/${path}`;
-  const answer = await orAbsent(client.request('GET', full, { signal: options.signal }));
-  const data = answer?.envelope?.data;
-  return isBag(data) ? data : undefined;
-}
-
 /** The mount that a path lies in, as the server says it to whoever may see it. Undefined: it does not say. */
 export async function mountOf(
   client: VaultClient,

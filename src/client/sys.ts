@@ -1,6 +1,5 @@
 /** The `sys/` routes that the command line, `dev` and the platform use, one function each. */
 
-import { Buffer } from 'node:buffer';
 import { failure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { Answer, VaultClient } from './client.ts';
@@ -150,16 +149,8 @@ export async function enableMount(client: VaultClient, path: string, body: Mount
   await client.request('POST', `sys/mounts/${path.replace(/\/+$/, '')}`, { body });
 }
 
-export async function disableMount(client: VaultClient, path: string): Promise<void> {
-  await client.request('DELETE', `sys/mounts/${path.replace(/\/+$/, '')}`);
-}
-
 export async function enableAuth(client: VaultClient, path: string, body: MountBody): Promise<void> {
   await client.request('POST', `sys/auth/${path.replace(/\/+$/, '')}`, { body });
-}
-
-export async function disableAuth(client: VaultClient, path: string): Promise<void> {
-  await client.request('DELETE', `sys/auth/${path.replace(/\/+$/, '')}`);
 }
 
 export const policies = (client: VaultClient) => list(client, 'sys/policies/acl');
@@ -198,33 +189,3 @@ export async function capabilities(
     ]),
   );
 }
-
-/** Random bytes that the server made. @throws Failure api.garbage where it gave another number of them */
-export async function randomBytes(client: VaultClient, count: number): Promise<Uint8Array> {
-  const answer = await client.request('POST', 'sys/tools/random', {
-    body: { bytes: count, format: 'base64' },
-  });
-  const given = objectOf(client, answer, 'data', 'sys/tools/random')['random_bytes'];
-  const bytes = typeof given === 'string' ? Buffer.from(given, 'base64') : undefined;
-  if (bytes?.length !== count)
-    throw failure('api.garbage', {
-      address: client.address,
-      reason: `it did not give ${count} random bytes`,
-    });
-  return bytes;
-}
-
-/** Wraps data; gives the single-use token that unwraps it. @param ttl seconds as text or a Go duration */
-export async function wrap(client: VaultClient, data: unknown, ttl: string): Promise<string> {
-  const answer = await client.with({ wrapTtl: ttl }).request('POST', 'sys/wrapping/wrap', { body: data });
-  const token = answer.envelope?.wrapInfo?.token;
-  if (token === undefined || token === '')
-    throw failure('api.garbage', { address: client.address, reason: 'it wrapped nothing' });
-  return token;
-}
-
-/** The answer that was wrapped. Without `token` the client's own token is the wrapping token. */
-export const unwrap = (client: VaultClient, token?: string): Promise<Answer> =>
-  client
-    .with({ wrapTtl: undefined })
-    .request('PUT', 'sys/wrapping/unwrap', { body: token === undefined ? {} : { token } });

@@ -6,7 +6,7 @@
 
 import { combine, split } from 'shamir-secret-sharing';
 
-export const MAX_SHARES = 255;
+const MAX_SHARES = 255;
 
 /** Why `shares` with `threshold` cannot be, in upstream's words, or undefined when it can. */
 export function refuseShares(shares: number, threshold: number): string | undefined {

@@ -4,7 +4,7 @@ import { failure } from '../base/errors.ts';
 import { Ordered, parseOrdered, RawJson, stringify } from '../base/json.ts';
 
 /** What one version may take, in bytes of JSON. */
-export const VALUE_LIMIT = 1024 * 1024;
+const VALUE_LIMIT = 1024 * 1024;
 
 /**
  * Reads what was sent as `data`. A key given twice keeps its last value: two readers of one text must not see two secrets.

@@ -52,7 +52,7 @@ const RELIST: Backoff = { baseMs: 200, maxMs: 30_000 };
 /** A watch that lived this long was no failure, however it ended. */
 const HEALTHY_MS = 5000;
 
-export const cacheKey = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;
+const cacheKey = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;
 const keyOf = (object: KubeObject): string => cacheKey(object.metadata.namespace, object.metadata.name);
 
 export function createCache(options: CacheOptions): Cache {

@@ -365,7 +365,7 @@ function metaOf(object: Bag, address: string): Meta {
   return meta as unknown as Meta;
 }
 
-export const apiVersionOf = (resource: Resource): string =>
+const apiVersionOf = (resource: Resource): string =>
   resource.group === '' ? resource.version : `${resource.group}/${resource.version}`;
 
 /** Items of a list come without their kind; ours always have it. A TokenRequest keeps its own kind. */

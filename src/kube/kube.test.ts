@@ -8,7 +8,7 @@ import { type CacheChange, createCache } from './cache.ts';
 import { createKube, inClusterConfig, type KubeConfig, parseKubeconfig } from './client.ts';
 import type { Kube, KubeObject, List, Resource, WatchEvent } from './kube.ts';
 import { runAsLeader } from './lease.ts';
-import { formatSelector, matchesSelector } from './selectors.ts';
+import { matchesSelector } from './selectors.ts';
 
 const CANARY = 'canary-s3cr3t';
 const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
@@ -460,18 +460,6 @@ describe('selectors', () => {
       expect(() => matchesSelector({ matchLabels: { no: 'no' }, matchExpressions: [e] }, {})).toThrow(
         /selector/,
       );
-  });
-
-  test('as a query parameter they read as kubectl writes them', () => {
-    expect(
-      formatSelector({
-        matchLabels: { a: 'b' },
-        matchExpressions: [
-          { key: 'c', operator: 'In', values: ['y', 'x'] },
-          { key: 'd', operator: 'DoesNotExist' },
-        ],
-      }),
-    ).toBe('a=b,c in (x,y),!d');
   });
 });
 

@@ -10,7 +10,7 @@ import type { Log } from '../base/log.ts';
 import { pause } from './cache.ts';
 import type { Kube, KubeObject, Name, Resource } from './kube.ts';
 
-export const LEASES: Resource = {
+const LEASES: Resource = {
   group: 'coordination.k8s.io',
   version: 'v1',
   plural: 'leases',

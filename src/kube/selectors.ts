@@ -52,28 +52,5 @@ function holds(key: string, operator: string, values: readonly string[], labels:
   }
 }
 
-/** The selector as a query parameter ("a=b,c in (x,y),!d"). */
-export function formatSelector(selector: LabelSelector): string {
-  const exact = Object.entries(selector.matchLabels ?? {}).map(([key, value]) => `${key}=${value}`);
-  const expressions = (selector.matchExpressions ?? []).map(({ key, operator, values = [] }) => {
-    const list = `(${[...values].sort().join(',')})`;
-    switch (operator) {
-      case 'In':
-        return `${key} in ${list}`;
-      case 'NotIn':
-        return `${key} notin ${list}`;
-      case 'Exists':
-        return key;
-      case 'DoesNotExist':
-        return `!${key}`;
-      default:
-        throw failure('kube.selector', {
-          reason: `there is no operator ${JSON.stringify(operator.slice(0, 40))}`,
-        });
-    }
-  });
-  return [...exact, ...expressions].join(',');
-}
-
 const own = (labels: Labels, key: string): string | undefined =>
   Object.hasOwn(labels, key) ? labels[key] : undefined;

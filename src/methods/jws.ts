@@ -9,7 +9,7 @@ import { base64url, textOf, utf8 } from '../base/bytes.ts';
 import { type Json, parseJson } from '../base/json.ts';
 
 /** The longest token that is looked at, in characters. */
-export const TOKEN_LIMIT = 16 * 1024;
+const TOKEN_LIMIT = 16 * 1024;
 
 export type Claims = Readonly<Record<string, Json>>;
 

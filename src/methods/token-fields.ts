@@ -7,7 +7,7 @@ import { failure } from '../base/errors.ts';
 import { commaList, duration, flag, integer } from '../base/schema.ts';
 import type { TokenParams } from '../plugin/plugin.ts';
 
-export const TOKEN_TYPES = ['default', 'service', 'batch', 'default-service', 'default-batch'] as const;
+const TOKEN_TYPES = ['default', 'service', 'batch', 'default-service', 'default-batch'] as const;
 export type TokenType = (typeof TOKEN_TYPES)[number];
 
 /** As it is stored with a role. Milliseconds. */

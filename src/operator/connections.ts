@@ -273,7 +273,7 @@ async function tokenOf(
  * The provider of a store and its settings, read.
  * @throws Failure operator.spec_invalid, operator.provider_count, operator.unknown_provider, operator.provider_invalid
  */
-export function providerOf(
+function providerOf(
   store: KubeObject,
   providers: readonly ProviderType[],
 ): { readonly type: ProviderType; readonly spec: unknown } {

@@ -194,7 +194,7 @@ export function createOperator(options: OperatorOptions): Operator {
 }
 
 /** The key under which the queue knows an ExternalSecret. */
-export const externalSecretKey = ({ metadata }: KubeObject): string =>
+const externalSecretKey = ({ metadata }: KubeObject): string =>
   `ExternalSecret/${metadata.namespace ?? ''}/${metadata.name}`;
 
 /** Who is looked at when something changes. */

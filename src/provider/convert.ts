@@ -19,7 +19,7 @@ export function convertKeys(
 }
 
 /** Each character that is none of `-._a-zA-Z0-9` becomes `_`, or `_U<hex>_` with the strategy Unicode. */
-export function convertKey(key: string, strategy: ConversionStrategy | undefined): string {
+function convertKey(key: string, strategy: ConversionStrategy | undefined): string {
   return key.replace(/[^-._a-zA-Z0-9]/gu, (c) =>
     strategy === 'Unicode' ? `_U${(c.codePointAt(0) ?? 0).toString(16).padStart(4, '0')}_` : '_',
   );

@@ -29,13 +29,6 @@ export function decodeValue(
   }
 }
 
-export function decodeAll(
-  values: ReadonlyMap<string, Uint8Array>,
-  strategy: DecodingStrategy | undefined,
-): Map<string, Uint8Array> {
-  return new Map([...values].map(([key, bytes]) => [key, decodeValue(bytes, strategy, key)]));
-}
-
 /** @throws Failure provider.null_byte where the policy forbids what a C string would be cut at */
 export function checkNullBytes(bytes: Uint8Array, policy: NullBytePolicy | undefined, entry: string): void {
   if (policy === 'Fail' && bytes.includes(0)) throw failure('provider.null_byte', { entry });

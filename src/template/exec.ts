@@ -26,7 +26,7 @@ import { sourceOf } from './tree.ts';
 import { ANY, Dict, integerOf, List, type Maybe, Opaque, Sized, truth, typeOf, type Value } from './value.ts';
 
 /** How deep templates may call templates: each level is a level of this executor's own stack. */
-export const MAX_DEPTH = 250;
+const MAX_DEPTH = 250;
 
 export interface Program {
   readonly name: string;

@@ -323,7 +323,7 @@ export function lex(source: string, { left, right }: Delims): Token[] {
 }
 
 /** A rune as %#U prints it. */
-export function codePoint(rune: number): string {
+function codePoint(rune: number): string {
   const code = `U+${rune.toString(16).toUpperCase().padStart(4, '0')}`;
   return isPrint(rune) ? `${code} '${encodeRune(rune)}'` : code;
 }

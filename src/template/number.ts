@@ -14,7 +14,7 @@ export function parseInteger(text: string): bigint | undefined {
 }
 
 /** As `parseInteger`, without bounds. */
-export function parseBig(text: string): bigint | undefined {
+function parseBig(text: string): bigint | undefined {
   const [, sign, digits = ''] = /^([+-]?)(.+)$/s.exec(text) ?? [];
   if (digits.includes('_') && !UNDERSCORES.test(digits)) return undefined;
   const plain = digits.replaceAll('_', '').toLowerCase();

@@ -12,7 +12,7 @@ import type { Block, Branch, Chain, Command, Node, Operand, Pipe } from './tree.
 import { sourceOf } from './tree.ts';
 
 /** How deep blocks and parentheses may nest: each level is a level of this parser's own stack. */
-export const MAX_NESTING = 200;
+const MAX_NESTING = 200;
 
 type Ending = { readonly end: 'end' | 'else'; readonly at: number };
 type Context =

@@ -14,7 +14,7 @@ export const fromBytes = (bytes: Uint8Array): string =>
   Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 
 const ASCII = /^[\0-\x7f]*$/; // the fast path for nearly every template and key
-export const isAscii = (bytes: string): boolean => ASCII.test(bytes);
+const isAscii = (bytes: string): boolean => ASCII.test(bytes);
 
 const SURROGATE = /\p{Surrogate}/u;
 /** The UTF-8 byte string of text; lone surrogates that `toText` made become their bytes again. */

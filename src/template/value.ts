@@ -65,7 +65,6 @@ export const ANY_MAP = 'map[string]interface {}';
 export const int64 = (value: bigint): Sized => new Sized('int64', BigInt.asIntN(64, value));
 export const int = (value: bigint | number): bigint => BigInt.asIntN(64, BigInt(value));
 export const strings = (items: readonly string[]): List => new List(items, 'string');
-export const dict = (entries: Iterable<readonly [string, Value]>): Dict => new Dict(new Map(entries));
 
 /** The name of a value's Go type, as %T prints it. */
 export function typeOf(value: Maybe): string {

@@ -7,7 +7,7 @@ import type { Reply } from '../../plugin/plugin.ts';
 import type { Config, Secret, Version } from './secret.ts';
 
 /** RFC3339Nano as Go prints it: UTC, no trailing zeros in the fraction. */
-export const rfc3339 = (ms: number): string => new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
+const rfc3339 = (ms: number): string => new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
 
 const customMetadata = z.record(z.string(), z.string()).nullable();
 const versionFields = {

@@ -6,7 +6,7 @@
 import { failure } from '../../base/errors.ts';
 
 /** Versions kept where neither the key nor the mount says. */
-export const DEFAULT_MAX_VERSIONS = 10;
+const DEFAULT_MAX_VERSIONS = 10;
 
 /** Times are milliseconds since the epoch. */
 export interface Version {
@@ -94,7 +94,7 @@ function deletionOf(secret: Secret, config: Config, now: number): number | undef
   return positive.length === 0 ? undefined : now + Math.min(...positive);
 }
 
-export const isDeleted = (version: Version, now: number): boolean =>
+const isDeleted = (version: Version, now: number): boolean =>
   version.deletion !== undefined && version.deletion <= now;
 
 export const isReadable = (version: Version | undefined, now: number): version is Version =>
@@ -142,5 +142,4 @@ function change(
 }
 
 /** The numbers of the versions that are known, rising. */
-export const numbers = (versions: Readonly<Record<number, Version>>): number[] =>
-  Object.keys(versions).map(Number);
+const numbers = (versions: Readonly<Record<number, Version>>): number[] => Object.keys(versions).map(Number);

@@ -13,7 +13,7 @@ const name = () => z.string().min(1).max(253).regex(NAME);
 const key = () => z.string().min(1).max(253).regex(KEY);
 const texts = () => z.record(z.string(), z.string());
 
-export const storeRef = () =>
+const storeRef = () =>
   z.object({
     name: name().optional(),
     kind: z.enum(['SecretStore', 'ClusterSecretStore']).default('SecretStore'),
@@ -157,5 +157,4 @@ export type DataFromEntry = ExternalSecretSpec['dataFrom'][number];
 export type Rewrite = DataFromEntry['rewrite'][number];
 export type Template = z.output<typeof template>;
 export type TemplateFrom = z.output<typeof templateFrom>;
-export type Target = z.output<typeof target>;
 export type StoreRef = z.output<ReturnType<typeof storeRef>>;

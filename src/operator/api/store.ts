@@ -9,7 +9,7 @@ import { condition } from './externalsecret.ts';
 import { intOrString, preserve } from './subset.ts';
 
 /** Every provider name that public manifests use. */
-export const PROVIDER_NAMES = [
+const PROVIDER_NAMES = [
   'akeyless',
   'alibaba',
   'aws',

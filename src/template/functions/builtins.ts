@@ -220,7 +220,7 @@ function javascript(text: string): string {
 }
 
 /** Go's url.QueryEscape. */
-export const urlQuery = (text: string): string =>
+const urlQuery = (text: string): string =>
   text.replace(/[^A-Za-z0-9_.~-]/g, (byte) =>
     byte === ' ' ? '+' : `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
   );

@@ -137,7 +137,7 @@ function initials(bytes: string): string {
   });
 }
 
-export function trimSpace(bytes: string): string {
+function trimSpace(bytes: string): string {
   const chars = Array.from(toText(bytes));
   let start = 0;
   let end = chars.length;

@@ -42,7 +42,7 @@ export interface Env {
 export const storeId = (store: StoreName): string => `${store.kind}/${store.name}`;
 export const sourceId = (kind: 'ConfigMap' | 'Secret', name: string): string => `${kind}/${name}`;
 
-export const storeName = (ref: StoreRef | undefined): StoreName | undefined =>
+const storeName = (ref: StoreRef | undefined): StoreName | undefined =>
   ref?.name === undefined ? undefined : { kind: ref.kind, name: ref.name };
 
 /** The store of an entry: its own, else the one of the spec. */

@@ -115,7 +115,7 @@ export function desiredSecret(
 }
 
 /** Whether keys that are not ours stay. */
-export const keepsForeign = (spec: ExternalSecretSpec): boolean =>
+const keepsForeign = (spec: ExternalSecretSpec): boolean =>
   ['Merge', 'CreateOrMerge'].includes(creationPolicy(spec));
 
 /**
@@ -180,7 +180,7 @@ interface Fields {
  * What this ExternalSecret wrote earlier, by the Secret's managedFields. Upstream looks up its labels by another length of
  * name than it writes them with, so they stay for ever on names of 28 to 63 characters; here both spellings count.
  */
-export function ownedFields(target: KubeObject | undefined, name: string): Fields {
+function ownedFields(target: KubeObject | undefined, name: string): Fields {
   const managers = new Set([`${MANAGER}${name}`, `${MANAGER}sha3/${sha3(name)}`]);
   const own = (target?.metadata.managedFields ?? []).filter(
     (entry) => managers.has(entry.manager) && (entry.subresource ?? '') === '',

@@ -10,7 +10,7 @@ export const FINALIZER = 'externalsecrets.external-secrets.io/externalsecret-cle
 
 export const secretName = (namespace: string, name: string): Name => ({ resource: SECRETS, namespace, name });
 
-export const nameOf = (object: KubeObject): Name => ({
+const nameOf = (object: KubeObject): Name => ({
   resource: EXTERNAL_SECRETS,
   namespace: namespaceOf(object),
   name: object.metadata.name,
