@@ -240,7 +240,7 @@ export const expectations: Readonly<Record<string, Expectation>> = {
           // lines 498 to 504
           'ci-cd/harbor': { 'admin-password': 'a', url: 'https://harbor.pnats.cloud' },
           'ci-cd/harbor/robot-accounts/tekton': { username: 'robot$tekton', password: 'robot-password' },
-          // the tree, lines 414 to 418: the kubeconfig is base64 there
+          // the tree, lines 426 to 430: the kubeconfig is base64 there
           'clusters/dev': {
             kubeconfig: base64(KUBECONFIG),
             'api-url': 'https://dev-k8s-api:6443',
