@@ -324,6 +324,15 @@ export function routeOf(mount: LiveMount, path: Path): Match | undefined {
   return mount.match(path.segments.slice(depth), path.folder && path.segments.length > depth);
 }
 
+/** The path that policy is asked about: what was asked, with the names folded that its route knows without case. */
+export function judgedPath(match: Match, asked: Path): Path {
+  if (match.segments.every((segment, at) => segment === asked.segments.at(at - match.segments.length)))
+    return asked;
+  const depth = asked.segments.length - match.segments.length;
+  const segments = [...asked.segments.slice(0, depth), ...match.segments];
+  return { text: segments.join('/') + (asked.folder ? '/' : ''), segments, folder: asked.folder };
+}
+
 /** A mount's path in full, from what was asked: "kv" -> "kv/", "kubernetes" -> "auth/kubernetes/". @throws Failure path.* */
 export function mountPath(kind: MountKind, given: string): string {
   const { segments } = parsePath(given);

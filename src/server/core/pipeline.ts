@@ -8,16 +8,17 @@ import type { z } from 'zod';
 import { inCidrs } from '../../base/cidr.ts';
 import { asFailure, failure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import type { Path } from '../../base/path.ts';
+import { asFolder, asLeaf, type Path } from '../../base/path.ts';
 import type { Grant, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
+import type { Acl, AclRequest } from '../auth/acl.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
 import { bytesOf, membersOf } from './body.ts';
 import type { Core } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
 import { helpOf } from './help.ts';
-import { routeOf } from './mounts.ts';
+import { judgedPath, routeOf } from './mounts.ts';
 import type { Answer, AuthInfo, Envelope, Request } from './request.ts';
 import { wrap } from './wrapping.ts';
 
@@ -87,10 +88,7 @@ function findRoute(exchange: Exchange): void {
     return;
   }
   exchange.match = match;
-  if (match.segments !== request.path.segments) {
-    const depth = request.path.segments.length - match.segments.length;
-    exchange.path = pathOf([...request.path.segments.slice(0, depth), ...match.segments], request.path);
-  }
+  exchange.path = judgedPath(match, request.path);
   exchange.operation = match.route.operations[exchange.verb];
 }
 
@@ -142,7 +140,10 @@ function authorize(exchange: Exchange): void {
         wrapTtlMs: request.wrapTtlMs ?? 0,
       });
       exchange.decision = decision;
-      if (!decision.allowed) throw failure('request.denied');
+      if (!decision.allowed || isDeniedUnderOtherName(acl, path, capability)) throw failure('request.denied');
+    } else if (acl.capabilities(path).includes('deny')) {
+      // Who asks for help needs some right there: else anybody with a token could find out what is mounted where.
+      throw failure('request.denied');
     }
   }
   if (exchange.nowhere !== undefined) throw exchange.nowhere;
@@ -151,6 +152,16 @@ function authorize(exchange: Exchange): void {
   if (exchange.operation === undefined) throw failure('request.unsupported');
   if (exchange.verb === 'write' && path.folder)
     throw failure('request.invalid', { reason: "cannot write to a path ending in '/'" });
+}
+
+/**
+ * The routes of sys/ take "mounts/secret/" for "mounts/secret", as clients send either. A rule that denies the one must
+ * hold for the other, or a slash would be enough to get around it.
+ */
+function isDeniedUnderOtherName(acl: Acl, path: Path, capability: AclRequest['capability']): boolean {
+  if (acl.root || path.segments[0] !== 'sys') return false;
+  const other = acl.decide({ path: path.folder ? asLeaf(path) : asFolder(path), capability, sudo: false });
+  return other.rule !== undefined && other.rule !== 'root' && other.rule.capabilities.includes('deny');
 }
 
 async function countUse(exchange: Exchange): Promise<void> {
@@ -453,8 +464,3 @@ function reasonOf(error: z.ZodError): string {
   const field = first.path.join('.');
   return field === '' ? first.message : `field "${field}": ${first.message}`;
 }
-
-const pathOf = (segments: readonly string[], like: Path): Path => {
-  const text = segments.join('/') + (like.folder ? '/' : '');
-  return { text, segments, folder: like.folder };
-};

@@ -117,7 +117,10 @@ function routesOf(core: Core, kind: MountKind, root: string): Route[] {
     effect: 'write',
     async run({ path }) {
       const { mounts, leases } = services(core);
-      await mounts.disable(mountPath(kind, path), (entry) => leases.revokeByMount(entry.uuid));
+      const full = mountPath(kind, path);
+      // Auth methods ask for sudo: "sys/mounts/auth/x" must not be a way around it.
+      if (kind === 'secret' && full.startsWith('auth/')) throw failure('mount.fixed', { path: full });
+      await mounts.disable(full, (entry) => leases.revokeByMount(entry.uuid));
       return {};
     },
   });

@@ -3,12 +3,13 @@
 import { z } from 'zod';
 import { fromBase64, textOf } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
-import { parsePath } from '../../base/path.ts';
+import { type Path, parsePath } from '../../base/path.ts';
 import { commaList } from '../../base/schema.ts';
 import { type Operation, operation, type Route } from '../../plugin/plugin.ts';
 import type { Acl } from '../auth/acl.ts';
 import { type Core, services } from '../core/core.ts';
 import { exchangeOf } from '../core/exchange.ts';
+import { judgedPath, routeOf } from '../core/mounts.ts';
 
 const reply = z.unknown();
 const named = z.object({ name: z.string().min(1) });
@@ -85,6 +86,13 @@ function plainText(given: string): string {
   return (bytes && textOf(bytes)) ?? given;
 }
 
+/** The path as a request for it would be judged: names without case are folded there as well. */
+function asJudged(core: Core, path: Path): Path {
+  const mount = services(core).mounts.find(path);
+  const match = mount && routeOf(mount, path);
+  return match === undefined ? path : judgedPath(match, path);
+}
+
 function capabilityRoutes(core: Core): Route[] {
   const input = z.object({
     path: commaList().optional(),
@@ -106,8 +114,8 @@ function capabilityRoutes(core: Core): Route[] {
         const paths = [...(given.paths ?? []), ...(given.path ?? [])];
         if (paths.length === 0) throw failure('request.invalid', { reason: 'paths must be supplied' });
         const acl = await aclOf(given, exchangeOf(call).acl);
-        const data: Record<string, readonly string[]> = {};
-        for (const path of paths) data[path] = acl.capabilities(parsePath(path));
+        const data: Record<string, readonly string[]> = Object.create(null);
+        for (const path of paths) data[path] = acl.capabilities(asJudged(core, parsePath(path)));
         const [only] = paths;
         if (paths.length === 1 && only !== undefined) data['capabilities'] = data[only] ?? [];
         return { data };
