@@ -73,7 +73,8 @@ export class PolicyStore {
 
   /** What these policies allow together. A name without a policy adds nothing. */
   async acl(names: readonly string[]): Promise<Acl> {
-    const key = names.join(',');
+    // A name may hold a comma, but no NUL: no other separator keeps two sets apart.
+    const key = names.join('\0');
     const known = this.#acls.get(key);
     if (known !== undefined) return known;
     const before = this.revision;
