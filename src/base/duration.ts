@@ -17,6 +17,9 @@ const UNITS: Readonly<Record<string, number>> = {
 
 const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)/y;
 
+/** What Go's int64 of nanoseconds holds: 292 years. Beyond it, no clock here has a date for the end. */
+const LONGEST: Milliseconds = 2 ** 63 / 1e6;
+
 /**
  * Reads a duration as Vault's clients write it: a number of seconds (number or numeric text) or a Go duration
  * ("1h30m", "-1s", "1.5h"), with "d" for days.
@@ -24,11 +27,11 @@ const PART = /(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h|d)/y;
  */
 export function parseDuration(given: string | number): Milliseconds {
   if (typeof given === 'number') {
-    if (!Number.isFinite(given)) throw failure('duration.malformed', { text: String(given) });
+    if (!(Math.abs(given * 1000) < LONGEST)) throw failure('duration.malformed', { text: String(given) });
     return given * 1000;
   }
   const text = given.trim();
-  if (/^[+-]?\d+(\.\d+)?$/.test(text)) return Number(text) * 1000;
+  if (/^[+-]?\d+(\.\d+)?$/.test(text)) return parseDuration(Number(text));
   const sign = text.startsWith('-') ? -1 : 1;
   const start = /^[+-]/.test(text) ? 1 : 0;
   let total = 0;
@@ -40,7 +43,7 @@ export function parseDuration(given: string | number): Milliseconds {
     total += Number(part[1]) * (UNITS[part[2] as string] as number);
     at = PART.lastIndex;
   }
-  if (at === start || at !== text.length || !Number.isFinite(total)) {
+  if (at === start || at !== text.length || !(total < LONGEST)) {
     throw failure('duration.malformed', { text: JSON.stringify(text.slice(0, 40)) });
   }
   return sign * total;
