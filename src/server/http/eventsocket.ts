@@ -104,15 +104,15 @@ const send = (client: WebSocket, text: string): Promise<void> =>
   });
 
 function readAsked(url: string): { path: ReturnType<typeof parseUrlPath>; type: string; after?: number } {
-  const asked = new URL(url, 'http://host');
-  const raw = url.split('?')[0] ?? '';
+  const [raw = '', ...query] = url.split('?');
+  const asked = new URLSearchParams(query.join('?'));
   if (!raw.startsWith('/v1/')) throw failure('request.unsupported_path');
   const path = parseUrlPath(raw.slice('/v1/'.length));
   const type = path.text.slice(PREFIX.length);
   if (!path.text.startsWith(PREFIX) || type === '') throw failure('request.unsupported_path');
-  if (asked.searchParams.get('json') !== 'true')
+  if (asked.get('json') !== 'true')
     throw failure('request.invalid', { reason: 'events are sent as JSON only: add json=true to the query' });
-  const given = asked.searchParams.get('after');
+  const given = asked.get('after');
   if (given === null) return { path, type };
   if (!/^\d{1,15}$/.test(given))
     throw failure('request.invalid', { reason: 'the parameter "after" is no revision' });

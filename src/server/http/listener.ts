@@ -43,6 +43,8 @@ export interface Listener {
 
 const HEADER_BYTES = 32 * 1024;
 const HEADERS_MS = 10_000;
+/** How often Node looks for requests that take too long: its own half minute would triple what is allowed. */
+const LOOK_MS = 2000;
 const REQUEST_MS = 90_000;
 const IDLE_MS = 75_000;
 const GRACE_MS = 5000;
@@ -107,13 +109,14 @@ class Front {
   /** The server that owns the port: the HTTP server itself, or one that looks at the first byte of each connection. */
   socketServer(): SocketServer {
     const { tls, plainToo } = this.#options;
-    const limits = { maxHeaderSize: HEADER_BYTES };
+    const limits = { maxHeaderSize: HEADER_BYTES, connectionsCheckingInterval: LOOK_MS };
     if (tls === undefined) return this.#prepared(createServer(limits), 'connection');
     const secure = createSecureServer({
       ...limits,
       cert: tls.cert,
       key: tls.key,
       minVersion: 'TLSv1.2',
+      handshakeTimeout: HEADERS_MS,
       requestCert: tls.clientCertificates ?? false,
       rejectUnauthorized: false,
     });
@@ -213,6 +216,8 @@ function sniffing(plain: PlainServer, secure: PlainServer): SocketServer {
 
 /** What a socket is told whose bytes were no HTTP: it is closed behind the answer. */
 function refuseSocket(error: ParserError, socket: Socket): void {
+  // What it still sends fails the parser again, while the answer to the first failure is on its way out.
+  if (socket.writableEnded && !socket.destroyed) return;
   if (!socket.writable) {
     socket.destroy();
     return;
