@@ -53,8 +53,6 @@ export interface ApiServer {
   readonly port: number;
   /** The authority that clients trust. */
   readonly caPem: string;
-  /** The same with its key: what else runs in this process is certified by it too. */
-  readonly authority: Authority;
   /** A token of the group system:masters. */
   readonly adminToken: string;
   /** A kubeconfig of the administrator, as YAML; its one context is "holdfast". */
@@ -130,7 +128,6 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
     url,
     port,
     caPem: authority.certificate,
-    authority,
     adminToken,
     kubeconfig: () => kubeconfig(url, authority.certificate, adminToken),
     resolveService: (name, servicePort) => serviceAddress(store, name, servicePort),
