@@ -16,6 +16,7 @@ import {
   SECRET_STORES,
   SECRETS,
 } from './api/resources.ts';
+import { sha3 } from './hash.ts';
 import { createOperator } from './operator.ts';
 import { createRendering } from './rendering.ts';
 import { externalSecret, one, secretStore } from './testing/cluster.ts';
@@ -152,6 +153,38 @@ test('Merge gives up a key that it set earlier, by the managed fields that the s
   await until('given up', async () => (await secret('argocd-secret'))?.['a'] === undefined);
   expect(await secret('argocd-secret')).toEqual({ 'server.secretkey': 'keep', b: '2' });
 });
+
+test.each([
+  ['by its name', 'adopted', 'externalsecrets.external-secrets.io/adopted'],
+  [
+    'by its hash',
+    'adopted-with-a-name-of-thirty-nine-char',
+    `externalsecrets.external-secrets.io/sha3/${sha3('adopted-with-a-name-of-thirty-nine-char')}`,
+  ],
+])(
+  'a key that another operator wrote under our name (%s) is ours to take away; others stay',
+  async (_, name, manager) => {
+    const text = (value: string): string => Buffer.from(value).toString('base64');
+    const target: Name = { resource: SECRETS, namespace: 'team', name: `${name}-target` };
+    const metadata = { name: target.name, namespace: 'team', labels: { stale: 'yes' } };
+    await kube.create(
+      target,
+      { apiVersion: 'v1', kind: 'Secret', metadata, data: { gone: text('1'), pass: text('old') } },
+      { manager },
+    );
+    await kube.patch(target, { data: { theirs: text('3') } }, { manager: 'kubectl' });
+    await apply(
+      EXTERNAL_SECRETS,
+      externalSecret(name, 'team', {
+        target: { name: target.name, creationPolicy: 'Merge' },
+        ...one('pass', 'app', 'password'),
+      }),
+    );
+    await until('adopted', async () => (await secret(target.name))?.['pass'] === 'second');
+    expect(await secret(target.name)).toEqual({ theirs: '3', pass: 'second' });
+    expect((await kube.get(target))?.metadata.labels).not.toHaveProperty('stale');
+  },
+);
 
 test('a manifest of v1beta1 is served by the same operator', async () => {
   const object = {

@@ -321,6 +321,25 @@ describe('stores', () => {
     });
     await eventually('connected anew', () => world.store.connects === 2 && world.store.closes === 1);
   });
+
+  test("the store's retrySettings reach its client; an interval that is none is left to the client", async () => {
+    const world = await oneSynced();
+    expect(world.store.retry).toBeUndefined();
+    const retry = async (retrySettings: object) => {
+      const before = world.store.connects;
+      world.kube.put({
+        ...secretStore('store', 'team'),
+        spec: { provider: { fake: {} }, retrySettings },
+      });
+      await eventually('connected anew', () => world.store.connects > before);
+      return world.store.retry;
+    };
+    expect(await retry({ maxRetries: 3, retryInterval: '2s' })).toEqual({
+      maxRetries: 3,
+      retryIntervalMs: 2000,
+    });
+    expect(await retry({ maxRetries: 0, retryInterval: 'soon' })).toEqual({ maxRetries: 0 });
+  });
 });
 
 describe('when things break', () => {

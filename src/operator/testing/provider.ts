@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
-import type { ProviderType, Read, Ref, Value } from '../../provider/provider.ts';
+import type { ProviderEnv, ProviderType, Read, Ref, Value } from '../../provider/provider.ts';
 import type { PushEvent, Subscribe } from '../push.ts';
 
 export class FakeStore {
@@ -18,6 +18,8 @@ export class FakeStore {
   forgotten = 0;
   reads = 0;
   connects = 0;
+  /** What the last client was told of `spec.retrySettings`. */
+  retry: ProviderEnv['retry'];
   closes = 0;
   subscriptions = 0;
   readonly token: string | undefined;
@@ -121,6 +123,7 @@ export const fakeProvider = (store: FakeStore): ProviderType<z.output<typeof spe
   spec,
   async connect(given, env) {
     store.connects++;
+    store.retry = env.retry;
     const { tokenRef } = given;
     const token =
       tokenRef === undefined
