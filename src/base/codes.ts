@@ -111,6 +111,33 @@ export const codes = {
     hint: 'Progress was reset. Give all keys again; one of them was wrong or belongs to another store.',
   },
 
+  'ceremony.none': { kind: 'invalid', message: 'no {what} in progress' },
+  'ceremony.running': {
+    kind: 'invalid',
+    message: '{what} already in progress',
+    hint: 'Cancel it, or give the shares it waits for.',
+  },
+  'ceremony.nonce': {
+    kind: 'invalid',
+    message: 'incorrect nonce supplied; nonce for this {what} operation is "{nonce}"',
+  },
+  'ceremony.otp': { kind: 'invalid', message: 'otp string is wrong length, expected {expected}' },
+  'snapshot.broken': {
+    kind: 'invalid',
+    message: 'the snapshot cannot be restored: {reason}',
+    hint: 'Nothing was changed. Take it from where it was saved again, whole.',
+  },
+  'snapshot.foreign': {
+    kind: 'invalid',
+    message:
+      'could not verify hash file, possibly the snapshot is using a different set of unseal keys; use the snapshot-force API to bypass this check',
+    hint: 'Nothing was changed. After a forced restore the server asks for the unseal keys of the snapshot.',
+  },
+  'snapshot.too_large': { kind: 'tooLarge', message: 'the snapshot is larger than {limit} bytes' },
+  'quota.exceeded': { kind: 'limited', message: 'request path "{path}": rate limit quota exceeded' },
+  'password.policy': { kind: 'invalid', message: 'invalid password policy: {reason}' },
+  'password.unknown': { kind: 'missing', message: 'password policy "{name}" not found' },
+
   // requests
   'request.invalid': { kind: 'invalid', message: '{reason}' },
   'request.denied': { kind: 'denied', message: 'permission denied' },
@@ -313,6 +340,18 @@ export const codes = {
   },
   'token.restricted': { kind: 'invalid', message: 'restricted use token cannot generate child tokens' },
   'token.not_renewable': { kind: 'invalid', message: 'lease is not renewable' },
+  'token.batch': { kind: 'invalid', message: 'batch tokens cannot {action}' },
+  'token.batch_limited': { kind: 'invalid', message: 'batch tokens cannot have "{field}" set' },
+  'token.batch_too_large': {
+    kind: 'invalid',
+    message: 'a batch token with these policies and metadata would be longer than {limit} bytes',
+    hint: 'Name fewer policies or less metadata, or make a service token.',
+  },
+  'token.unknown_role': { kind: 'invalid', message: 'unknown role {name}' },
+  'token.role_gone': {
+    kind: 'invalid',
+    message: 'original token role "{name}" could not be found, not renewing',
+  },
   'token.exists': { kind: 'invalid', message: 'cannot create a token with a duplicate ID' },
   'wrapping.invalid': {
     kind: 'invalid',
@@ -479,7 +518,58 @@ export const codes = {
   },
   'kv.busy': { kind: 'unavailable', message: 'too many writers at once on this secret', hint: 'Try again.' },
 
+  // transit
+  'transit.name': {
+    kind: 'invalid',
+    message: 'invalid key name',
+    hint: 'Letters, digits, "_", "-" and "."; the first and the last one a letter, a digit or "_".',
+  },
+  'transit.no_encryption_key': {
+    kind: 'invalid',
+    message: 'encryption key not found',
+    hint: 'Create it: holdfast write -f transit/keys/NAME',
+  },
+  'transit.no_signing_key': { kind: 'invalid', message: 'signing key not found' },
+  'transit.no_verification_key': { kind: 'invalid', message: 'signature verification key not found' },
+  'transit.no_key': { kind: 'invalid', message: 'no existing key named {name} could be found' },
+  'transit.key': { kind: 'invalid', message: '{reason}' },
+  'transit.unsupported': {
+    kind: 'invalid',
+    message: '{operation} not supported for key type {type}',
+  },
+  'transit.field': { kind: 'invalid', message: '{reason}' },
+  'transit.base64': { kind: 'invalid', message: 'failed to base64-decode {field}' },
+  'transit.context': {
+    kind: 'invalid',
+    message:
+      "missing 'context' for key derivation; the key was created using a derived key, which means additional, per-request information must be included in order to perform operations with the key",
+  },
+  'transit.ciphertext': { kind: 'invalid', message: 'invalid ciphertext: {reason}' },
+  'transit.signature': { kind: 'invalid', message: 'invalid {what}: {reason}' },
+  'transit.too_old': {
+    kind: 'invalid',
+    message: 'ciphertext or signature version is disallowed by policy (too old)',
+    hint: 'Lower min_decryption_version in the config of the key, or use what was rewrapped under a newer version.',
+  },
+  'transit.no_match': { kind: 'invalid', message: 'cipher: message authentication failed' },
+  'transit.version': { kind: 'invalid', message: '{reason}' },
+  'transit.no_batch': { kind: 'invalid', message: 'missing batch input to process' },
+  'transit.not_deletable': {
+    kind: 'invalid',
+    message: 'deletion is not allowed for this key',
+    hint: 'Set deletion_allowed in the config of the key first.',
+  },
+  'transit.export': { kind: 'invalid', message: '{reason}' },
+  'transit.backup': { kind: 'invalid', message: '{reason}' },
+  'transit.import': { kind: 'invalid', message: '{reason}' },
+  'transit.busy': {
+    kind: 'unavailable',
+    message: 'too many changes at once on this key',
+    hint: 'Try again.',
+  },
+
   // methods
+  'login.refused': { kind: 'invalid', message: '{reason}' },
   'method.token_fields': { kind: 'invalid', message: '{reason}' },
   'kubernetes.no_host': {
     kind: 'invalid',

@@ -23,6 +23,11 @@ export interface PluginType {
 export interface Plugin {
   readonly routes: readonly Route[];
   readonly leases?: Readonly<Record<string, LeaseHandler>>;
+  /**
+   * Auth methods: asked before a token that a login of this mount made is given more time. Gives what a login would be
+   * given now. @throws Failure where it may not live on. Absent: the token keeps what it was born with.
+   */
+  renewLogin?(login: Login, call: Call): Promise<TokenParams>;
   /** Does what is due and says when it wants to be called next; runs on the active node only. */
   tick?(): Promise<Date | undefined>;
   close?(): Promise<void>;
@@ -54,6 +59,11 @@ export interface Operation {
   readonly raw?: readonly string[];
   /** The members of `data` are repeated beside the envelope's own, for clients older than the envelope. */
   readonly flat?: boolean;
+  /**
+   * A login that can be guessed at: whose it is. After too many times `login.refused` in a row the server answers for
+   * that name without asking, whether or not there is such a name.
+   */
+  lockout?(input: never): string;
   run(input: never, call: Call): Promise<Reply>;
 }
 
@@ -66,6 +76,7 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
   readonly body?: 'json' | 'bytes';
   readonly raw?: readonly string[];
   readonly flat?: boolean;
+  lockout?(input: z.output<I>): string;
   run(input: z.output<I>, call: Call): Promise<Reply<z.input<O>>>;
 }): Operation {
   return declared as unknown as Operation;
@@ -106,6 +117,13 @@ export interface Grant {
   /** Name of the caller within this method, for its identity entity. */
   readonly alias?: { readonly name: string; readonly metadata?: Readonly<Record<string, string>> };
   readonly token: TokenParams;
+}
+
+/** What is known of a login by the token that it made. */
+export interface Login {
+  readonly displayName: string;
+  readonly policies: readonly string[];
+  readonly metadata: Readonly<Record<string, string>>;
 }
 
 /** The token fields that every role of an auth method has. Milliseconds; 0 means: the mount's or system's default. */

@@ -15,8 +15,10 @@ import { prefixed } from '../storage/prefixed.ts';
 import type { Backend, Storage } from '../storage/storage.ts';
 import type { AuditBroker } from './audit/audit.ts';
 import { createAuditBroker } from './audit/broker.ts';
+import { Lockout } from './auth/lockout.ts';
 import { wipe } from './auth/records.ts';
 import { TokenStore } from './auth/tokens.ts';
+import { TokenRoles } from './auth/tokens-roles.ts';
 import { Barrier } from './barrier/barrier.ts';
 import type { AuditDevices, Core, SealControl, SealStatus, Services } from './core/core.ts';
 import { type LiveMount, MountTable, UNTUNED } from './core/mounts.ts';
@@ -32,7 +34,7 @@ import { systemRoutes } from './system/system.ts';
 import { tokenMethod } from './system/tokens.ts';
 
 /** What clients take for Vault's version: Terraform and others turn features on and off by it. */
-export const REPORTED_VERSION = '1.19.0';
+const REPORTED_VERSION = '1.19.0';
 const RING = 16_384;
 
 export interface AuditWorld {
@@ -252,7 +254,18 @@ async function openServices(
   const audit = await openAudit({ storage: prefixed(storage, 'sys/audit/'), clock, log });
   const ended = new AbortController();
   return {
-    services: { tokens, leases, policies, mounts, audit, events, ended: ended.signal, tokenScope },
+    services: {
+      tokens,
+      lockout: new Lockout(clock),
+      tokenRoles: new TokenRoles(own),
+      leases,
+      policies,
+      mounts,
+      audit,
+      events,
+      ended: ended.signal,
+      tokenScope,
+    },
     clusterId: await clusterId(own),
     begin() {
       expiry.start().catch((error: unknown) => log.error('the expiry index did not start', { error }));

@@ -1,24 +1,33 @@
 /**
  * Tokens: what a caller shows to be known. A token itself is never stored, only its HMAC under a salt behind the barrier, so
- * that neither a copy of the store nor a memory of its keys gives anybody a way in.
+ * that neither a copy of the store nor a memory of its keys gives anybody a way in. Batch tokens are not stored at all:
+ * they carry what is known of them, sealed under a key behind the barrier, and end with their time or their parent.
  *
- * Layout below the given storage: token/salt, token/id/<hash>, token/accessor/<hash of the accessor>, and
- * token/child/<parent>/<child> for the cascade; what ends when is in the expiry index, in the same commits.
+ * Layout below the given storage: token/salt, token/id/<hash>, token/accessor/<hash of the accessor>,
+ * token/child/<parent>/<child> for the cascade, and token/login/<mount uuid>/<hash> for what an auth method let in; what
+ * ends when is in the expiry index, in the same commits.
  */
 
 import { createHmac, randomBytes } from 'node:crypto';
+import { utf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { goDuration, type Milliseconds } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
+import { hkdf } from '../../crypto/kdf.ts';
+import { base62 } from '../../crypto/random.ts';
+import { wipe as wipeBytes } from '../../crypto/wipe.ts';
 import type { Grant } from '../../plugin/plugin.ts';
 import type { Storage, Write } from '../../storage/storage.ts';
 import type { ExpiryIndex } from '../lease/expiry.ts';
-import { base62 } from './identifiers.ts';
 import { encode, load } from './records.ts';
+import { isBatch, openBatch, sealBatch } from './tokens-batch.ts';
 
 /** What is known of a token. Times in milliseconds since the epoch. */
 export interface TokenEntry {
   readonly hash: string;
+  /** Absent: a service token. */
+  readonly type?: 'batch';
+  /** Empty for batch tokens. */
   readonly accessor: string;
   /** Hash of the token that made it; absent for orphans. */
   readonly parent?: string;
@@ -41,11 +50,16 @@ export interface TokenEntry {
   readonly renewable: boolean;
   readonly entityId: string;
   readonly boundCidrs: readonly string[];
+  /** The token role that it was made under. */
+  readonly role?: string;
+  /** The auth mount (its uuid) that let its holder in. */
+  readonly loginMount?: string;
   /** Its end has begun: it is no longer a token, and what it made is being taken back. */
   readonly revoking?: true;
 }
 
 export interface NewToken {
+  readonly type?: 'service' | 'batch';
   /** A token chosen by the caller; only root's routes allow it. */
   readonly id?: string;
   readonly parent?: string;
@@ -62,6 +76,8 @@ export interface NewToken {
   readonly renewable?: boolean;
   readonly entityId?: string;
   readonly boundCidrs?: readonly string[];
+  readonly role?: string;
+  readonly loginMount?: string;
 }
 
 export interface IssuedToken {
@@ -80,15 +96,20 @@ export const isIssued = (grant: Grant): grant is Issued => 'issued' in grant;
 const KIND = 'token';
 const CACHE_LIMIT = 20_000;
 const RETRY_MS = 1000;
+const TOKEN_LENGTH = 1024;
+const BATCH_KEY = utf8('holdfast batch tokens');
 
 export class TokenStore {
   readonly #storage: Storage;
   readonly #clock: Clock;
   readonly #expiry: ExpiryIndex;
   readonly #salt: Uint8Array;
+  readonly #batchKey: Buffer;
   readonly #release: (hash: string) => Promise<void>;
   readonly #cache = new Map<string, TokenEntry>();
   readonly #watchers = new Set<(hash: string) => void>();
+  /** Auth mounts that are gone, whose batch tokens have not run out by themselves yet. */
+  readonly #closedLogins = new Set<string>();
   /** Rises with each change: a slow read must not put back into the cache what was taken away meanwhile. */
   #changes = 0;
 
@@ -98,16 +119,26 @@ export class TokenStore {
     this.#expiry = options.expiry;
     this.#release = options.release;
     this.#salt = salt;
+    this.#batchKey = hkdf(salt, new Uint8Array(0), BATCH_KEY, 32);
     this.#expiry.handle(KIND, (hash) => this.#expired(hash));
   }
 
   /** Reads the salt, and makes it on the first start. */
   static async open(options: TokenStoreOptions): Promise<TokenStore> {
     const found = await options.storage.get('token/salt');
-    if (found !== undefined) return new TokenStore(options, found.value);
-    const salt = randomBytes(32);
-    await options.storage.commit([{ key: 'token/salt', value: salt }], [{ key: 'token/salt', revision: 0 }]);
-    return new TokenStore(options, salt);
+    const salt = found?.value ?? randomBytes(32);
+    if (found === undefined)
+      await options.storage.commit(
+        [{ key: 'token/salt', value: salt }],
+        [{ key: 'token/salt', revision: 0 }],
+      );
+    const store = new TokenStore(options, salt);
+    for (const uuid of await options.storage.list(CLOSED)) store.#closedLogins.add(uuid);
+    return store;
+  }
+
+  now(): number {
+    return this.#clock.now();
   }
 
   hash(token: string): string {
@@ -115,10 +146,11 @@ export class TokenStore {
   }
 
   /**
-   * Makes a token, durably.
-   * @throws Failure token.exists, token.missing (the parent is gone)
+   * Makes a token, durably; a batch token lies with its holder alone.
+   * @throws Failure token.exists, token.missing (the parent is gone), token.batch_limited, token.batch_too_large
    */
   async create(asked: NewToken): Promise<IssuedToken> {
+    if (asked.type === 'batch') return this.#createBatch(asked);
     const token = asked.id ?? `hvs.${base62(24)}`;
     const hash = this.hash(token);
     const now = this.#clock.now();
@@ -147,6 +179,8 @@ export class TokenStore {
       renewable: (asked.renewable ?? true) && life !== 0,
       entityId: asked.entityId ?? '',
       boundCidrs: asked.boundCidrs ?? [],
+      ...(asked.role === undefined ? {} : { role: asked.role }),
+      ...(asked.loginMount === undefined ? {} : { loginMount: asked.loginMount }),
     };
     const writes: Write[] = [
       { key: idKey(hash), value: encode(entry) },
@@ -154,6 +188,8 @@ export class TokenStore {
       ...this.#expiry.moved(KIND, hash, undefined, entry.expiresAt),
     ];
     if (entry.parent !== undefined) writes.push({ key: childKey(entry.parent, hash), value: encode(hash) });
+    if (entry.loginMount !== undefined)
+      writes.push({ key: loginKey(entry.loginMount, hash), value: encode(hash) });
     for (;;) {
       const checks = [{ key: idKey(hash), revision: 0 }];
       if (entry.parent !== undefined) {
@@ -162,22 +198,73 @@ export class TokenStore {
         if (parent === undefined || parent.value.revoking) throw failure('token.missing');
         checks.push({ key: idKey(entry.parent), revision: parent.revision });
       }
+      // A login that is under way while its mount is taken away would be overlooked.
+      if (entry.loginMount !== undefined) checks.push({ key: closedKey(entry.loginMount), revision: 0 });
       try {
         await this.#storage.commit(writes, checks);
         break;
       } catch (error) {
         if (!isFailure(error, 'storage.conflict')) throw error;
         if ((await this.#storage.get(idKey(hash))) !== undefined) throw failure('token.exists');
+        if (this.#closedLogins.has(entry.loginMount ?? '')) throw failure('request.denied');
       }
     }
     this.#expiry.noted(entry.expiresAt);
     return { token, entry, warnings };
   }
 
+  async #createBatch(asked: NewToken): Promise<IssuedToken> {
+    const limited = batchReason(asked);
+    if (limited !== undefined) throw failure('token.batch_limited', { field: limited });
+    if (asked.parent !== undefined && (await this.byHash(asked.parent)) === undefined)
+      throw failure('token.missing');
+    const now = this.#clock.now();
+    const warnings: string[] = [];
+    const life = lifeOf(
+      { asked: asked.ttlMs, periodMs: 0, maxTtlMs: asked.maxTtlMs, explicitMaxTtlMs: 0 },
+      warnings,
+    );
+    const entry: Omit<TokenEntry, 'hash'> = {
+      type: 'batch',
+      accessor: '',
+      ...(asked.parent === undefined ? {} : { parent: asked.parent }),
+      policies: [...new Set(asked.policies)].sort(),
+      path: asked.path,
+      displayName: asked.displayName,
+      meta: asked.meta ?? {},
+      uses: 0,
+      createdAt: now,
+      ttlMs: life,
+      maxTtlMs: asked.maxTtlMs,
+      explicitMaxTtlMs: 0,
+      periodMs: 0,
+      expiresAt: now + life,
+      renewable: false,
+      entityId: asked.entityId ?? '',
+      boundCidrs: asked.boundCidrs ?? [],
+      ...(asked.role === undefined ? {} : { role: asked.role }),
+      ...(asked.loginMount === undefined ? {} : { loginMount: asked.loginMount }),
+    };
+    const token = sealBatch(this.#batchKey, entry);
+    return { token, entry: { ...entry, hash: this.hash(token) }, warnings };
+  }
+
   /** The living token of this text, or undefined for a token that never was, has expired or is used up. */
   async lookup(token: string): Promise<TokenEntry | undefined> {
-    if (token === '' || token.length > 1024) return undefined;
+    if (isBatch(token)) {
+      const known = openBatch<Omit<TokenEntry, 'hash'>>(this.#batchKey, token);
+      return known && this.current({ ...known, hash: this.hash(token) });
+    }
+    if (token === '' || token.length > TOKEN_LENGTH) return undefined;
     return this.byHash(this.hash(token));
+  }
+
+  /** The token as it now is, or undefined where it is no longer alive. */
+  async current(entry: TokenEntry): Promise<TokenEntry | undefined> {
+    if (entry.type !== 'batch') return this.byHash(entry.hash);
+    if (!this.alive(entry) || this.#closedLogins.has(entry.loginMount ?? '')) return undefined;
+    if (entry.parent === undefined) return entry;
+    return (await this.byHash(entry.parent)) === undefined ? undefined : entry;
   }
 
   async byHash(hash: string): Promise<TokenEntry | undefined> {
@@ -216,12 +303,18 @@ export class TokenStore {
 
   /**
    * Gives a token more time.
+   * @param limits what its role or login gives now; absent: what it was born with
    * @throws Failure token.not_renewable, token.missing
    */
-  async renew(hash: string, incrementMs: Milliseconds): Promise<{ entry: TokenEntry; warnings: string[] }> {
+  async renew(
+    hash: string,
+    incrementMs: Milliseconds,
+    limits: RenewalLimits = {},
+  ): Promise<{ entry: TokenEntry; warnings: string[] }> {
     const warnings: string[] = [];
-    const entry = await this.#change(hash, (current) => {
-      if (!this.alive(current)) return undefined;
+    const entry = await this.#change(hash, (stored) => {
+      if (!this.alive(stored)) return undefined;
+      const current = { ...stored, ...limits };
       if (!current.renewable || current.expiresAt === undefined) throw failure('token.not_renewable');
       warnings.length = 0;
       const now = this.#clock.now();
@@ -267,9 +360,49 @@ export class TokenStore {
     for (const child of await this.#storage.list(`token/child/${hash}/`))
       writes.push({ key: childKey(hash, child), delete: true });
     if (entry.parent !== undefined) writes.push({ key: childKey(entry.parent, hash), delete: true });
+    if (entry.loginMount !== undefined) writes.push({ key: loginKey(entry.loginMount, hash), delete: true });
     this.#forget(hash);
     await this.#storage.commit(writes);
     this.#forget(hash);
+  }
+
+  /** Ends what an auth mount let in. Its batch tokens cannot be taken back: they are no longer believed. */
+  async revokeLogins(mountUuid: string): Promise<void> {
+    this.#closedLogins.add(mountUuid);
+    await this.#storage.commit([{ key: closedKey(mountUuid), value: encode(this.#clock.now()) }]);
+    for (const hash of await this.#storage.list(`token/login/${mountUuid}/`)) await this.revoke(hash);
+  }
+
+  /** Clears away names that lead to tokens that are gone. @returns how many */
+  async tidy(): Promise<number> {
+    let cleared = 0;
+    for (const name of await this.#storage.list('token/accessor/')) {
+      const key = `token/accessor/${name}`;
+      const found = await load<string>(this.#storage, key);
+      if (found !== undefined) cleared += await this.#clearWithout(found.value, [key], found.revision);
+    }
+    for (const folder of ['token/child/', 'token/login/'])
+      for (const group of await this.#storage.list(folder))
+        for (const hash of await this.#storage.list(folder + group))
+          cleared += await this.#clearWithout(hash, [folder + group + hash]);
+    return cleared;
+  }
+
+  /** Deletes the keys unless the token exists: one that is being made meanwhile keeps its own. */
+  async #clearWithout(hash: string, keys: readonly string[], revision?: number): Promise<number> {
+    if ((await this.#storage.get(idKey(hash))) !== undefined) return 0;
+    const checks = [{ key: idKey(hash), revision: 0 }];
+    if (revision !== undefined && keys[0] !== undefined) checks.push({ key: keys[0], revision });
+    try {
+      await this.#storage.commit(
+        keys.map((key) => ({ key, delete: true })),
+        checks,
+      );
+      return 1;
+    } catch (error) {
+      if (isFailure(error, 'storage.conflict')) return 0;
+      throw error;
+    }
   }
 
   /** The accessors of all living tokens. */
@@ -291,7 +424,7 @@ export class TokenStore {
   close(): void {
     this.#cache.clear();
     this.#changes++;
-    this.#salt.fill(0);
+    wipeBytes(this.#salt, this.#batchKey);
   }
 
   async #expired(hash: string): Promise<number | undefined> {
@@ -359,6 +492,24 @@ export class TokenStore {
   }
 }
 
+/** What may have changed since a token was made. Milliseconds. */
+export interface RenewalLimits {
+  readonly ttlMs?: Milliseconds;
+  readonly maxTtlMs?: Milliseconds;
+  readonly explicitMaxTtlMs?: Milliseconds;
+  readonly periodMs?: Milliseconds;
+}
+
+/** What a batch token cannot have, where it was asked for: nobody counts its uses or gives it more time. */
+function batchReason(asked: NewToken): string | undefined {
+  if ((asked.explicitMaxTtlMs ?? 0) !== 0) return 'explicit_max_ttl';
+  if ((asked.uses ?? 0) !== 0) return 'num_uses';
+  if ((asked.periodMs ?? 0) !== 0) return 'period';
+  if (asked.id !== undefined) return 'id';
+  // Without an end it could never be taken back.
+  return asked.ttlMs === 0 ? 'ttl' : undefined;
+}
+
 export interface TokenStoreOptions {
   readonly storage: Storage;
   readonly clock: Clock;
@@ -369,6 +520,9 @@ export interface TokenStoreOptions {
 
 const idKey = (hash: string): string => `token/id/${hash}`;
 const childKey = (parent: string, child: string): string => `token/child/${parent}/${child}`;
+const loginKey = (mountUuid: string, hash: string): string => `token/login/${mountUuid}/${hash}`;
+const CLOSED = 'token/closed/';
+const closedKey = (mountUuid: string): string => CLOSED + mountUuid;
 const dueOf = (entry: TokenEntry): number | undefined => entry.expiresAt;
 
 /**

@@ -8,7 +8,9 @@ import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { AuditBroker } from '../audit/audit.ts';
+import type { Lockout } from '../auth/lockout.ts';
 import type { TokenStore } from '../auth/tokens.ts';
+import type { TokenRoles } from '../auth/tokens-roles.ts';
 import type { EventBus } from '../events/events.ts';
 import type { LeaseManager } from '../lease/leases.ts';
 import type { LiveMount, MountTable } from './mounts.ts';
@@ -17,6 +19,8 @@ import type { PolicyStore } from './policies.ts';
 /** What exists only while the barrier is open. */
 export interface Services {
   readonly tokens: TokenStore;
+  readonly tokenRoles: TokenRoles;
+  readonly lockout: Lockout;
   readonly leases: LeaseManager;
   readonly policies: PolicyStore;
   readonly mounts: MountTable;

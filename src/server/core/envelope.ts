@@ -41,10 +41,11 @@ function authBlock(auth: AuthInfo): object {
     policies: auth.policies,
     token_policies: auth.policies,
     metadata: Object.keys(auth.metadata).length === 0 ? null : auth.metadata,
-    lease_duration: seconds(auth.leaseMs),
+    // Rounded up: making the token durable took some of its first second, and clients compare with what they asked for.
+    lease_duration: Math.ceil(auth.leaseMs / 1000),
     renewable: auth.renewable,
     entity_id: auth.entityId,
-    token_type: 'service',
+    token_type: auth.type,
     orphan: auth.orphan,
     mfa_requirement: null,
     num_uses: auth.uses,

@@ -98,6 +98,11 @@ export class ExchangeCall implements Call {
   tokenScope(): Storage {
     const { token } = this.#exchange;
     if (token === undefined) throw failure('request.denied');
+    // Nothing would ever clear it away: the server does not know which batch tokens there are.
+    if (token.type === 'batch')
+      throw failure('request.invalid', {
+        reason: 'cubbyhole operations are only supported by service tokens',
+      });
     return this.#exchange.open().tokenScope(token.hash);
   }
 
@@ -105,13 +110,19 @@ export class ExchangeCall implements Call {
     const { token, mount } = this.#exchange;
     if (token === undefined || mount === undefined) throw failure('request.denied');
     const services = this.#exchange.open();
+    const ttl = services.mounts.ttlOf(mount.entry);
+    // What a batch token was given ends with it: at its time, and before that with its parent.
+    const isBatch = token.type === 'batch';
+    const left =
+      isBatch && token.expiresAt !== undefined ? token.expiresAt - services.tokens.now() : undefined;
+    const holder = isBatch ? token.parent : token.hash;
     return services.leases.reserve({
       path: this.#exchange.path.text,
       mountUuid: mount.entry.uuid,
       handler,
       state,
-      tokenHash: token.hash,
-      ttl: services.mounts.ttlOf(mount.entry),
+      ...(holder === undefined ? {} : { tokenHash: holder }),
+      ttl: left === undefined ? ttl : { ...ttl, maxMs: Math.min(ttl.maxMs, left) },
       ...(times === undefined ? {} : { times }),
     });
   }

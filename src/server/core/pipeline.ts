@@ -6,10 +6,10 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { inCidrs } from '../../base/cidr.ts';
-import { asFailure, failure } from '../../base/errors.ts';
+import { asFailure, failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path } from '../../base/path.ts';
-import type { Grant, Reply } from '../../plugin/plugin.ts';
+import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Acl, AclRequest } from '../auth/acl.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
@@ -18,7 +18,7 @@ import type { Core } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
 import { helpOf } from './help.ts';
-import { judgedPath, routeOf } from './mounts.ts';
+import { judgedPath, type MountConfig, routeOf } from './mounts.ts';
 import type { Answer, AuthInfo, Envelope, Request } from './request.ts';
 import { wrap } from './wrapping.ts';
 
@@ -30,7 +30,7 @@ interface Step {
 }
 
 /** The security order. Limits on size and the parsing of the path come before it, at the edge. */
-export const ORDER: readonly Step[] = [
+const ORDER: readonly Step[] = [
   { name: 'route', run: findRoute },
   { name: 'body', run: readBody },
   { name: 'token', run: findToken },
@@ -202,13 +202,34 @@ async function runOperation(exchange: Exchange): Promise<void> {
   }
   if (operation === undefined) return;
   const call = new ExchangeCall(exchange);
-  exchange.reply = await (operation.run as (input: unknown, call: ExchangeCall) => Promise<Reply>).call(
-    operation,
-    exchange.input,
-    call,
-  );
-  const { reply } = exchange;
+  const run = operation.run as (input: unknown, call: ExchangeCall) => Promise<Reply>;
+  const reply = await guessed(exchange, operation, () => run.call(operation, exchange.input, call));
+  exchange.reply = reply;
   if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
+}
+
+/** Runs a login that can be guessed at: not at all while its name is locked out. */
+async function guessed(exchange: Exchange, operation: Operation, run: () => Promise<Reply>): Promise<Reply> {
+  const { mount, input } = exchange;
+  if (operation.lockout === undefined || mount === undefined) return run();
+  const { lockout } = exchange.open();
+  const { accessor } = mount.entry;
+  const alias = (operation.lockout as (input: unknown) => string)(input);
+  const refuseLocked = (): void => {
+    if (lockout.locked(accessor, alias)) throw failure('request.denied');
+  };
+  refuseLocked();
+  let reply: Reply;
+  try {
+    reply = await run();
+  } catch (error) {
+    if (isFailure(error, 'login.refused')) lockout.failed(accessor, alias);
+    throw error;
+  }
+  // Asked again: else a thousand guesses sent at once would all be judged before the first was counted.
+  refuseLocked();
+  lockout.succeeded(accessor, alias);
+  return reply;
 }
 
 /** A plugin only says what a token shall hold; the token itself is made here, and by nobody else. */
@@ -235,6 +256,8 @@ async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
   const ttl = mounts.ttlOf(mount.entry);
   const maxTtlMs = grant.token.maxTtlMs > 0 ? Math.min(grant.token.maxTtlMs, ttl.maxMs) : ttl.maxMs;
   return tokens.create({
+    type: loginType(mount.entry.config.tokenType, grant.token.type),
+    loginMount: mount.entry.uuid,
     policies: allowed,
     path: exchange.path.text,
     displayName: grant.displayName,
@@ -247,6 +270,13 @@ async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
     renewable: grant.token.renewable,
     boundCidrs: grant.token.boundCidrs,
   });
+}
+
+/** What a mount is tuned to is for all its logins; what it is only inclined to, a role may decide. */
+function loginType(mount: MountConfig['tokenType'], role: Grant['token']['type']): 'service' | 'batch' {
+  if (mount === 'service' || mount === 'batch') return mount;
+  if (role !== 'default') return role;
+  return mount === 'default-batch' ? 'batch' : 'service';
 }
 
 async function wrapReply(exchange: Exchange): Promise<void> {
@@ -276,6 +306,7 @@ function makeAnswer(exchange: Exchange): void {
     exchange.auth === undefined &&
     exchange.wrap === undefined &&
     data === undefined &&
+    (!('lease' in reply) || reply.lease === undefined) &&
     exchange.warnings.length === 0;
   const emptyList =
     verb === 'list' && exchange.wrap === undefined && exchange.warnings.length === 0 && isEmptyList(data);
@@ -342,6 +373,7 @@ function envelopeOf(exchange: Exchange): Envelope {
 function authInfo({ token, entry }: IssuedToken, now: number): AuthInfo {
   return {
     token,
+    type: entry.type ?? 'service',
     accessor: entry.accessor,
     policies: entry.policies,
     metadata: entry.meta,
@@ -408,7 +440,7 @@ const entryFacts = (token: TokenEntry): AuditAuth => ({
   tokenPolicies: token.policies,
   metadata: token.meta,
   entityId: token.entityId,
-  tokenType: 'service',
+  tokenType: token.type ?? 'service',
   tokenTtlMs: token.ttlMs,
   issuedAt: timestamp(token.createdAt),
 });
@@ -428,7 +460,7 @@ function auditedResponse(exchange: Exchange): AuditResponse {
             tokenPolicies: auth.policies,
             metadata: auth.metadata,
             entityId: auth.entityId,
-            tokenType: 'service',
+            tokenType: auth.type,
             tokenTtlMs: auth.leaseMs,
           },
         }),

@@ -31,6 +31,7 @@ export interface Request {
 /** Who may now act, as the `auth` block tells it. Milliseconds. */
 export interface AuthInfo {
   readonly token: string;
+  readonly type: 'service' | 'batch';
   readonly accessor: string;
   readonly policies: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;

@@ -30,7 +30,7 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
   const entry = asked.token === undefined ? undefined : await open.tokens.lookup(asked.token);
   const known = entry !== undefined && inCidrs(asked.remote.address, entry.boundCidrs) && entry.uses === 0;
   const mayListen = async (): Promise<boolean> => {
-    const current = known ? await open.tokens.byHash(entry.hash) : undefined;
+    const current = known ? await open.tokens.current(entry) : undefined;
     if (current === undefined) return false;
     const acl = await open.policies.acl(current.policies);
     return acl.decide({ path: asked.path, capability: 'read', sudo: false }).allowed;
@@ -79,7 +79,7 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
   );
 
   const mayHear = async (event: ServerEvent): Promise<boolean | 'over'> => {
-    const current = await open.tokens.byHash(hash);
+    const current = await open.tokens.current(entry);
     if (current === undefined) return 'over';
     const acl = await open.policies.acl(current.policies);
     if (acl.root) return true;

@@ -116,11 +116,14 @@ function routesOf(core: Core, kind: MountKind, root: string): Route[] {
     output: reply,
     effect: 'write',
     async run({ path }) {
-      const { mounts, leases } = services(core);
+      const { mounts, leases, tokens } = services(core);
       const full = mountPath(kind, path);
       // Auth methods ask for sudo: "sys/mounts/auth/x" must not be a way around it.
       if (kind === 'secret' && full.startsWith('auth/')) throw failure('mount.fixed', { path: full });
-      await mounts.disable(full, (entry) => leases.revokeByMount(entry.uuid));
+      await mounts.disable(full, async (entry) => {
+        if (entry.kind === 'auth') await tokens.revokeLogins(entry.uuid);
+        await leases.revokeByMount(entry.uuid);
+      });
       return {};
     },
   });

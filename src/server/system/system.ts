@@ -4,6 +4,7 @@ import type { Plugin } from '../../plugin/plugin.ts';
 import type { Platform } from '../core/core.ts';
 import { auditRoutes } from './audit.ts';
 import { internalRoutes } from './internal.ts';
+import { lockedUserRoutes } from './lockedusers.ts';
 import { mountRoutes } from './mounts.ts';
 import { policyRoutes } from './policies.ts';
 import { sealRoutes } from './seal.ts';
@@ -19,6 +20,7 @@ export function systemRoutes(platform: Platform): Plugin {
       ...policyRoutes(core),
       ...wrappingRoutes(core),
       ...auditRoutes(core),
+      ...lockedUserRoutes(core),
       ...toolRoutes(),
       ...internalRoutes(core),
     ],
