@@ -570,6 +570,43 @@ export const codes = {
 
   // methods
   'login.refused': { kind: 'invalid', message: '{reason}' },
+  'login.busy': {
+    kind: 'unavailable',
+    message: 'too many logins at once',
+    hint: 'Try again in a moment.',
+  },
+  'userpass.invalid': { kind: 'invalid', message: '{reason}' },
+  'userpass.missing_password': { kind: 'invalid', message: 'missing password' },
+  'userpass.unknown_user': { kind: 'invalid', message: 'username does not exist' },
+  'userpass.changed': {
+    kind: 'invalid',
+    message: 'policies have changed, not renewing',
+    hint: 'Log in again to get a token with the policies as they are now.',
+  },
+  'approle.invalid': { kind: 'invalid', message: '{reason}' },
+  'approle.missing_role_id': { kind: 'invalid', message: 'missing role_id' },
+  'approle.missing_secret_id': { kind: 'invalid', message: 'missing secret_id' },
+  'approle.unknown_role': { kind: 'missing', message: 'role "{name}" does not exist' },
+  'approle.unknown_accessor': {
+    kind: 'missing',
+    message: 'failed to find accessor entry for secret_id_accessor: "{accessor}"',
+  },
+  'approle.address': {
+    kind: 'invalid',
+    message: 'source address "{address}" unauthorized through CIDR restrictions on the {where}',
+  },
+  'approle.gone': { kind: 'invalid', message: 'role "{name}" does not exist during renewal' },
+  'cert.invalid': { kind: 'invalid', message: '{reason}' },
+  'cert.no_certificate': {
+    kind: 'invalid',
+    message: 'invalid certificate or no client certificate supplied',
+    hint: 'Log in over TLS with the client certificate and its key; the listener must ask for client certificates.',
+  },
+  'cert.no_match': {
+    kind: 'invalid',
+    message: 'no chain matching all constraints could be found for this login certificate',
+  },
+  'cert.changed': { kind: 'invalid', message: 'the client certificate is not the one of the login, not renewing' },
   'method.token_fields': { kind: 'invalid', message: '{reason}' },
   'kubernetes.no_host': {
     kind: 'invalid',
