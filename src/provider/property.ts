@@ -7,7 +7,7 @@ import { textOf, utf8 } from '../base/bytes.ts';
 import { failure } from '../base/errors.ts';
 import { Exact, Ordered, type OrderedJson, parseOrdered, stringify } from '../base/json.ts';
 import { nearest } from '../base/nearest.ts';
-import { gjson } from './gjson.ts';
+import { gjson } from './gjson/gjson.ts';
 import type { Value } from './provider.ts';
 
 /** Values that hold secrets may be large: bounded by their bytes before this, not by their count of members. */

@@ -1,11 +1,12 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { textOf } from '../base/bytes.ts';
-import { isFailure } from '../base/errors.ts';
-import { parseOrdered } from '../base/json.ts';
-import { gjson, matches } from './gjson.ts';
-import { bytesOf } from './property.ts';
+import { textOf } from '../../base/bytes.ts';
+import { isFailure } from '../../base/errors.ts';
+import { parseOrdered } from '../../base/json.ts';
+import { bytesOf } from '../property.ts';
+import { gjson } from './gjson.ts';
+import { matches } from './query.ts';
 
 interface Vector {
   readonly document: number;
@@ -17,7 +18,7 @@ interface Vector {
 }
 
 const vectors: { documents: string[]; cases: Vector[] } = JSON.parse(
-  readFileSync(new URL('../../test/vectors/gjson.json', import.meta.url), 'utf8'),
+  readFileSync(new URL('../../../test/vectors/gjson.json', import.meta.url), 'utf8'),
 );
 
 /** JSON is compared as JSON: the original keeps the white space of its source. */
