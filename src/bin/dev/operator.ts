@@ -71,12 +71,12 @@ async function renderingSeed(home: Home): Promise<Uint8Array> {
 
 /** Hears of changes under the operator's own login, which may subscribe and nothing else. */
 function subscribing({ kube, resolve }: Platform): Subscribe {
-  return async function* (server, { after, signal }) {
+  return async function* (server, { after, signal, opened }) {
     const bare = new VaultClient({ address: server, resolve, retries: 0 });
     try {
       const jwt = await accountToken(kube, OPERATOR, 'vault', 600);
       const { clientToken } = await loginKubernetes(bare, { role: EVENTS_ROLE, jwt }, { signal });
-      yield* subscribe(bare.with({ token: clientToken }), { type: '*', after, signal });
+      yield* subscribe(bare.with({ token: clientToken }), { type: '*', after, signal, opened });
     } finally {
       bare.close();
     }
