@@ -5,7 +5,7 @@ import { isCidr } from '../base/cidr.ts';
 import { seconds } from '../base/duration.ts';
 import { failure } from '../base/errors.ts';
 import { commaList, duration, flag, integer } from '../base/schema.ts';
-import type { TokenParams } from '../plugin/plugin.ts';
+import type { Mount, TokenParams } from '../plugin/plugin.ts';
 
 const TOKEN_TYPES = ['default', 'service', 'batch', 'default-service', 'default-batch'] as const;
 export type TokenType = (typeof TOKEN_TYPES)[number];
@@ -133,6 +133,17 @@ export function tokenParams(fields: TokenFields): TokenParams {
     renewable: bare !== 'batch',
   };
 }
+
+/** How a login is called in lists and audit lines: its mount, then who it was there. */
+export const loginName = ({ path }: Pick<Mount, 'path'>, name: string): string =>
+  [path.replace(/^auth\/|\/$/g, '').replaceAll('/', '-'), name].filter((part) => part !== '').join('-');
+
+/** Whether a token has the policies that a login would get now. "default" comes by itself and does not count. */
+export const samePolicies = ({ policies }: TokenFields, held: readonly string[]): boolean => {
+  const counted = (names: readonly string[]): string =>
+    JSON.stringify(names.filter((name) => name !== 'default' && name !== 'root').sort());
+  return counted(policies) === counted(held);
+};
 
 const tidyPolicies = (given: readonly string[]): string[] =>
   [...new Set(given.map((name) => name.trim().toLowerCase()).filter((name) => name !== ''))].sort();
