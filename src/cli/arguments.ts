@@ -4,12 +4,34 @@ import { failure } from '../base/errors.ts';
 import { type Json, parseJson } from '../base/json.ts';
 import type { Terminal } from './terminal.ts';
 
-/** Gives long flags the two dashes that the parser knows them by. What follows `--` is left alone. */
-export function normalizeFlags(argv: readonly string[]): string[] {
+/**
+ * Brings flags into the spelling of the parser: two dashes for long ones, and of `switches` (flags without a value) the
+ * forms that Go's parser takes beside the bare one, `-flag=true` and `-flag=false`. What follows `--` is left alone.
+ * `truths` are flags that say yes or no: bare, they say yes, and never take the next argument for their value.
+ */
+export function normalizeFlags(
+  argv: readonly string[],
+  { switches, truths }: { readonly switches: ReadonlySet<string>; readonly truths: ReadonlySet<string> },
+): string[] {
   const end = argv.indexOf('--');
-  return argv.map((arg, at) =>
-    (end === -1 || at < end) && /^-[a-zA-Z][\w-]+(=|$)/.test(arg) ? `-${arg}` : arg,
-  );
+  const flags = end === -1 ? argv : argv.slice(0, end);
+  return [
+    ...flags.flatMap((arg) => {
+      const flag = /^-[a-zA-Z][\w-]+(=|$)/.test(arg) ? `-${arg}` : arg;
+      const [name = '', value] = flag.split(/=(.*)/s);
+      if (truths.has(flag)) return [`${flag}=true`];
+      if (value === undefined || !switches.has(name)) return [flag];
+      return truth(value, name.slice(1)) ? [name] : [];
+    }),
+    ...(end === -1 ? [] : argv.slice(end)),
+  ];
+}
+
+/** Yes or no, in the spellings of Go's parser. @throws Failure cli.usage */
+export function truth(text: string, flag: string): boolean {
+  if (/^(1|t|true)$/i.test(text)) return true;
+  if (/^(0|f|false)$/i.test(text)) return false;
+  throw failure('cli.usage', { reason: `${flag} is true or false` });
 }
 
 export type Data = { [key: string]: Json };
@@ -50,7 +72,15 @@ function add(data: Data, key: string, value: string): void {
 }
 
 function objectOf(text: string, from: string): Data {
-  const value = parseJson(text);
+  const value = jsonOf(text, from);
   if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Data;
   throw failure('cli.usage', { reason: `${from} does not hold a JSON object` });
+}
+
+function jsonOf(text: string, from: string): Json {
+  try {
+    return parseJson(text);
+  } catch {
+    throw failure('cli.usage', { reason: `${from} does not hold JSON` });
+  }
 }

@@ -26,23 +26,26 @@ export function declareAudit(program: Command, terminal: Terminal): void {
       success(session, `Enabled the ${type} audit device at: ${path}/`);
     });
 
-  remote(group, 'list', 'List the devices').action(async (flags: Flags) => {
-    const session = await open(terminal, flags);
-    const data = (await session.client.request('GET', 'sys/audit')).envelope?.data;
-    const devices = Object.entries(isBag(data) ? data : {}).filter(([, device]) => isBag(device));
-    print(terminal, session.format, Object.fromEntries(devices), () =>
-      devices.length === 0
-        ? 'No audit devices are enabled.\n'
-        : table([
-            ['Path', 'Type', 'Description'],
-            ...devices.map(([path, device]) => [
-              path,
-              String(isBag(device) ? device['type'] : ''),
-              String((isBag(device) && device['description']) || 'n/a'),
+  remote(group, 'list', 'List the devices')
+    .option('--detailed', 'with their options')
+    .action(async (flags: Flags & { detailed?: boolean }) => {
+      const session = await open(terminal, flags);
+      const data = (await session.client.request('GET', 'sys/audit')).envelope?.data;
+      const devices = Object.entries(isBag(data) ? data : {}).filter(([, device]) => isBag(device));
+      print(terminal, session.format, Object.fromEntries(devices), () =>
+        devices.length === 0
+          ? 'No audit devices are enabled.\n'
+          : table([
+              ['Path', 'Type', 'Description', ...(flags.detailed ? ['Options'] : [])],
+              ...devices.map(([path, device]) => [
+                path,
+                String(isBag(device) ? device['type'] : ''),
+                String((isBag(device) && device['description']) || 'n/a'),
+                ...(flags.detailed && isBag(device) ? [pairs(device['options'])] : []),
+              ]),
             ]),
-          ]),
-    );
-  });
+      );
+    });
 
   remote(group, 'disable <path>', 'Disable a device').action(async (typed: string, flags: Flags) => {
     const session = await open(terminal, flags);
@@ -51,3 +54,8 @@ export function declareAudit(program: Command, terminal: Terminal): void {
     success(session, `Disabled audit device (if it was enabled) at: ${path}/`);
   });
 }
+
+const pairs = (options: unknown): string =>
+  Object.entries(isBag(options) ? options : {})
+    .map(([key, value]) => `${key}=${String(value)}`)
+    .join(' ');

@@ -4,9 +4,10 @@ import type { Command } from 'commander';
 import { failure, isFailure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { type Answer, problemOf } from '../client/client.ts';
+import { answerFailure } from '../client/envelope.ts';
 import { mountOf } from '../client/kv.ts';
-import { type Data, readData } from './arguments.ts';
-import { banner, keyValueTable, printAnswer, printField, table } from './output.ts';
+import { type Data, readData, truth } from './arguments.ts';
+import { banner, printAnswer, printField, titledTable } from './output.ts';
 import { barePath } from './read.ts';
 import {
   type Flags,
@@ -35,8 +36,9 @@ interface Place {
 /** Where a key lies. Both "secret/app" and "-mount=secret app" are understood, and "secret/data/app" is not doubled. */
 async function locate(session: Session, typed: string, mountFlag: string | undefined): Promise<Place> {
   const path = barePath(typed);
+  // Asked for in the clear even where the answer itself shall be wrapped.
   const found = await mountOf(
-    session.client,
+    session.client.with({ wrapTtl: undefined }),
     mountFlag === undefined ? path : `${barePath(mountFlag).replace(/\/+$/, '')}`,
   );
   const mount =
@@ -66,18 +68,21 @@ export function declareKv(program: Command, terminal: Terminal): void {
     .option('--version <number>', 'a version other than the latest')
     .action(async (key: string, flags: KvFlags & { version?: string }) => {
       const session = await open(terminal, flags);
+      const version = flags.version === undefined ? undefined : versionOf(flags.version);
       const place = await locate(session, key, flags.mount);
-      const answer = await readVersion(session, place, flags.version);
-      if (answer === undefined) return nothingAt(session, place.at('data'));
-      printKv(session, place, answer);
+      const found = await readVersion(session, place, version);
+      if (found === undefined) return nothingAt(session, place.at('data'));
+      printKv(session, place, found);
     });
 
   kv(group, 'put <key> [data...]', 'Set or update a secret; replaces what was there')
     .option('--cas <version>', 'only if the current version is this one; 0: only if there is none')
     .action(async (key: string, args: string[], flags: KvFlags & { cas?: string }) => {
+      // The command line is at fault before the server is: nothing is asked of it until the arguments are read.
+      const data = await someData(args, terminal);
+      const options = casOf(flags.cas);
       const session = await open(terminal, flags);
       const place = await locate(session, key, flags.mount);
-      const data = await someData(args, terminal);
       if (place.version === 1) {
         await session.client.request('PUT', place.at('data'), { body: data });
         return success(session, `Data written to: ${place.at('data')}`);
@@ -85,7 +90,7 @@ export function declareKv(program: Command, terminal: Terminal): void {
       printVersion(
         session,
         place,
-        await session.client.request('PUT', place.at('data'), { body: { data, options: casOf(flags.cas) } }),
+        await session.client.request('PUT', place.at('data'), { body: { data, options } }),
       );
     });
 
@@ -106,17 +111,17 @@ export function declareKv(program: Command, terminal: Terminal): void {
         args: string[],
         flags: KvFlags & { cas?: string; method?: string; removeData?: string[] },
       ) => {
+        const removed: Data = Object.fromEntries((flags.removeData ?? []).map((name) => [name, null]));
+        const data: Data = {
+          ...(args.length === 0 && flags.removeData ? {} : await someData(args, terminal)),
+          ...removed,
+        };
         const session = await open(terminal, flags);
         const place = await locate(session, key, flags.mount);
         if (place.version === 1)
           throw failure('cli.usage', {
             reason: `${place.mount} is of version 1, which cannot patch: use kv put`,
           });
-        const removed: Data = Object.fromEntries((flags.removeData ?? []).map((name) => [name, null]));
-        const data: Data = {
-          ...(args.length === 0 && flags.removeData ? {} : await someData(args, terminal)),
-          ...removed,
-        };
         const answer =
           flags.method === 'rw'
             ? await patchByWriting(session, place, data)
@@ -130,7 +135,7 @@ export function declareKv(program: Command, terminal: Terminal): void {
     const session = await open(terminal, flags);
     const place = await locate(session, key ?? '', flags.mount);
     const path = place.at('metadata');
-    printKeys(session, path, await readOrNothing(session.client.request('LIST', path)));
+    printKeys(session, path, await readOrNothing(session, session.client.request('LIST', path)));
   });
 
   kv(group, 'delete <key>', 'Delete the latest version, or those named; undelete brings them back')
@@ -164,19 +169,16 @@ export function declareKv(program: Command, terminal: Terminal): void {
     .action(async (key: string, flags: KvFlags & { version: string }) => {
       const session = await open(terminal, flags);
       const place = await locateV2(session, key, flags.mount);
-      const metadata = bag(
-        (await readOrNothing(session.client.request('GET', place.at('metadata'))))?.envelope?.data,
-      );
-      const earlier = bag(bag((await readVersion(session, place, flags.version))?.envelope?.data)['data']);
-      if (Object.keys(earlier).length === 0)
-        return nothingAt(session, `${place.at('data')}?version=${flags.version}`);
-      printVersion(
-        session,
-        place,
-        await session.client.request('PUT', place.at('data'), {
-          body: { data: earlier, options: { cas: metadata['current_version'] ?? 0 } },
-        }),
-      );
+      const version = versionOf(flags.version);
+      const newest = bag((await readVersion(session, place, undefined))?.bag['metadata'])['version'];
+      const earlier = await readVersion(session, place, version);
+      if (newest === undefined || earlier === undefined) return nothingAt(session, place.at('data'));
+      if (earlier.lost !== undefined) {
+        terminal.err(`Cannot roll back to a version that has been ${earlier.lost}\n`);
+        throw new Exit(2);
+      }
+      const body = { data: earlier.bag['data'], options: { cas: newest } };
+      printSecret(session, await session.client.request('PUT', place.at('data'), { body }));
     });
 
   kv(group, 'enable-versioning <mount>', 'Turn an engine of version 1 into version 2').action(
@@ -201,7 +203,7 @@ function declareMetadata(parent: Command, terminal: Terminal): void {
   kv(group, 'get <key>', 'Retrieve the metadata of a secret').action(async (key: string, flags: KvFlags) => {
     const session = await open(terminal, flags);
     const place = await locateV2(session, key, flags.mount);
-    const answer = await readOrNothing(session.client.request('GET', place.at('metadata')));
+    const answer = await readOrNothing(session, session.client.request('GET', place.at('metadata')));
     if (answer === undefined) return nothingAt(session, place.at('metadata'));
     printMetadata(session, place, answer);
   });
@@ -216,7 +218,7 @@ function declareMetadata(parent: Command, terminal: Terminal): void {
       verb === 'put' ? 'Set the metadata of a secret' : 'Change single fields of the metadata',
     )
       .option('--max-versions <number>', 'how many versions are kept; 0: as the engine has it')
-      .option('--cas-required', 'demand -cas with every write')
+      .option('--cas-required <bool>', 'whether every write must carry -cas')
       .option('--delete-version-after <duration>', 'delete versions after this time')
       .option(
         '--custom-metadata <key=value>',
@@ -228,7 +230,7 @@ function declareMetadata(parent: Command, terminal: Terminal): void {
           key: string,
           flags: KvFlags & {
             maxVersions?: string;
-            casRequired?: boolean;
+            casRequired?: string;
             deleteVersionAfter?: string;
             customMetadata?: string[];
           },
@@ -237,7 +239,9 @@ function declareMetadata(parent: Command, terminal: Terminal): void {
           const place = await locateV2(session, key, flags.mount);
           const body = {
             ...(flags.maxVersions === undefined ? {} : { max_versions: Number(flags.maxVersions) }),
-            ...(flags.casRequired === undefined ? {} : { cas_required: true }),
+            ...(flags.casRequired === undefined
+              ? {}
+              : { cas_required: truth(flags.casRequired, '-cas-required') }),
             ...(flags.deleteVersionAfter === undefined
               ? {}
               : { delete_version_after: flags.deleteVersionAfter }),
@@ -263,7 +267,7 @@ function declareMetadata(parent: Command, terminal: Terminal): void {
   kv(group, 'list [key]', 'List secrets').action(async (key: string | undefined, flags: KvFlags) => {
     const session = await open(terminal, flags);
     const path = (await locateV2(session, key ?? '', flags.mount)).at('metadata');
-    printKeys(session, path, await readOrNothing(session.client.request('LIST', path)));
+    printKeys(session, path, await readOrNothing(session, session.client.request('LIST', path)));
   });
 }
 
@@ -275,29 +279,31 @@ async function locateV2(session: Session, key: string, mount: string | undefined
   });
 }
 
-/** The whole answer, also of a version that was deleted: its metadata comes with the 404. */
+/** What the server has of a version: its data, or, where that is gone, its metadata alone. */
+interface Found {
+  readonly answer: Answer;
+  readonly bag: Readonly<Record<string, Json>>;
+  readonly lost: 'deleted' | 'destroyed' | undefined;
+}
+
+/** Reads a version. A deleted one answers 404 with its metadata, and is found; undefined where there is nothing. */
 async function readVersion(
   session: Session,
   place: Place,
-  version: string | undefined,
-): Promise<Answer | undefined> {
-  try {
-    return await session.client.request('GET', place.at('data'), {
-      query: place.version === 2 ? { version } : {},
-    });
-  } catch (error) {
-    const problem = problemOf(error);
-    if (!isFailure(error, 'api.missing') || problem === undefined || problem.errors.length > 0) throw error;
-    if (problem.envelope === undefined) return undefined;
-    printDeleted(session, place, problem.envelope.data);
-    throw new Exit(2);
-  }
-}
-
-function printDeleted(session: Session, place: Place, data: Json): void {
-  const metadata = bag(bag(data)['metadata']);
-  const text = metadataTable(place, metadata);
-  session.terminal.out(text);
+  version: number | undefined,
+): Promise<Found | undefined> {
+  const { client } = session;
+  const query = place.version === 2 && version !== undefined ? { version: String(version) } : {};
+  const answer = await client.request('GET', place.at('data'), { query, accept: [404] });
+  const found = bag(answer.envelope?.data);
+  if (answer.status !== 404) return { answer, bag: found, lost: undefined };
+  const metadata = bag(found['metadata']);
+  if (found['metadata'] !== undefined)
+    return { answer, bag: found, lost: metadata['destroyed'] === true ? 'destroyed' : 'deleted' };
+  const told = answerFailure(answer, `GET ${place.at('data')}`, client.address);
+  if ((problemOf(told)?.errors.length ?? 0) > 0) throw told;
+  warn(session, answer);
+  return undefined;
 }
 
 async function patch(
@@ -308,6 +314,7 @@ async function patch(
 ): Promise<Answer | undefined> {
   try {
     return await readOrNothing(
+      session,
       session.client.request('PATCH', place.at('data'), { body: { data, options: casOf(flags.cas) } }),
     );
   } catch (error) {
@@ -319,8 +326,8 @@ async function patch(
 }
 
 async function patchByWriting(session: Session, place: Place, data: Data): Promise<Answer | undefined> {
-  const current = bag((await readVersion(session, place, undefined))?.envelope?.data);
-  if (current['data'] === undefined) return undefined;
+  const current = (await readVersion(session, place, undefined))?.bag ?? {};
+  if (current['data'] === undefined || current['data'] === null) return undefined;
   const merged = Object.fromEntries(
     Object.entries({ ...bag(current['data']), ...data }).filter(([, value]) => value !== null),
   );
@@ -342,65 +349,61 @@ function casOf(text: string | undefined): { cas?: number } {
   throw failure('cli.usage', { reason: '-cas takes a version number, or 0 for "only if there is none"' });
 }
 
+function versionOf(text: string): number {
+  const [version, ...more] = numbers(text);
+  if (version !== undefined && more.length === 0) return version;
+  throw failure('cli.usage', { reason: '-version takes one version number' });
+}
+
 function numbers(text: string): number[] {
   const all = text.split(',').map(Number);
   if (all.every((number) => Number.isInteger(number) && number > 0)) return all;
-  throw failure('cli.usage', { reason: '-versions takes version numbers separated by commas' });
+  throw failure('cli.usage', { reason: `not a version number: ${JSON.stringify(text)}` });
 }
 
-function printKv(session: Session, place: Place, answer: Answer): void {
+function printKv(session: Session, place: Place, { answer, bag: found }: Found): void {
   const { terminal, format, flags } = session;
-  if (place.version === 1 || answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
+  if (answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
   warn(session, answer);
-  const data = bag(answer.envelope?.data);
-  if (flags.field !== undefined) return printField(terminal, bag(data['data']), flags.field);
+  const gone = place.version === 2 && (found['data'] === null || found['data'] === undefined);
+  const data = place.version === 1 ? found : bag(found['data']);
+  if (flags.field !== undefined) {
+    if (!gone) return printField(terminal, format, data, flags.field);
+    terminal.err(`No data found at ${place.at('data')}\n`);
+    throw new Exit(2);
+  }
   printAnswer(terminal, format, answer, () => {
-    const values = keyValueTable(bag(data['data']));
-    return `${metadataTable(place, bag(data['metadata']))}\n${banner('Data', width(values))}${values}`;
+    const head = place.version === 1 ? '' : `${metadataTable(place, bag(found['metadata']))}\n`;
+    return gone ? head : `${head}${titledTable('Data', data)}`;
   });
 }
 
-function metadataTable(place: Place, metadata: Readonly<Record<string, Json>>): string {
-  const path = place.at('data');
-  const shown = keyValueTable({
-    ...metadata,
-    deletion_time: metadata['deletion_time'] === '' ? 'n/a' : metadata['deletion_time'],
-  });
-  return `${banner('Secret Path', path.length)}${path}\n\n${banner('Metadata', width(shown))}${shown}`;
-}
+const metadataTable = (place: Place, metadata: Readonly<Record<string, Json>>): string =>
+  `${pathTitle('Secret Path', place.at('data'))}${titledTable('Metadata', metadata)}`;
+
+const pathTitle = (title: string, path: string): string => `${banner(title, path.length)}${path}\n\n`;
 
 function printVersion(session: Session, place: Place, answer: Answer): void {
   const { terminal, format, flags } = session;
+  if (answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
   warn(session, answer);
   const data = bag(answer.envelope?.data);
-  if (flags.field !== undefined) return printField(terminal, data, flags.field);
+  if (flags.field !== undefined) return printField(terminal, format, data, flags.field);
   printAnswer(terminal, format, answer, () => metadataTable(place, data));
 }
 
 function printMetadata(session: Session, place: Place, answer: Answer): void {
   const { terminal, format, flags } = session;
+  if (answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
   const { versions, ...rest } = bag(answer.envelope?.data);
   if (flags.field !== undefined)
-    return printField(terminal, { ...rest, versions: versions ?? null }, flags.field);
+    return printField(terminal, format, { ...rest, versions: versions ?? null }, flags.field);
   printAnswer(terminal, format, answer, () => {
-    const path = place.at('metadata');
-    const head = keyValueTable(rest);
     const each = Object.entries(bag(versions)).sort(([a], [b]) => Number(a) - Number(b));
-    const tables = each.map(([number, version]) => {
-      const facts = bag(version);
-      const body = table([
-        ['Key', 'Value'],
-        ...Object.keys(facts)
-          .sort()
-          .map((key) => [key, facts[key] === '' ? 'n/a' : String(facts[key])]),
-      ]);
-      return `\n${banner(`Version ${number}`, width(body))}${body}`;
-    });
-    return `${banner('Metadata Path', path.length)}${path}\n\n${banner('Metadata', width(head))}${head}${tables.join('')}`;
+    const tables = each.map(([number, version]) => `\n${titledTable(`Version ${number}`, bag(version))}`);
+    return `${pathTitle('Metadata Path', place.at('metadata'))}${titledTable('Metadata', rest)}${tables.join('')}`;
   });
 }
-
-const width = (text: string): number => Math.max(...text.split('\n').map((line) => line.length));
 
 const bag = (value: unknown): Readonly<Record<string, Json>> =>
   typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, Json>) : {};

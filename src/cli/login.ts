@@ -32,7 +32,7 @@ export function declareLogin(program: Command, terminal: Terminal): void {
       if (flags.tokenOnly === true) return terminal.out(token);
       if (flags.store) await terminal.tokenFile.write(token);
       const fields = { ...fieldsOfToken(token, fieldsOf(answer)) };
-      if (flags.field !== undefined) return printField(terminal, fields, flags.field);
+      if (flags.field !== undefined) return printField(terminal, session.format, fields, flags.field);
       if (!flags.print) return;
       printAnswer(terminal, session.format, answer, () => `${GREETING}${keyValueTable(fields, false)}`);
     });

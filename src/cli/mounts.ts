@@ -1,9 +1,10 @@
 /** secrets and auth: enable, list, tune and disable what is mounted. The two differ in one word of the API's path. */
 
 import type { Command } from 'commander';
+import { isBag } from '../client/envelope.ts';
 import { authMounts, type MountInfo, mounts } from '../client/sys.ts';
 import { print, table } from './output.ts';
-import { type Flags, open, remote, success } from './session.ts';
+import { type Flags, open, remote, spell, success } from './session.ts';
 import type { Terminal } from './terminal.ts';
 
 interface MountFlags extends Flags {
@@ -148,11 +149,13 @@ const brief = (found: readonly MountInfo[]): string =>
 
 const detailed = (found: readonly MountInfo[]): string =>
   table([
-    ['Path', 'Plugin', 'Accessor', 'Options', 'Description', 'UUID'],
+    ['Path', 'Plugin', 'Accessor', 'Default TTL', 'Max TTL', 'Options', 'Description', 'UUID'],
     ...found.map((m) => [
       m.path,
       m.type,
       m.accessor,
+      lifeOf(m, 'default_lease_ttl'),
+      lifeOf(m, 'max_lease_ttl'),
       `map[${Object.entries(m.options)
         .map(([k, v]) => `${k}:${v}`)
         .join(' ')}]`,
@@ -160,3 +163,10 @@ const detailed = (found: readonly MountInfo[]): string =>
       String(m.raw['uuid'] ?? ''),
     ]),
   ]);
+
+/** A time of a mount's settings; 0 is the server's own. */
+function lifeOf(mount: MountInfo, setting: string): string {
+  const config = mount.raw['config'];
+  const seconds = isBag(config) ? config[setting] : undefined;
+  return typeof seconds === 'number' && seconds > 0 ? spell(seconds) : 'system';
+}

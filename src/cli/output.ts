@@ -50,6 +50,7 @@ export function keyValueTable(object: Readonly<Record<string, unknown>>, sorted 
 /** A value in a table, as Go prints it: nil, lists in brackets, maps as map[k:v]. */
 export function cell(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';
+  if (value === '') return 'n/a';
   if (value instanceof Exact || value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(cell).join(' ')}]`;
   if (typeof value === 'object') {
@@ -59,11 +60,17 @@ export function cell(value: unknown): string {
   return String(value);
 }
 
-/** "====== Data ======": a heading as wide as upstream makes it over a table. */
+/** "====== Data ======": a heading as wide as upstream makes it over a table, with the same number of signs on both sides. */
 export function banner(title: string, width: number): string {
-  const equals = Math.max(width - (title.length + 2), 4);
-  const left = Math.floor(equals / 2);
-  return `${'='.repeat(left)} ${title} ${'='.repeat(equals - left)}\n`;
+  const equals = width - (title.length + 2);
+  const side = '='.repeat(equals <= 0 ? 2 : Math.ceil(equals / 2));
+  return `${side} ${title} ${side}\n`;
+}
+
+/** A table under its heading. As upstream does, the width is that of the longest key, the gap and the word "Value". */
+export function titledTable(title: string, object: Readonly<Record<string, unknown>>): string {
+  const longest = Math.max(0, ...Object.keys(object).map((key) => key.length));
+  return `${banner(title, longest + 4 + 'Value'.length)}${keyValueTable(object)}`;
 }
 
 /** JSON with two blanks per level, every digit and the order of keys as they came. */
@@ -87,8 +94,9 @@ function indent(value: OrderedJson, margin: string): string {
   return stringify(value);
 }
 
+/** YAML that readers of 1.1 (kubectl, Ansible) take for the same: what is a time, an octal or a yes to them is quoted. */
 export const toYaml = (text: string): string =>
-  new Document(plain(parseOrdered(text))).toString({ lineWidth: 0 });
+  new Document(plain(parseOrdered(text)), { schema: 'core', compat: 'yaml-1.1' }).toString({ lineWidth: 0 });
 
 /** Numbers that a double would change are written as text; YAML readers of other languages keep them so. */
 function plain(value: OrderedJson): unknown {
@@ -113,12 +121,19 @@ export function printAnswer(terminal: Terminal, format: Format, answer: Answer, 
   terminal.out(format === 'yaml' ? toYaml(text) : pretty(text));
 }
 
-/** Prints one field, bare: what scripts put between backticks. Exit 1 where there is none. */
-export function printField(terminal: Terminal, fields: Readonly<Record<string, Json>>, name: string): void {
+/** Prints one field, bare: what scripts put between backticks; in quotes where JSON is asked for. Exit 1 where there is none. */
+export function printField(
+  terminal: Terminal,
+  format: Format,
+  fields: Readonly<Record<string, Json>>,
+  name: string,
+): void {
   if (!Object.hasOwn(fields, name)) {
     terminal.err(`Field ${JSON.stringify(name)} not present in secret\n`);
     throw new Exit(1);
   }
-  const value = fields[name];
+  const value = fields[name] ?? null;
+  if (format === 'json') return terminal.out(pretty(stringify(value)).trimEnd());
+  if (format === 'yaml') return terminal.out(toYaml(stringify(value)));
   terminal.out(typeof value === 'string' ? value : value === null ? '' : stringify(value));
 }

@@ -28,9 +28,7 @@ export function declarePolicy(program: Command, terminal: Terminal): void {
       terminal.err(`No policy named: ${name.toLowerCase()}\n`);
       throw new Exit(2);
     }
-    print(terminal, session.format, { name: name.toLowerCase(), policy: text }, () =>
-      text.endsWith('\n') ? text : `${text}\n`,
-    );
+    print(terminal, session.format, { policy: text }, () => (text.endsWith('\n') ? text : `${text}\n`));
   });
 
   remote(group, 'list', 'List the policies').action(async (flags: Flags) => {

@@ -1,6 +1,6 @@
 /** The program's commands, and what happens around each: flags of either spelling, failures told once, exit codes. */
 
-import { Command, CommanderError } from 'commander';
+import { Command, CommanderError, type Option } from 'commander';
 import { normalizeFlags } from './arguments.ts';
 import { declareAudit } from './audit.ts';
 import { declareKv } from './kv.ts';
@@ -49,7 +49,7 @@ export async function runCli(
   for (const declare of [...more, ...COMMANDS]) declare(program, terminal);
   inherit(program);
   try {
-    await program.parseAsync(normalizeFlags(argv), { from: 'user' });
+    await program.parseAsync(normalizeFlags(argv, flagsOf(program)), { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
@@ -58,6 +58,26 @@ export async function runCli(
     return code;
   }
 }
+
+/** The flags of all commands that take no value, and those that say yes or no. */
+function flagsOf(command: Command): { readonly switches: Set<string>; readonly truths: Set<string> } {
+  const options = allOptions(command);
+  const valued = new Set(
+    options.flatMap(({ long, required, optional }) => (required || optional ? [long] : [])),
+  );
+  const names = (chosen: readonly Option[]): Set<string> =>
+    new Set(chosen.flatMap(({ long }) => (typeof long === 'string' ? [long] : [])));
+  return {
+    // `--version` is a switch of the program and takes a number in `kv get`: what takes a value anywhere is none.
+    switches: names(options.filter(({ long }) => !valued.has(long))),
+    truths: names(options.filter(({ flags }) => flags.endsWith(' <bool>'))),
+  };
+}
+
+const allOptions = (command: Command): Option[] => [
+  ...command.options,
+  ...command.commands.flatMap(allOptions),
+];
 
 /** Every command ends and prints the way the program does. */
 function inherit(command: Command): void {

@@ -23,7 +23,7 @@ export function declareRead(program: Command, terminal: Terminal): void {
     async (path: string, args: string[], flags: Flags) => {
       const session = await open(terminal, flags);
       const query = (await readData(args, terminal)) as Record<string, string>;
-      const answer = await readOrNothing(session.client.request('GET', barePath(path), { query }));
+      const answer = await readOrNothing(session, session.client.request('GET', barePath(path), { query }));
       if (answer?.envelope === undefined) return nothingAt(session, path);
       printSecret(session, answer);
     },
@@ -56,7 +56,7 @@ export function declareRead(program: Command, terminal: Terminal): void {
 
   remote(program, 'list <path>', 'List data or secrets').action(async (path: string, flags: Flags) => {
     const session = await open(terminal, flags);
-    printKeys(session, path, await readOrNothing(session.client.request('LIST', barePath(path))));
+    printKeys(session, path, await readOrNothing(session, session.client.request('LIST', barePath(path))));
   });
 
   remote(program, 'delete <path> [data...]', 'Delete secrets and configuration').action(

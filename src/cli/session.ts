@@ -1,9 +1,10 @@
 /** What every command is given: the terminal, and a way to declare itself on the program. */
 
 import type { Command } from 'commander';
-import { Failure } from '../base/errors.ts';
+import { isFailure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { type Answer, problemOf, type VaultClient } from '../client/client.ts';
+import { isBag } from '../client/envelope.ts';
 import { cell, type Format, formatOf, keyValueTable, printAnswer, printField, table } from './output.ts';
 import { type ConnectionFlags, connect, withConnection } from './settings.ts';
 import { Exit, type Terminal } from './terminal.ts';
@@ -40,8 +41,11 @@ export function success({ terminal, format }: Session, message: string): void {
 }
 
 /** Prints the warnings of an answer on standard error, where they do not disturb what a script reads. */
-export function warn({ terminal }: Session, answer: Answer): void {
-  const warnings = answer.envelope?.warnings ?? [];
+export function warn(session: Session, answer: Answer): void {
+  tellWarnings(session, answer.envelope?.warnings ?? []);
+}
+
+export function tellWarnings({ terminal }: Pick<Session, 'terminal'>, warnings: readonly string[]): void {
   if (warnings.length === 0) return;
   terminal.err(
     `WARNING! The following warnings were returned from the server:\n\n${warnings.map((w) => `  * ${w}\n`).join('')}\n`,
@@ -49,23 +53,20 @@ export function warn({ terminal }: Session, answer: Answer): void {
 }
 
 /** Says that there is nothing at a path: exit 2, as scripts test it. */
-export function nothingAt({ terminal }: Session, path: string): never {
+export function nothingAt({ terminal }: Pick<Session, 'terminal'>, path: string): never {
   terminal.err(`No value found at ${path}\n`);
   throw new Exit(2);
 }
 
-/** The answer of a read, or undefined where the server has nothing there and no more to say. */
-export async function readOrNothing(call: Promise<Answer>): Promise<Answer | undefined> {
+/** The answer of a read, or undefined where the server has nothing there; its warnings are told. */
+export async function readOrNothing(session: Session, call: Promise<Answer>): Promise<Answer | undefined> {
   try {
     return await call;
   } catch (error) {
-    if (
-      error instanceof Failure &&
-      error.code === 'api.missing' &&
-      (problemOf(error)?.errors.length ?? 0) === 0
-    )
-      return undefined;
-    throw error;
+    const problem = problemOf(error);
+    if (!isFailure(error, 'api.missing') || problem === undefined || problem.errors.length > 0) throw error;
+    tellWarnings(session, problem.envelope?.warnings ?? []);
+    return undefined;
   }
 }
 
@@ -74,22 +75,36 @@ export function printSecret(session: Session, answer: Answer): void {
   const { terminal, format, flags } = session;
   warn(session, answer);
   const fields = fieldsOf(answer);
-  if (flags.field !== undefined) return printField(terminal, fields, flags.field);
-  printAnswer(terminal, format, answer, () => keyValueTable(fields, false));
+  if (flags.field !== undefined) return printField(terminal, session.format, fields, flags.field);
+  printAnswer(terminal, format, answer, () =>
+    keyValueTable(
+      Object.fromEntries(
+        Object.entries(fields).map(([key, value]) => [
+          answer.envelope?.wrapInfo === undefined ? key : `${key}:`,
+          looksLikeDuration(key) && typeof value === 'number' ? spell(value) : value,
+        ]),
+      ),
+      false,
+    ),
+  );
 }
+
+/** Names under which seconds are told as "8h" in a table; the list is upstream's. */
+const looksLikeDuration = (key: string): boolean => /(^|_)(period|ttl|duration)$|^lease_max$/.test(key);
 
 /** An answer as rows, in the order upstream prints them. */
 export function fieldsOf(answer: Answer): Record<string, Json> {
   const envelope = answer.envelope;
   if (envelope === undefined) return {};
   if (envelope.wrapInfo !== undefined) {
-    const { token, accessor, ttlSeconds, creationTime, creationPath } = envelope.wrapInfo;
+    const { token, accessor, ttlSeconds, creationTime, creationPath, wrappedAccessor } = envelope.wrapInfo;
     return {
       wrapping_token: token,
       wrapping_accessor: accessor,
       wrapping_token_ttl: spell(ttlSeconds),
-      wrapping_token_creation_time: creationTime,
+      wrapping_token_creation_time: goTime(creationTime),
       wrapping_token_creation_path: creationPath,
+      ...(wrappedAccessor === '' ? {} : { wrapped_accessor: wrappedAccessor }),
     };
   }
   if (envelope.auth !== undefined) {
@@ -115,12 +130,19 @@ export function fieldsOf(answer: Answer): Record<string, Json> {
       : envelope.leaseSeconds > 0
         ? { refresh_interval: spell(envelope.leaseSeconds) }
         : {};
-  const data =
-    typeof envelope.data === 'object' && envelope.data !== null && !Array.isArray(envelope.data)
-      ? (envelope.data as Record<string, Json>)
-      : {};
+  // sys/seal-status, sys/health and their like answer without an envelope: the answer is the data.
+  const bare = isBag(answer.json) && !('data' in answer.json) && !('request_id' in answer.json);
+  const data = bare ? answer.json : isBag(envelope.data) ? envelope.data : {};
   return { ...lease, ...Object.fromEntries(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
+
+/** A time of RFC 3339 as Go prints it: "2026-01-02 03:04:05.678 +0000 UTC". */
+const goTime = (text: string): string =>
+  text.replace(
+    /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:(\.\d*?)0*)?Z$/,
+    (_, day: string, time: string, part?: string) =>
+      `${day} ${time}${part === undefined || part === '.' ? '' : part} +0000 UTC`,
+  );
 
 /** Seconds as "768h", "1h30m", "45s". */
 export function spell(seconds: number): string {
@@ -142,8 +164,10 @@ export function printKeys(session: Session, path: string, answer: Answer | undef
   const data = answer?.envelope?.data;
   const keys = typeof data === 'object' && data !== null && 'keys' in data ? data['keys'] : undefined;
   if (answer === undefined || !Array.isArray(keys)) {
-    if (session.format === 'json') session.terminal.out('{}\n');
-    return nothingAt(session, path);
+    // Scripts read what is printed as JSON: an empty object, and the exit code.
+    if (session.format !== 'json') return nothingAt(session, path);
+    session.terminal.out('{}\n');
+    throw new Exit(2);
   }
   if (session.format === 'json' || session.format === 'yaml')
     return printAnswer(

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Failure, failure } from '../base/errors.ts';
 import { problemOf } from '../client/client.ts';
+import { tame } from '../client/envelope.ts';
 
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -46,10 +47,9 @@ export function explain(error: unknown): { readonly text: string; readonly code:
   if (error instanceof Exit) return { text: '', code: error.code };
   const problem = problemOf(error);
   if (problem !== undefined && error instanceof Failure) {
-    const request = error.message.split(': ')[0] ?? '';
-    const errors = problem.errors.length === 0 ? [error.message] : problem.errors;
+    const errors = [...problem.errors, ...(problem.envelope?.warnings ?? [])].map((e) => `* ${tame(e)}\n`);
     return {
-      text: `Error making API request.\n\nURL: ${request}\nCode: ${problem.status}. Errors:\n\n${errors.map((e) => `* ${e}`).join('\n')}${mend(error)}\n`,
+      text: `Error making API request.\n\nURL: ${problem.request}\nCode: ${problem.status}. Errors:\n\n${errors.join('')}${error.hint === undefined ? '' : `\n${error.hint}\n`}`,
       code: 2,
     };
   }

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import { failure } from '../base/errors.ts';
 import { capabilities } from '../client/sys.ts';
-import { readData } from './arguments.ts';
+import { readData, truth } from './arguments.ts';
 import { print } from './output.ts';
 import { type Flags, open, printSecret, remote, success } from './session.ts';
 import type { Terminal } from './terminal.ts';
@@ -19,7 +19,7 @@ interface CreateFlags extends Flags {
   readonly metadata?: readonly string[];
   readonly orphan?: boolean;
   readonly defaultPolicy: boolean;
-  readonly renewable?: string | boolean;
+  readonly renewable?: string;
   readonly type?: string;
   readonly role?: string;
 }
@@ -40,7 +40,7 @@ export function declareToken(program: Command, terminal: Terminal): void {
     .option('--metadata <key=value>', 'a note; may be given again', more)
     .option('--orphan', 'without a parent, so that it outlives the one in use')
     .option('--no-default-policy', 'without the policy "default"')
-    .option('--renewable [bool]', 'whether it can be renewed')
+    .option('--renewable <bool>', 'whether it can be renewed')
     .option('--type <type>', 'service or batch')
     .option('--role <name>', 'after this role')
     .action(async (flags: CreateFlags) => {
@@ -61,7 +61,7 @@ export function declareToken(program: Command, terminal: Terminal): void {
         display_name: flags.displayName,
         meta: flags.metadata === undefined ? undefined : await readData(flags.metadata, terminal),
         no_default_policy: flags.defaultPolicy ? undefined : true,
-        renewable: flags.renewable === undefined ? undefined : String(flags.renewable) !== 'false',
+        renewable: flags.renewable === undefined ? undefined : truth(flags.renewable, '-renewable'),
         type: flags.type,
       };
       printSecret(session, await session.client.request('POST', `auth/token/${route}`, { body }));
@@ -109,6 +109,8 @@ export function declareToken(program: Command, terminal: Terminal): void {
         const session = await open(terminal, flags);
         if (token === undefined && flags.self !== true)
           throw failure('cli.usage', { reason: 'name a token or an accessor, or use -self' });
+        if (token !== undefined && flags.self === true)
+          throw failure('cli.usage', { reason: '-self is the token in use: name no other beside it' });
         if (flags.mode !== undefined && flags.mode !== 'orphan')
           throw failure('cli.usage', {
             reason: '-mode takes "orphan" (leases under a path: lease revoke -prefix)',

@@ -29,6 +29,8 @@ export interface WrapInfo {
   readonly ttlSeconds: number;
   readonly creationTime: string;
   readonly creationPath: string;
+  /** The accessor of the token inside, where there is one. */
+  readonly wrappedAccessor: string;
 }
 
 export interface Envelope {
@@ -56,6 +58,8 @@ export interface Answer {
 /** What a failure of an answer carries in `data`. */
 export interface ApiProblem {
   readonly status: number;
+  /** The verb and the whole address, without the query: "GET http://127.0.0.1:8200/v1/secret/data/app". */
+  readonly request: string;
   readonly errors: readonly string[];
   /** The envelope of an error that has one: a deleted KV version answers 404 with its metadata. */
   readonly envelope?: Envelope;
@@ -83,7 +87,7 @@ const texts = (value: Json | undefined): string[] =>
   Array.isArray(value) ? value.filter((item): item is string => typeof item === 'string') : [];
 
 /** A body as JSON. @throws Failure api.garbage (never quotes the body) */
-export function readJson(bytes: Uint8Array, address: string): Json | undefined {
+function readJson(bytes: Uint8Array, address: string): Json | undefined {
   if (bytes.length === 0) return undefined;
   const source = textOf(bytes);
   if (source === undefined) throw failure('api.garbage', { address, reason: 'the body is not UTF-8' });
@@ -96,7 +100,7 @@ export function readJson(bytes: Uint8Array, address: string): Json | undefined {
 }
 
 /** The envelope in a JSON body. Values without one (sys/health, sys/init) come out with everything empty. */
-export function readEnvelope(json: Json | undefined, address: string): Envelope | undefined {
+function readEnvelope(json: Json | undefined, address: string): Envelope | undefined {
   if (json === undefined) return undefined;
   if (!isBag(json)) throw failure('api.garbage', { address, reason: 'the body is not a JSON object' });
   const auth = json['auth'];
@@ -116,6 +120,7 @@ export function readEnvelope(json: Json | undefined, address: string): Envelope 
           ttlSeconds: count(wrap['ttl']),
           creationTime: text(wrap['creation_time']),
           creationPath: text(wrap['creation_path']),
+          wrappedAccessor: text(wrap['wrapped_accessor']),
         }
       : undefined,
   };
@@ -208,7 +213,13 @@ export function answerFailure(answer: Answer, request: string, address: string):
     errors.length > 0
       ? errors.map((e) => tame(e)).join('; ')
       : (envelope?.warnings ?? []).map((w) => tame(w)).join('; ');
-  const problem: ApiProblem = { status, errors, ...(envelope === undefined ? {} : { envelope }) };
+  const [verb = '', ...path] = request.split(' ');
+  const problem: ApiProblem = {
+    status,
+    request: `${verb} ${address.replace(/\/+$/, '')}/v1/${path.join(' ')}`,
+    errors,
+    ...(envelope === undefined ? {} : { envelope }),
+  };
   const retryAfterMs = retryAfter(answer.headers['retry-after']);
   return new Failure(
     codeOf(status, errors),
@@ -225,7 +236,7 @@ function codeOf(status: number, errors: readonly string[]): Code {
 }
 
 /** `Retry-After` in seconds or as a date, in milliseconds from now; at most an hour, so that no server can park us. */
-export function retryAfter(header: string | undefined, now: () => number = Date.now): number | undefined {
+function retryAfter(header: string | undefined, now: () => number = Date.now): number | undefined {
   if (header === undefined) return undefined;
   const ms = /^\d+$/.test(header.trim()) ? Number(header) * 1000 : Date.parse(header) - now();
   return Number.isFinite(ms) ? Math.min(Math.max(ms, 0), 3_600_000) : undefined;
