@@ -7,6 +7,7 @@
 import type { Clock } from '../base/clock.ts';
 import { asFailure, isFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { bagOf } from '../base/shape.ts';
 import { pause } from './cache.ts';
 import type { Kube, KubeObject, Name, Resource } from './kube.ts';
 
@@ -151,10 +152,7 @@ function unlessAborted(promise: Promise<boolean>, signal: AbortSignal): Promise<
   });
 }
 
-const specOf = (lease: KubeObject): Readonly<Record<string, unknown>> => {
-  const spec = lease['spec'];
-  return typeof spec === 'object' && spec !== null ? (spec as Readonly<Record<string, unknown>>) : {};
-};
+const specOf = (lease: KubeObject) => bagOf(lease['spec']);
 
 /** MicroTime: RFC 3339 with exactly six digits, which the API insists on. */
 const microTime = (at: number): string => new Date(at).toISOString().replace('Z', '000Z');

@@ -3,6 +3,7 @@
  * what it reads and every store says as whom; the rest follows.
  */
 
+import { bagOf, listOf } from '../base/shape.ts';
 import type { KubeObject } from '../kube/kube.ts';
 
 /** A role of the Kubernetes auth method. */
@@ -142,22 +143,22 @@ interface Want {
 }
 
 function wantsOf(object: KubeObject): Want[] {
-  const spec = record(object['spec']);
+  const spec = bagOf(object['spec']);
   const fallback = referenceOf(spec['secretStoreRef']);
   const of = (source: unknown): Want['reference'] | undefined =>
-    referenceOf(record(record(source)['sourceRef'])['storeRef']) ?? fallback;
-  const data = array(spec['data']).flatMap((entry): Want[] => {
+    referenceOf(bagOf(bagOf(source)['sourceRef'])['storeRef']) ?? fallback;
+  const data = listOf(spec['data']).flatMap((entry): Want[] => {
     const reference = of(entry);
-    const key = record(record(entry)['remoteRef'])['key'];
+    const key = bagOf(bagOf(entry)['remoteRef'])['key'];
     return reference && typeof key === 'string' ? [{ reference, read: key }] : [];
   });
-  const dataFrom = array(spec['dataFrom']).flatMap((entry): Want[] => {
+  const dataFrom = listOf(spec['dataFrom']).flatMap((entry): Want[] => {
     const reference = of(entry);
     if (reference === undefined) return [];
-    const key = record(record(entry)['extract'])['key'];
+    const key = bagOf(bagOf(entry)['extract'])['key'];
     if (typeof key === 'string') return [{ reference, read: key }];
-    const find = record(entry)['find'];
-    const path = record(find)['path'];
+    const find = bagOf(entry)['find'];
+    const path = bagOf(find)['path'];
     return find === undefined
       ? []
       : [{ reference, list: typeof path === 'string' ? path.replace(/\/+$/, '') : '' }];
@@ -166,7 +167,7 @@ function wantsOf(object: KubeObject): Want[] {
 }
 
 function referenceOf(value: unknown): Want['reference'] | undefined {
-  const { name, kind } = record(value);
+  const { name, kind } = bagOf(value);
   return typeof name === 'string'
     ? { name, kind: typeof kind === 'string' && kind !== '' ? kind : 'SecretStore' }
     : undefined;
@@ -174,10 +175,10 @@ function referenceOf(value: unknown): Want['reference'] | undefined {
 
 function storeOf(object: KubeObject): Store[] {
   if (object.kind !== 'SecretStore' && object.kind !== 'ClusterSecretStore') return [];
-  const vault = record(record(record(object['spec'])['provider'])['vault']);
+  const vault = bagOf(bagOf(bagOf(object['spec'])['provider'])['vault']);
   if (Object.keys(vault).length === 0) return [];
-  const kubernetes = record(record(vault['auth'])['kubernetes']);
-  const account = record(kubernetes['serviceAccountRef']);
+  const kubernetes = bagOf(bagOf(vault['auth'])['kubernetes']);
+  const account = bagOf(kubernetes['serviceAccountRef']);
   const role = kubernetes['role'];
   return [
     {
@@ -199,7 +200,7 @@ function storeOf(object: KubeObject): Store[] {
                 object.kind === 'ClusterSecretStore' && typeof account['namespace'] === 'string'
                   ? account['namespace']
                   : undefined,
-              audience: array(account['audiences']).find(
+              audience: listOf(account['audiences']).find(
                 (audience): audience is string => typeof audience === 'string',
               ),
             }
@@ -207,10 +208,3 @@ function storeOf(object: KubeObject): Store[] {
     },
   ];
 }
-
-const record = (value: unknown): Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-    ? (value as Record<string, unknown>)
-    : {};
-
-const array = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);

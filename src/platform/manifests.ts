@@ -1,6 +1,7 @@
 /** Kubernetes manifests from a folder, unedited, in the order in which Argo CD's sync waves apply them. */
 
 import { failure } from '../base/errors.ts';
+import { isBag } from '../base/shape.ts';
 import type { KubeObject } from '../kube/kube.ts';
 import { type Document, readText, readYaml, yamlFiles } from './files.ts';
 
@@ -21,14 +22,14 @@ export async function readManifests(folder: string): Promise<Manifest[]> {
 export function manifestsOf(document: Document): Manifest[] {
   const { file, line, value } = document;
   if (value === null || value === undefined) return [];
-  if (!isObject(value)) throw notAManifest(file, line, 'it is not a map');
+  if (!isBag(value)) throw notAManifest(file, line, 'it is not a map');
   if (value['kind'] === 'List' && Array.isArray(value['items'])) {
     return value['items'].flatMap((item) => manifestsOf({ file, line, value: item }));
   }
   const metadata = value['metadata'];
   if (typeof value['apiVersion'] !== 'string') throw notAManifest(file, line, 'it has no apiVersion');
   if (typeof value['kind'] !== 'string') throw notAManifest(file, line, 'it has no kind');
-  if (!isObject(metadata) || typeof metadata['name'] !== 'string')
+  if (!isBag(metadata) || typeof metadata['name'] !== 'string')
     throw notAManifest(file, line, 'it has no metadata.name');
   return [{ file, line, object: value as unknown as KubeObject }];
 }
@@ -75,9 +76,6 @@ function rank({ object }: Manifest): number {
   const at = FIRST.indexOf(object.kind);
   return at === -1 ? FIRST.length : at;
 }
-
-const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 const notAManifest = (file: string, line: number, reason: string) =>
   failure('platform.bad_file', {
