@@ -1,6 +1,7 @@
 /** `kill -9` during a stream of writes, again and again on the same data: whatever was acknowledged is there. */
 
-import { readFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
@@ -15,6 +16,8 @@ import { openStore } from './store.ts';
 import { type Ask, allowed, startWriters } from './writers.ts';
 
 const KILLS = Number(process.env['HOLDFAST_KILLS'] ?? 50);
+const FIRST_KILLS = 20;
+const FIRST_LONGEST_MS = 120;
 const WRITERS = 8;
 const LONGEST_MS = 700;
 const SECRETS: Resource = { group: '', version: 'v1', plural: 'secrets', kind: 'Secret', namespaced: true };
@@ -65,6 +68,31 @@ describe('kill -9 of holdfast dev', () => {
       expect(answer.status).toBe(200);
       await secretHolds(folder, 'after all of it');
       expect(await program.kill('SIGTERM')).toBe(0);
+    } finally {
+      await program?.kill('SIGKILL');
+      await folder.remove();
+    }
+  });
+
+  it(`leaves a folder that starts again when it comes in the very first start, ${FIRST_KILLS} times`, async () => {
+    const random = seeded('first start');
+    const folder = await makeFolder();
+    let program: Program | undefined;
+    try {
+      for (let round = 0; round < FIRST_KILLS; round++) {
+        await rm(folder.home, { recursive: true, force: true });
+        program = startDev(folder.dir);
+        const { child } = program;
+        await eventually('the store is being made', () =>
+          child.exitCode !== null || existsSync(join(folder.home, 'data', 'server', 'store.mdb'))
+            ? true
+            : undefined,
+        );
+        await later(random.below(FIRST_LONGEST_MS));
+        await program.kill('SIGKILL');
+        program = startDev(folder.dir, { flags: ['--once'] });
+        expect(await program.ended, program.output()).toBe(0);
+      }
     } finally {
       await program?.kill('SIGKILL');
       await folder.remove();

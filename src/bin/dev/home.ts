@@ -3,7 +3,8 @@
  * for this user alone (folder 0700, files 0600), because the unseal key and the root token of a demo lie here in the clear.
  */
 
-import { chmod, mkdir, open, readFile, rename, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { chmod, mkdir, open, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { failure } from '../../base/errors.ts';
 
@@ -17,7 +18,11 @@ export interface Home {
   /** Where a store keeps its files; undefined where the data is to live in memory. */
   store(name: string): string | undefined;
   keys(): Promise<Keys | undefined>;
+  /** Says, before a store is initialized, that its keys are not kept yet; `keepKeys` takes it back. */
+  awaitKeys(): Promise<void>;
   keepKeys(keys: Keys): Promise<void>;
+  /** Whether the last start died between the two: what lies in the store has no keys and was never served to anybody. */
+  diedBeforeKeys(): Promise<boolean>;
   /** Writes a file whole or not at all. @returns its path */
   write(name: string, text: string): Promise<string>;
   path(name: string): string;
@@ -38,6 +43,7 @@ export async function openHome(folder: string, inMemory: boolean): Promise<Home>
   // What is kept in memory has keys that die with it: they must not take the place of keys that open a store on disk.
   let memoryKeys: Keys | undefined;
   const keysFile = join(folder, 'keys.json');
+  const awaited = join(folder, 'keys.awaited');
   const write = async (name: string, text: string): Promise<string> => {
     const path = join(folder, name);
     const beside = `${path}.${process.pid}.new`;
@@ -49,6 +55,7 @@ export async function openHome(folder: string, inMemory: boolean): Promise<Home>
       await file.close();
     }
     await rename(beside, path);
+    await syncFolder(folder);
     return path;
   };
   // A folder of secrets inside a checkout must never be committed, whatever that checkout ignores.
@@ -59,15 +66,34 @@ export async function openHome(folder: string, inMemory: boolean): Promise<Home>
     path: (name) => join(folder, name),
     store: (name) => (inMemory ? undefined : join(folder, 'data', name)),
     keys: () => (inMemory ? Promise.resolve(memoryKeys) : readKeys(keysFile)),
+    awaitKeys: async () => {
+      if (!inMemory) await write('keys.awaited', 'The store beside this is being initialized.\n');
+    },
     keepKeys: async (keys) => {
       memoryKeys = keys;
-      if (!inMemory)
-        await write(
-          'keys.json',
-          `${JSON.stringify({ unseal_keys_b64: [keys.unsealKey], root_token: keys.rootToken }, null, 2)}\n`,
-        );
+      if (inMemory) return;
+      await write(
+        'keys.json',
+        `${JSON.stringify({ unseal_keys_b64: [keys.unsealKey], root_token: keys.rootToken }, null, 2)}\n`,
+      );
+      await rm(awaited, { force: true });
+    },
+    diedBeforeKeys: async () => {
+      if (inMemory || !existsSync(awaited)) return false;
+      if (!existsSync(keysFile)) return true;
+      // Left over: were the keys lost one day, it would make a served store look like one that never was.
+      await rm(awaited);
+      await syncFolder(folder);
+      return false;
     },
   };
+}
+
+/** A name that was given or taken lasts only once its folder is synced. Some systems cannot, and then it has to do. */
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, 'r').catch(() => undefined);
+  await folder?.sync().catch(() => {});
+  await folder?.close();
 }
 
 async function readKeys(file: string): Promise<Keys | undefined> {

@@ -20,7 +20,7 @@ import { type Listener, listen } from '../../server/http/listener.ts';
 import { type AuditWorld, createServer, type Server } from '../../server/server.ts';
 import { openLmdb } from '../../storage/lmdb.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
-import type { Backend } from '../../storage/storage.ts';
+import type { Backend, Write } from '../../storage/storage.ts';
 import type { Home, Keys } from './home.ts';
 import { VAULT_NAMESPACE } from './kubernetes.ts';
 import { isLoopback, listenNear, type Resolve, resolver } from './network.ts';
@@ -60,6 +60,7 @@ export async function startPlatform(
       () => stores.server.close(),
       () => stores.kube.close(),
     );
+    if (await home.diedBeforeKeys()) await empty(stores.server);
     let resolve: Resolve = (host, port) => ({ host, port });
     const server = await createServer({
       backend: stores.server,
@@ -149,6 +150,14 @@ async function openStore(home: Home, name: string): Promise<Store> {
   return openLmdb(folder);
 }
 
+/** Takes everything out of a store, in one commit: half a store must not look like a whole one. */
+async function empty(store: Backend): Promise<void> {
+  const writes: Write[] = [];
+  for await (const { key } of store.scan('', new AbortController().signal))
+    writes.push({ key, delete: true });
+  await store.commit(writes);
+}
+
 async function openAudit(world: AuditWorld) {
   const broker = createAuditBroker(world);
   await broker.load();
@@ -159,6 +168,7 @@ async function openAudit(world: AuditWorld) {
 async function openBarrier(server: Server, home: Home): Promise<{ keys: Keys; fresh: boolean }> {
   const status = await server.seal.status();
   if (!status.initialized) {
+    await home.awaitKeys();
     const made = await server.seal.initialize(1, 1);
     const [share] = made.keys;
     if (share === undefined) throw failure('base.internal');
