@@ -6,6 +6,7 @@
 
 import { base64, utf8 } from '../base/bytes.ts';
 import type { Log } from '../base/log.ts';
+import { CLEANUP } from './customkinds.ts';
 import { idOf, type Kind } from './kinds.ts';
 import { DEFINITIONS } from './kindset.ts';
 import {
@@ -36,7 +37,6 @@ const OWN: WriteOptions = {
   validation: 'Ignore',
   warn: () => {},
 };
-const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
 
 interface Dependent {
   readonly place: Place;

@@ -22,6 +22,9 @@ import type { Rule } from './rules.ts';
 import { readSchema } from './schema.ts';
 import { type Cause, required, wrong } from './status.ts';
 
+/** The finalizer that holds a definition until its objects are gone. */
+export const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
+
 /** What a definition says of a kind, and what of it this server does not do. */
 export interface Definition {
   readonly kind: Kind;

@@ -1,16 +1,15 @@
 /**
- * What the API does with objects: admission (pruning, defaults, validation, server-set fields), optimistic concurrency,
- * ownership of fields, finalizers. It takes parsed objects and a view, and knows nothing of HTTP or of who may do what.
+ * What the API does with objects: optimistic concurrency, ownership of fields, finalizers. It takes parsed objects and a view, and knows nothing of HTTP or of who may do what.
  */
 
-import { randomBytes, randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import type { Clock } from '../base/clock.ts';
+import { Admission, type AdmissionOptions } from './admission.ts';
 import { applyTo } from './apply.ts';
-import { definitionStatus, readDefinition } from './customkinds.ts';
 import { apiVersionOf, idOf, type Kind } from './kinds.ts';
-import { DEFINITIONS, type KindSet, type View } from './kindset.ts';
+import type { KindSet, View } from './kindset.ts';
 import { type Owner, readOwners, recordUpdate, sameOwner, sameSet, writeOwners } from './managedfields.ts';
-import { checkMetadata, cleanMetadata } from './metadata.ts';
+import { cleanMetadata } from './metadata.ts';
 import {
   asFields,
   asList,
@@ -32,29 +31,14 @@ import {
   type Value,
   versionOf,
 } from './objects.ts';
-import { fillDefaults, prune, validate } from './schema.ts';
 import { both, everything, fieldSelector, labelSelector, type Selector } from './selectors.ts';
 import { shapeOf } from './shape.ts';
-import {
-  alreadyExists,
-  badRequest,
-  type Cause,
-  conflict,
-  forbidden,
-  invalid,
-  notFound,
-  Refusal,
-} from './status.ts';
+import { alreadyExists, badRequest, conflict, forbidden, invalid, notFound, Refusal } from './status.ts';
 import type { ObjectStore, Outcome, Place } from './store.ts';
 
-export type Validation = 'Strict' | 'Warn' | 'Ignore';
-
-export interface WriteOptions {
+export interface WriteOptions extends AdmissionOptions {
   readonly manager: string;
   readonly dryRun: boolean;
-  readonly validation: Validation;
-  /** Told to the caller beside the answer. */
-  readonly warn: (text: string) => void;
   readonly subresource?: 'status' | 'scale';
 }
 
@@ -70,15 +54,16 @@ export interface Written {
   readonly created: boolean;
 }
 
-const CLEANUP = 'customresourcecleanup.apiextensions.k8s.io';
 export class Registry {
   readonly store: ObjectStore;
   readonly kinds: KindSet;
+  readonly #admission: Admission;
   readonly #clock: Clock;
 
   constructor(store: ObjectStore, kinds: KindSet, clock: Clock) {
     this.store = store;
     this.kinds = kinds;
+    this.#admission = new Admission(kinds, clock);
     this.#clock = clock;
   }
 
@@ -138,7 +123,7 @@ export class Registry {
       }
       metadata['name'] = prefix.slice(0, 248) + suffix();
     }
-    const stored = this.#prepare(view, object, undefined, options);
+    const stored = this.#admission.admit(view, object, undefined, options);
     const after = recordUpdate(undefined, stored, this.#shape(view), this.#writer(view, options));
     writeOwners(stored, after);
     return this.#insert(view, namespace, stored, options);
@@ -210,7 +195,7 @@ export class Registry {
         if (asText(metadata['uid']) !== undefined || versionOf(given) !== '') throw conflict(view.kind, name);
         if (view.kind.namespaced) this.#expectAlive(view, namespace, name);
         created = true;
-        const object = this.#prepare(view, given, undefined, options);
+        const object = this.#admission.admit(view, given, undefined, options);
         return {
           object,
           owners: applyTo(undefined, withoutStatus(view, given, options), shape, writer, force).owners,
@@ -269,7 +254,7 @@ export class Registry {
       const next = clone(shown);
       if (object['status'] === undefined) delete next['status'];
       else next['status'] = object['status'];
-      return this.#prepare(view, next, current, options);
+      return this.#admission.admit(view, next, current, options);
     }
     for (const key of KEPT) {
       const value = meta(current)[key];
@@ -280,89 +265,7 @@ export class Registry {
       if (shown['status'] === undefined) delete object['status'];
       else object['status'] = clone(shown['status']);
     }
-    return this.#prepare(view, object, current, options);
-  }
-
-  /** Admission: what is stored for an object, or why it is not. `old` is the stored one. */
-  #prepare(view: View, given: Obj, old: Obj | undefined, options: WriteOptions): Obj {
-    const { kind, version } = view;
-    let object = clone(given);
-    if (old === undefined && version.status && kind.kind !== 'Namespace' && kind.kind !== 'Pod')
-      delete object['status'];
-    this.#dropUnknown(view, object, options);
-    if (version.schema !== undefined) fillDefaults(object, version.schema);
-    if (kind.alias !== undefined) object = kind.alias.kept(object);
-    else object['apiVersion'] = apiVersionOf(kind.group, kind.stored);
-    for (const rule of kind.rules) rule.set?.(object, old);
-    if (version.deprecation !== undefined) options.warn(version.deprecation);
-
-    const causes: Cause[] = [...checkMetadata(object, kind.group)];
-    for (const rule of kind.rules) causes.push(...(rule.check?.(object, old) ?? []));
-    if (version.schema !== undefined) causes.push(...validate(object, version.schema, old));
-    const added =
-      old !== undefined && isDeleting(old)
-        ? finalizersOf(object).filter((one) => !finalizersOf(old).includes(one))
-        : [];
-    if (added.length > 0) {
-      causes.push({
-        reason: 'FieldValueForbidden',
-        message: `Forbidden: no new finalizers can be added if the object is being deleted, found new finalizers []string{${added.map((one) => JSON.stringify(one)).join(', ')}}`,
-        field: 'metadata.finalizers',
-      });
-    }
-    if (causes.length > 0) throw invalid(kind.kind, kind, nameOf(object), causes);
-    this.#serverFields(view, object, old);
-    if (idOf(kind) === DEFINITIONS) {
-      object['status'] = definitionStatus(
-        object,
-        readDefinition(object),
-        this.kinds.clash(object),
-        this.#clock.now(),
-      );
-      if (old === undefined) meta(object)['finalizers'] = [...new Set([...finalizersOf(object), CLEANUP])];
-    }
-    return object;
-  }
-
-  #dropUnknown(view: View, object: Obj, options: WriteOptions): void {
-    const { kind, version } = view;
-    const dropped: string[] = [];
-    if (version.schema !== undefined) dropped.push(...prune(object, version.schema));
-    else if (kind.members !== undefined) {
-      for (const key of Object.keys(object)) {
-        if (['apiVersion', 'kind', 'metadata', ...kind.members].includes(key)) continue;
-        delete object[key];
-        dropped.push(key);
-      }
-    }
-    if (dropped.length === 0 || options.validation === 'Ignore') return;
-    const told = dropped.map((path) => `unknown field "${path}"`);
-    if (options.validation === 'Strict') {
-      throw badRequest(
-        `${kind.kind} in version "${version.name}" cannot be handled as a ${kind.kind}: strict decoding error: ${told.join(', ')}`,
-      );
-    }
-    for (const text of told) options.warn(text);
-  }
-
-  #serverFields(view: View, object: Obj, old: Obj | undefined): void {
-    const metadata = meta(object);
-    object['metadata'] = metadata;
-    object['kind'] = view.kind.kind;
-    if (old === undefined) {
-      metadata['uid'] = randomUUID();
-      metadata['creationTimestamp'] = timestamp(this.#clock.now());
-      delete metadata['deletionTimestamp'];
-      delete metadata['resourceVersion'];
-      if (view.kind.generation !== 'none') metadata['generation'] = 1;
-      else delete metadata['generation'];
-      return;
-    }
-    metadata['resourceVersion'] = versionOf(old);
-    if (view.kind.generation === 'none') return;
-    const generation = meta(old)['generation'];
-    const count = typeof generation === 'number' ? generation : 1;
-    metadata['generation'] = sameDesire(view, old, object) ? count : count + 1;
+    return this.#admission.admit(view, object, current, options);
   }
 
   /** Marks or removes an object. Gives it as it stood last, and whether it is gone. */
@@ -501,15 +404,6 @@ const KEPT: readonly string[] = [
 const ALPHABET = 'bcdfghjklmnpqrstvwxz2456789';
 const suffix = (): string => [...randomBytes(5)].map((byte) => ALPHABET[byte % ALPHABET.length]).join('');
 
-/** Whether two states of an object want the same: what `generation` counts. */
-function sameDesire(view: View, old: Obj, object: Obj): boolean {
-  if (view.kind.generation === 'spec') return equal(old['spec'], object['spec']);
-  const ignored = ['apiVersion', 'kind', 'metadata', ...(view.version.status ? ['status'] : [])];
-  const wanted = (source: Obj): Fields =>
-    fields(Object.fromEntries(Object.entries(source).filter(([key]) => !ignored.includes(key))));
-  return equal(wanted(old), wanted(object));
-}
-
 function onlyStatus(object: Obj): Obj {
   return fields({
     apiVersion: object['apiVersion'] as Value,
@@ -553,58 +447,4 @@ function unchanged(before: Obj, after: Obj, owners: readonly Owner[]): boolean {
       ),
     )
   );
-}
-
-/** The Scale of an object that has one. */
-export function scaleOf(view: View, object: Obj): Obj {
-  const paths = view.version.scale;
-  const number = (path: readonly string[] | undefined): number => {
-    const value = path === undefined ? undefined : at(object, ...path);
-    return typeof value === 'number' ? value : 0;
-  };
-  const labels = at(object, 'spec', 'selector', 'matchLabels');
-  const selector =
-    paths?.selector === undefined
-      ? Object.entries(asFields(labels))
-          .map(([key, value]) => `${key}=${String(value)}`)
-          .join(',')
-      : asText(at(object, ...paths.selector));
-  return fields({
-    kind: 'Scale',
-    apiVersion: 'autoscaling/v1',
-    metadata: fields({
-      name: nameOf(object),
-      namespace: namespaceOf(object),
-      uid: uidOf(object),
-      resourceVersion: versionOf(object),
-      creationTimestamp: meta(object)['creationTimestamp'],
-    }),
-    spec: fields({ replicas: number(paths?.spec) }),
-    status: fields({ replicas: number(paths?.status), selector: selector === '' ? undefined : selector }),
-  });
-}
-
-/** An object with the replicas that a Scale asks for. @throws Refusal Invalid */
-export function withScale(view: View, object: Obj, scale: Obj): Obj {
-  const replicas = at(scale, 'spec', 'replicas') ?? 0;
-  if (typeof replicas !== 'number' || !Number.isInteger(replicas) || replicas < 0) {
-    throw invalid('Scale', { group: 'autoscaling', plural: 'scales' }, nameOf(object), [
-      {
-        reason: 'FieldValueInvalid',
-        message: 'Invalid value: must be greater than or equal to 0',
-        field: 'spec.replicas',
-      },
-    ]);
-  }
-  const copy = clone(object);
-  let here = copy;
-  const path = view.version.scale?.spec ?? [];
-  for (const name of path.slice(0, -1)) {
-    if (!isFields(here[name])) here[name] = fields({});
-    here = here[name] as Fields;
-  }
-  here[path[path.length - 1] as string] = replicas;
-  const version = versionOf(scale);
-  if (version !== '') meta(copy)['resourceVersion'] = version;
-  return copy;
 }

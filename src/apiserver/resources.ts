@@ -1,22 +1,17 @@
 /** The verbs over resources: a request's target and query in, an answer out. Authorization comes before anything is read. */
 
 import type { Clock } from '../base/clock.ts';
+import type { Validation } from './admission.ts';
 import { partial, tableOf } from './columns.ts';
 import { apiVersionOf } from './kinds.ts';
 import type { KindSet, View } from './kindset.ts';
 import { asText, at, fields, meta, nameOf, namespaceOf, type Obj, type Value } from './objects.ts';
 import { jsonPatch, mergePatch, strategicPatch } from './patch.ts';
 import { type Ask, decide, refusalText, type User } from './rbac.ts';
-import {
-  type DeleteOptions,
-  type Registry,
-  scaleOf,
-  type Validation,
-  type WriteOptions,
-  withScale,
-} from './registry.ts';
+import type { DeleteOptions, Registry, WriteOptions } from './registry.ts';
 import { expectObject, mediaType, readValue, type Target, type Wanted } from './request.ts';
 import { requestToken, reviewOf } from './reviews.ts';
+import { scaleOf, withScale } from './scale.ts';
 import { shapeOf } from './shape.ts';
 import { badRequest, forbidden, methodNotAllowed, noRoute, Refusal } from './status.ts';
 import type { Tokens } from './tokens.ts';
