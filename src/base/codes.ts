@@ -308,7 +308,7 @@ export const codes = {
   'audit.failed': {
     kind: 'internal',
     message: '1 error occurred:\n\t* internal error\n\n',
-    hint: 'No audit device took the line, so nothing was done; the cause is in the log of the server.',
+    hint: 'No audit device took the line: nothing was told, but a write may have been done. The cause is in the log of the server.',
   },
   'audit.in_use': { kind: 'invalid', message: 'path already in use' },
   'audit.missing': { kind: 'invalid', message: 'unknown audit backend: "{path}"' },
@@ -606,7 +606,10 @@ export const codes = {
     kind: 'invalid',
     message: 'no chain matching all constraints could be found for this login certificate',
   },
-  'cert.changed': { kind: 'invalid', message: 'the client certificate is not the one of the login, not renewing' },
+  'cert.changed': {
+    kind: 'invalid',
+    message: 'the client certificate is not the one of the login, not renewing',
+  },
   'method.token_fields': { kind: 'invalid', message: '{reason}' },
   'kubernetes.no_host': {
     kind: 'invalid',
