@@ -9,19 +9,9 @@ import { sprint } from './format.ts';
 import type { Meter } from './fuel.ts';
 import { andOr } from './functions/builtins.ts';
 import { type Call, CallError, type Row } from './functions/table.ts';
+import { costOf, type Fail, fitted, literal } from './parameters.ts';
 import { quoteGo, toText } from './text.ts';
-import type {
-  Block,
-  Branch,
-  Chain,
-  Command,
-  Identifier,
-  Include,
-  Node,
-  NumberLiteral,
-  Operand,
-  Pipe,
-} from './tree.ts';
+import type { Block, Branch, Chain, Command, Identifier, Include, Node, Operand, Pipe } from './tree.ts';
 import { sourceOf } from './tree.ts';
 import { ANY, Dict, integerOf, List, type Maybe, Opaque, Sized, truth, typeOf, type Value } from './value.ts';
 
@@ -70,6 +60,7 @@ class Execution {
   #template: string;
   /** The static type of dot, where that is not the type of its value: an item of a list of interfaces. */
   #dotType: string | undefined;
+  readonly #misfit: Fail = (reason) => this.#fail(reason);
 
   constructor(program: Program, data: Maybe, call: Call) {
     this.#program = program;
@@ -280,30 +271,8 @@ class Execution {
       default:
         this.#node = first;
         this.#notAFunction(args, final);
-        return this.#constant(dot, first);
+        return first.kind === 'dot' ? dot : literal(first, undefined, this.#misfit);
     }
-  }
-
-  #constant(
-    dot: Maybe,
-    node: Exclude<Operand, { kind: 'field' | 'chain' | 'identifier' | 'pipe' | 'variable' | 'nil' }>,
-  ): Maybe {
-    switch (node.kind) {
-      case 'bool':
-        return node.value;
-      case 'dot':
-        return dot;
-      case 'string':
-        return node.text;
-      default:
-        return this.#number(node);
-    }
-  }
-
-  #number(node: NumberLiteral): Value {
-    this.#node = node;
-    if (node.isFloat && node.float !== undefined) return node.float;
-    return node.int ?? this.#fail(`${node.text} overflows int`);
   }
 
   #notAFunction(args: readonly Operand[], final: Final): void {
@@ -429,8 +398,8 @@ class Execution {
     }
 
     const values = args.map((arg, i) => this.#argument(dot, arg, paramAt(i), scope));
-    if (final !== MISSING) values.push(this.#check(final, paramAt(given - 1)));
-    this.#pay(values);
+    if (final !== MISSING) values.push(this.#fit(final, paramAt(given - 1)));
+    this.#meter.step(costOf(values));
     try {
       const result = row.run(this.#call, values);
       // What was handed in has been paid for.
@@ -448,29 +417,8 @@ class Execution {
     }
   }
 
-  /** Pays for a function's reading of its arguments. */
-  #pay(values: readonly Maybe[]): void {
-    let size = 1;
-    for (const value of values) {
-      if (typeof value === 'string') size += value.length / 64;
-      else if (value instanceof List) size += value.items.length / 8;
-      else if (value instanceof Dict) size += value.entries.size / 8;
-    }
-    this.#meter.step(Math.ceil(size));
-  }
-
-  /** Whether a value may be given for a parameter of this Go type; the value as the function gets it. */
-  #check(value: Maybe, type: string | undefined): Maybe {
-    if (type === 'reflect.Value' || type === undefined) return value;
-    if (type === ANY) return value === undefined ? null : value;
-    if (value === undefined) {
-      if (type.startsWith('map[')) return new Dict();
-      this.#fail(`invalid value; expected ${type}`);
-    }
-    if (value === null) this.#fail(`wrong type for value; expected ${type}; got ${ANY}`);
-    const actual = typeOf(value);
-    if (actual !== type) this.#fail(`wrong type for value; expected ${type}; got ${actual}`);
-    return value;
+  #fit(value: Maybe, type: string | undefined): Maybe {
+    return fitted(value, type, this.#misfit);
   }
 
   #argument(dot: Maybe, node: Operand, type: string | undefined, scope: Scope): Maybe {
@@ -478,14 +426,14 @@ class Execution {
     this.#node = node;
     switch (node.kind) {
       case 'dot':
-        return this.#check(dot, type);
+        return this.#fit(dot, type);
       case 'nil':
         if (type === 'reflect.Value') return undefined;
         if (type === ANY) return null;
         if (type?.startsWith('map[')) return new Dict();
         return this.#fail(`cannot assign nil to ${type ?? ANY}`);
       case 'field':
-        return this.#check(
+        return this.#fit(
           this.#fields(dot, dot, node, node.names, [node], MISSING, scope, this.#dotType),
           type,
         );
@@ -495,45 +443,16 @@ class Execution {
           node.fields.length === 0
             ? value
             : this.#fields(dot, value, node, node.fields, [], MISSING, scope, known);
-        return this.#check(found, type);
+        return this.#fit(found, type);
       }
       case 'pipe':
-        return this.#check(this.#pipeline(dot, node, scope), type);
+        return this.#fit(this.#pipeline(dot, node, scope), type);
       case 'identifier':
-        return this.#check(this.#function(dot, node, node, [], MISSING, scope), type);
+        return this.#fit(this.#function(dot, node, node, [], MISSING, scope), type);
       case 'chain':
-        return this.#check(this.#chain(dot, node, [], MISSING, scope), type);
+        return this.#fit(this.#chain(dot, node, [], MISSING, scope), type);
       default:
-        return this.#literal(node, type);
-    }
-  }
-
-  /** A constant, read as the type that the parameter has. */
-  #literal(
-    node: Exclude<Operand, { kind: 'dot' | 'nil' | 'field' | 'variable' | 'pipe' | 'identifier' | 'chain' }>,
-    type: string | undefined,
-  ): Maybe {
-    switch (type) {
-      case undefined:
-      case ANY:
-      case 'reflect.Value':
-        return node.kind === 'bool' ? node.value : node.kind === 'string' ? node.text : this.#number(node);
-      case 'string':
-        return node.kind === 'string' ? node.text : this.#fail(`expected string; found ${sourceOf(node)}`);
-      case 'bool':
-        return node.kind === 'bool' ? node.value : this.#fail(`expected bool; found ${sourceOf(node)}`);
-      case 'int':
-        if (node.kind === 'number' && node.int !== undefined) return node.int;
-        return this.#fail(`expected integer; found ${sourceOf(node)}`);
-      case 'float64':
-        if (node.kind === 'number' && node.float !== undefined) return node.float;
-        return this.#fail(`expected float; found ${sourceOf(node)}`);
-      case 'uint32':
-        if (node.kind === 'number' && node.int !== undefined && node.int >= 0n)
-          return new Sized('uint32', node.int);
-        return this.#fail(`expected unsigned integer; found ${sourceOf(node)}`);
-      default:
-        return this.#fail(`can't handle ${sourceOf(node)} for arg of type ${type}`);
+        return literal(node, type, this.#misfit);
     }
   }
 }

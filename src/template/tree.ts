@@ -49,6 +49,9 @@ export type Constant =
   | NumberLiteral
   | StringLiteral;
 
+/** A constant that stands for itself. */
+export type Literal = Exclude<Constant, { kind: 'dot' | 'nil' }>;
+
 export type Operand = Field | Variable | Chain | Identifier | Constant | Pipe;
 
 export interface Command {
