@@ -15,7 +15,7 @@ const SHAPE = /^\$2[aby]\$(\d\d)\$[./A-Za-z0-9]{53}$/;
 const WAITING = 128;
 
 /** A hash that no password has been found for: of random text, made once, for users who do not exist. */
-const NOBODY = `${genSaltSync(COST)}${'.'.repeat(31)}`;
+export const NOBODY = `${genSaltSync(COST)}${'.'.repeat(31)}`;
 
 let waiting = 0;
 let last: Promise<unknown> = Promise.resolve();
