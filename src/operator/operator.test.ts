@@ -493,6 +493,20 @@ describe('changes that are told', () => {
     expect(world.store.subscriptions).toBeGreaterThan(1);
   });
 
+  test('a server that goes down is told at its store at once, and nothing waits long after it is back', async () => {
+    const world = await oneSynced();
+    const ready = () => readyOfObject(world.kube, 'SecretStore', 'team', 'store')?.status;
+    expect(ready()).toBe('True');
+    world.store.down = true;
+    world.store.cut();
+    await eventually('the store says so', () => ready() === 'False');
+    expect(secretData(world.kube, 'team', 'app')).toEqual({ pass: 'first' });
+    world.store.down = false;
+    await eventually('the store is back', () => ready() === 'True');
+    world.store.put('app', { password: 'second' });
+    await eventually('pushed again', () => secretData(world.kube, 'team', 'app')?.['pass'] === 'second');
+  });
+
   test('a server that forgot what it told is swept', async () => {
     const world = await oneSynced();
     world.store.forgotten = 99;

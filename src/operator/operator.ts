@@ -116,7 +116,27 @@ export function createOperator(options: OperatorOptions): Operator {
               queue.add(key, 'periodic', random() * span);
             }
           },
+          lost: (server) => {
+            for (const store of storesAt(server)) queue.add(store, 'pushed');
+          },
+          back: (server) => {
+            for (const store of storesAt(server)) queue.add(store, 'pushed');
+            const readers = new Set(index.of(server));
+            for (const object of caches.externalSecrets.list()) {
+              const key = externalSecretKey(object);
+              if (readers.has(key) && readyIs(object) !== 'True') queue.add(key, 'pushed');
+            }
+          },
         });
+  /** The stores through which anything of a server is read. */
+  const storesAt = (server: string): string[] => {
+    const readers = new Set(index.of(server));
+    return [...caches.stores.list(), ...caches.clusterStores.list()]
+      .map(({ kind, metadata }) => storeKey(kind, metadata.namespace, metadata.name))
+      .filter((store) =>
+        caches.externalSecrets.byIndex('store', store).some((user) => readers.has(externalSecretKey(user))),
+      );
+  };
   const stores = new StoreController({ kube, clock, connections, events, controllerClass });
   const externalSecrets = new ExternalSecretController({
     kube,

@@ -36,6 +36,10 @@ export interface PushOptions {
   changed(server: string, path: string, version: number | undefined, wrote: boolean): void;
   /** Changes may have been missed: read all that is kept on this server. */
   sweep(server: string): void;
+  /** An open stream broke: the server may be down or sealed, and its stores should say so now, not at their next check. */
+  lost(server: string): void;
+  /** A stream is open again after it was lost: what failed meanwhile need not wait for its next try. */
+  back(server: string): void;
 }
 
 const RECONNECT: Backoff = { baseMs: 250, maxMs: 15_000 };
@@ -71,11 +75,14 @@ export class Push {
     // 0: what the server still remembers from before we were there; each event that we have read already is skipped.
     let after = 0 as number | undefined;
     let attempt = 0;
+    let state = 'new' as 'new' | 'open' | 'lost';
     while (!signal.aborted) {
       // Without a place to go on from, whatever happened until the socket is open may have been missed.
       const missed = after === undefined;
       const opened = (): void => {
         if (missed) this.#options.sweep(server);
+        if (state === 'lost') this.#options.back(server);
+        state = 'open';
       };
       const given = { signal, opened, ...(after === undefined ? {} : { after }) };
       let gone = false;
@@ -94,6 +101,10 @@ export class Push {
         if (signal.aborted) return;
         const known = asFailure(error);
         if (attempt === 0) log.warn('a server is not telling its changes', { server, reason: known.message });
+      }
+      if (state === 'open') {
+        state = 'lost';
+        if (!signal.aborted) this.#options.lost(server);
       }
       if (gone) {
         after = undefined;
