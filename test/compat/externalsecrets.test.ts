@@ -170,12 +170,18 @@ describe.skipIf(noKubectl !== undefined)('an ExternalSecret', () => {
     await team.put('outage', { password: 'before' });
     await app('outage', 'outage');
     await team.holds('outage', { password: 'before' });
+    const store = (): Promise<string> =>
+      kubectl(`get ss vault -o jsonpath='{.status.conditions[0].message}'`);
     await platform.root.request('PUT', 'sys/seal');
+    // Nobody asked: the store says so at once, where its next check is minutes away.
+    await eventually('the store says sealed', async () => /sealed/.test(await store()) || undefined);
+    await team.says('outage', /^True SecretSynced/);
     await kubectl('annotate es outage force-sync=1');
     await team.says('outage', /^False SecretSyncedError: .*sealed/);
     await team.holds('outage', { password: 'before' });
     await platform.root.request('PUT', 'sys/unseal', { body: { key: platform.keys.unsealKey } });
     await team.says('outage', /^True SecretSynced/);
+    expect(await store()).toBe('store validated');
     // Push is back, too: nothing else would bring this within the hour.
     await team.put('outage', { password: 'after' });
     await team.holds('outage', { password: 'after' });
