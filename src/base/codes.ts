@@ -575,14 +575,14 @@ export const codes = {
     message: 'too many logins at once',
     hint: 'Try again in a moment.',
   },
-  'userpass.invalid': { kind: 'invalid', message: '{reason}' },
-  'userpass.missing_password': { kind: 'invalid', message: 'missing password' },
-  'userpass.unknown_user': { kind: 'invalid', message: 'username does not exist' },
-  'userpass.changed': {
+  'login.changed': {
     kind: 'invalid',
     message: 'policies have changed, not renewing',
     hint: 'Log in again to get a token with the policies as they are now.',
   },
+  'userpass.invalid': { kind: 'invalid', message: '{reason}' },
+  'userpass.missing_password': { kind: 'invalid', message: 'missing password' },
+  'userpass.unknown_user': { kind: 'invalid', message: 'username does not exist' },
   'approle.invalid': { kind: 'invalid', message: '{reason}' },
   'approle.missing_role_id': { kind: 'invalid', message: 'missing role_id' },
   'approle.missing_secret_id': { kind: 'invalid', message: 'missing secret_id' },

@@ -31,6 +31,8 @@ export interface Plugin {
   /** Does what is due and says when it wants to be called next; runs on the active node only. */
   tick?(): Promise<Date | undefined>;
   close?(): Promise<void>;
+  /** How many things of its kind the mount keeps, counted up to `limit`; for the metrics. */
+  holdings?(limit: number): Promise<number>;
 }
 
 export interface Route {
@@ -53,8 +55,8 @@ export interface Operation {
   readonly input: z.ZodType;
   readonly output: z.ZodType;
   readonly effect: 'none' | 'write';
-  /** How the body is read: JSON (default), or bytes handed over as `input.body`. */
-  readonly body?: 'json' | 'bytes';
+  /** How the body is read: JSON (default), or bytes handed over as `input.body`; `stream`: as they come in, unbounded. */
+  readonly body?: 'json' | 'bytes' | 'stream';
   /** Members of the body that stay JSON text (`RawJson`), to the digit and in their order. */
   readonly raw?: readonly string[];
   /** The members of `data` are repeated beside the envelope's own, for clients older than the envelope. */
@@ -73,7 +75,7 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
   readonly input: I;
   readonly output: O;
   readonly effect: 'none' | 'write';
-  readonly body?: 'json' | 'bytes';
+  readonly body?: 'json' | 'bytes' | 'stream';
   readonly raw?: readonly string[];
   readonly flat?: boolean;
   lockout?(input: z.output<I>): string;
@@ -91,7 +93,8 @@ export type Reply<O = unknown> =
       readonly data?: O;
       readonly warnings?: readonly string[];
       readonly lease?: LeaseInfo;
-      readonly status?: 200 | 202 | 204 | 400 | 404;
+      /** A batch that failed in part answers with the status that its caller named. */
+      readonly status?: number;
     }
   | { readonly auth: Grant; readonly warnings?: readonly string[] }
   | { readonly raw: RawReply };
@@ -191,6 +194,8 @@ export interface Mount {
   /** Default and longest lease and token life on this mount, in milliseconds. */
   ttl(): { readonly defaultMs: number; readonly maxMs: number };
   random(bytes: number): Uint8Array;
+  /** A password by the named policy of the server, or by its default. @throws Failure password.unknown */
+  password(policy?: string): Promise<string>;
   /** The one way out: allow-listed, size- and time-capped, no redirects. */
   readonly dial: Dial;
   /** Tells subscribers that something changed. Called after the commit, with its revision; never carries a value. */

@@ -96,6 +96,7 @@ export function mountForTest(type: PluginType, options: TestOptions = {}): TestM
     log,
     ttl: () => ttl,
     random: (bytes) => randomBytes(bytes),
+    password: async () => randomBytes(15).toString('base64url'),
     dial:
       options.dial ??
       (async () => {
@@ -130,7 +131,7 @@ export function mountForTest(type: PluginType, options: TestOptions = {}): TestM
       const { route, params } = find(match, verb, path);
       const operation = route.operations[verb];
       if (operation === undefined) throw failure('request.unsupported');
-      const given = read(verb, data, operation.raw ?? [], operation.body ?? 'json');
+      const given = read(verb, data, operation.raw ?? [], operation.body === 'bytes' ? 'bytes' : 'json');
       const parsed = (operation.input as z.ZodType).safeParse(Object.assign(given, params));
       if (!parsed.success) {
         const issue = parsed.error.issues[0];

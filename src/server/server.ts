@@ -20,16 +20,32 @@ import { wipe } from './auth/records.ts';
 import { TokenStore } from './auth/tokens.ts';
 import { TokenRoles } from './auth/tokens-roles.ts';
 import { Barrier } from './barrier/barrier.ts';
-import type { AuditDevices, Core, SealControl, SealStatus, Services } from './core/core.ts';
+import { KeyCustody } from './barrier/custody.ts';
+import { AuditedHeaders } from './core/auditheaders.ts';
+import type {
+  AuditDevices,
+  Core,
+  Platform,
+  SealControl,
+  SealStatus,
+  Services,
+  SnapshotControl,
+  UnderWay,
+} from './core/core.ts';
 import { type LiveMount, MountTable, UNTUNED } from './core/mounts.ts';
+import { PasswordPolicies } from './core/passwords.ts';
 import { answer } from './core/pipeline.ts';
 import { PolicyStore } from './core/policies.ts';
+import { Quotas } from './core/quotas.ts';
 import type { Answer, Request } from './core/request.ts';
 import { createEventBus } from './events/bus.ts';
 import type { EventBus } from './events/events.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
 import { LeaseManager } from './lease/leases.ts';
+import { createMetrics } from './metrics/registry.ts';
+import { Ceremonies } from './seal/ceremonies.ts';
 import { SealKeeper } from './seal/keeper.ts';
+import { readSnapshot, saveSnapshot } from './snapshot/snapshot.ts';
 import { systemRoutes } from './system/system.ts';
 import { tokenMethod } from './system/tokens.ts';
 
@@ -98,11 +114,16 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     },
     services: () => open?.services,
     initialized: () => initialized,
+    underWay: () => [...underWay],
   };
+  const ceremonies = new Ceremonies(keeper, clock);
+  const metrics = createMetrics();
+  const underWay = new Set<UnderWay>();
 
   const shut = async (): Promise<void> => {
     const closing = open;
     open = undefined;
+    ceremonies.drop();
     await closing?.close();
     await keeper.seal();
   };
@@ -163,22 +184,64 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     seal: () => inTurn(shut),
   };
 
-  const system: PluginType = {
-    name: 'system',
-    kind: 'secret',
-    create: () =>
-      systemRoutes({ core, seal, version: options.version ?? REPORTED_VERSION, startedAt: clock.now() }),
+  const version = options.version ?? REPORTED_VERSION;
+  const snapshots: SnapshotControl = {
+    save: (signal) => saveSnapshot(barrier, { at: clock.now(), version, signal }),
+    read: (source) => readSnapshot(barrier, source),
+    restore: ({ entries }) =>
+      inTurn(async () => {
+        // What lives in memory is of the old store: all of it goes before the new one is in place.
+        const closing = open;
+        open = undefined;
+        ceremonies.drop();
+        await closing?.close();
+        try {
+          await barrier.replaceAll(entries, new AbortController().signal);
+        } finally {
+          await opened();
+        }
+      }),
   };
+  const platform: Platform = {
+    core,
+    seal,
+    ceremonies,
+    snapshots,
+    metrics,
+    version,
+    startedAt: clock.now(),
+  };
+  const system: PluginType = { name: 'system', kind: 'secret', create: () => systemRoutes(platform) };
   const types = [...options.plugins, system, tokenMethod(core)];
-  const sealedSystem = liveSystem(
-    systemRoutes({ core, seal, version: options.version ?? REPORTED_VERSION, startedAt: clock.now() }),
-  );
+  const sealedSystem = liveSystem(systemRoutes(platform));
+  const handle = async (request: Request): Promise<Answer> => {
+    const began = clock.monotonic();
+    const path = request.path.text;
+    const self = {
+      id: randomUUID(),
+      path,
+      operation: request.verb,
+      address: request.remote.address,
+      startedAt: clock.now(),
+    };
+    underWay.add(self);
+    const mount =
+      open?.services.mounts.find(request.path)?.entry.path ?? (path.startsWith('sys/') ? 'sys/' : '');
+    const given = await answer(core, request);
+    underWay.delete(self);
+    const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
+    metrics.requests.observe(
+      { operation: request.verb, mount_point: mount, outcome },
+      (clock.monotonic() - began) / 1000,
+    );
+    return given;
+  };
 
   return {
     core,
     seal,
     events,
-    handle: (request) => answer(core, request),
+    handle,
     async call({ verb, path, token, data }) {
       const parsed = parsePath(path);
       return answer(core, {
@@ -231,7 +294,9 @@ async function openServices(
   });
   const policies = new PolicyStore(own);
   await policies.prepare();
+  const passwords = new PasswordPolicies(own);
   const mounts: MountTable = await MountTable.open(types, {
+    password: (policy) => passwords.make(policy),
     clock,
     log,
     dial,
@@ -253,6 +318,7 @@ async function openServices(
   });
   const audit = await openAudit({ storage: prefixed(storage, 'sys/audit/'), clock, log });
   const ended = new AbortController();
+  const custody = await KeyCustody.open({ barrier, storage: own, clock, log });
   return {
     services: {
       tokens,
@@ -263,15 +329,24 @@ async function openServices(
       mounts,
       audit,
       events,
+      custody,
+      passwords,
+      quotas: await Quotas.open(own, clock),
+      auditedHeaders: await AuditedHeaders.open(own),
       ended: ended.signal,
       tokenScope,
     },
     clusterId: await clusterId(own),
     begin() {
+      custody.start();
       expiry.start().catch((error: unknown) => log.error('the expiry index did not start', { error }));
     },
     async close() {
       ended.abort();
+      custody.stop();
+      await custody
+        .save()
+        .catch((error: unknown) => log.warn('the count of the sealing key was not kept', { error }));
       expiry.stop();
       await mounts.close();
       tokens.close();

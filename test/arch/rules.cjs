@@ -54,7 +54,7 @@ module.exports = {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(server/(core|system|auth|lease|audit|seal|barrier|events)|plugin|storage|crypto|base)/',
+          '^src/(server/(core|system|auth|lease|audit|seal|barrier|events|snapshot|metrics)|plugin|storage|crypto|base)/',
       },
     },
     {

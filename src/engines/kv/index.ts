@@ -7,6 +7,7 @@
  */
 
 import type { Plugin, PluginType } from '../../plugin/plugin.ts';
+import { countBelow } from '../../storage/count.ts';
 import { configRoute } from './routes/config.ts';
 import { dataRoute } from './routes/data.ts';
 import { metadataRoutes } from './routes/metadata.ts';
@@ -20,9 +21,14 @@ export const kv: PluginType = {
   name: 'kv',
   kind: 'secret',
   create(mount): Plugin {
-    if (mount.options.version !== '2') return { routes: unversionedRoutes(mount) };
+    if (mount.options.version !== '2')
+      return {
+        routes: unversionedRoutes(mount),
+        holdings: (limit) => countBelow(mount.storage, 'plain/', limit),
+      };
     const store = new SecretStore(mount);
     return {
+      holdings: (limit) => countBelow(mount.storage, 'meta/', limit),
       routes: [
         configRoute(mount, store),
         dataRoute(mount, store),

@@ -31,6 +31,8 @@ export interface AuditRequest {
   readonly remotePort: number;
   readonly wrapTtlMs?: number;
   readonly headers?: Readonly<Record<string, readonly string[]>>;
+  /** The headers, by name, that are written as they came. */
+  readonly clearHeaders?: readonly string[];
 }
 
 export interface AuditAuth {

@@ -19,8 +19,8 @@ export interface LineInput {
   readonly response?: AuditResponse | undefined;
 }
 
-/** Headers that say nothing secret and join lines to other logs. */
-const PLAIN_HEADERS = new Set(['correlation-id', 'x-correlation-id', 'user-agent']);
+/** Headers that say nothing secret and join lines to other logs, where nobody said otherwise. */
+const PLAIN_HEADERS: readonly string[] = ['correlation-id', 'x-correlation-id', 'user-agent'];
 
 /** The members of one line; `at` in milliseconds since the epoch. */
 export function auditLine(
@@ -100,7 +100,8 @@ export function auditLine(
       remote_address: request.remoteAddress,
       remote_port: request.remotePort,
       wrap_ttl: request.wrapTtlMs === undefined ? undefined : seconds(request.wrapTtlMs),
-      headers: request.headers && headers(request.headers, options, hasher),
+      headers:
+        request.headers && headers(request.headers, request.clearHeaders ?? PLAIN_HEADERS, options, hasher),
     },
     response: response && answer(response),
     error,
@@ -109,12 +110,13 @@ export function auditLine(
 
 const headers = (
   given: Readonly<Record<string, readonly string[]>>,
+  clear: readonly string[],
   { logRaw }: LineOptions,
   hasher: Hasher,
 ): Map<string, readonly string[]> =>
   new Map(
     Object.entries(given).map(([name, values]) => [
       name,
-      logRaw || PLAIN_HEADERS.has(name.toLowerCase()) ? values : values.map((value) => hasher.hash(value)),
+      logRaw || clear.includes(name.toLowerCase()) ? values : values.map((value) => hasher.hash(value)),
     ]),
   );

@@ -4,6 +4,7 @@
  * leaves both or neither. Waiting commits share one commit of the store.
  */
 
+import { sameSecret } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { KEY_BYTES } from '../../crypto/aead.ts';
 import { wipe } from '../../crypto/wipe.ts';
@@ -24,6 +25,8 @@ export const PLAIN: readonly string[] = ['core/seal-config', 'core/root-key-wrap
 /** The barrier's own records, which no view shows or writes. All lie directly in one folder. */
 const RESERVED = new Set([KEYRING, SET_HASH, ...PLAIN]);
 const RESERVED_FOLDER = 'core/';
+/** No key of the store begins so: what was sealed to leave it can never pass for an entry. */
+const OUTSIDE = '\0outside/';
 /** The keyring is sealed by the root key, which has no term. */
 const ROOT_TERM = 0;
 /** Of more than this many damaged entries the names help nobody. */
@@ -43,7 +46,9 @@ export interface Verification {
 
 interface Open {
   keyring: Keyring;
-  readonly rootKey: Buffer;
+  rootKey: Buffer;
+  /** Values sealed by the newest term since the barrier opened or the term began. */
+  sealed: number;
   /** As the store has it at `setRevision`; undefined after a failed commit, until it is read again. */
   set: SetHash | undefined;
   setRevision: number;
@@ -61,6 +66,7 @@ export class Barrier implements Feed {
   readonly #queue = new GroupCommit<Member>((batch) => this.#commitBatch(batch));
   readonly #root: Storage;
   #open: Open | undefined;
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(backend: Backend) {
     this.#backend = backend;
@@ -120,7 +126,7 @@ export class Barrier implements Feed {
     wipe(encoded);
     if (keyring === undefined) throw failure('barrier.wrong_key');
     if (this.#open !== undefined) keyring.wipe();
-    else this.#open = { keyring, rootKey: Buffer.from(rootKey), set: undefined, setRevision: 0 };
+    else this.#open = { keyring, rootKey: Buffer.from(rootKey), sealed: 0, set: undefined, setRevision: 0 };
   }
 
   /** Closes the barrier at once for all who come; those whose commit is under way get its true outcome first. */
@@ -134,7 +140,11 @@ export class Barrier implements Feed {
   }
 
   /** Adds a key, with which all that is written from now on is sealed. */
-  async rotate(): Promise<void> {
+  rotate(): Promise<void> {
+    return this.#inTurn(() => this.#rotate());
+  }
+
+  async #rotate(): Promise<void> {
     const open = this.#opened();
     const before = open.keyring;
     const next = before.rotated();
@@ -155,7 +165,96 @@ export class Barrier implements Feed {
     }
     if (this.#open !== open) return next.wipe();
     open.keyring = next;
+    open.sealed = 0;
     before.wipe();
+  }
+
+  /** The newest term, and how many values it sealed since the barrier opened or the term began. @throws Failure server.sealed */
+  get usage(): { readonly term: number; readonly sealed: number } {
+    const { keyring, sealed } = this.#opened();
+    return { term: keyring.term, sealed };
+  }
+
+  /**
+   * Puts another root key over the keyring, in one commit with `plain` (names of PLAIN only): before it all old shares
+   * open the store and after it only the new ones, with nothing in between.
+   * @throws Failure server.sealed, storage.*
+   */
+  async rekey(rootKey: Uint8Array, plain: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    if (rootKey.length !== KEY_BYTES) throw failure('barrier.wrong_key');
+    for (const name of plain.keys())
+      if (!PLAIN.includes(name))
+        throw failure('storage.key', { reason: `${name} may not be stored in plain` });
+    this.#opened();
+    return this.#inTurn(() => this.#rekey(rootKey, plain));
+  }
+
+  async #rekey(rootKey: Uint8Array, plain: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const open = this.#opened();
+    const stored = await this.#backend.get(KEYRING);
+    const encoded = open.keyring.encode();
+    const records = new Map(plain).set(KEYRING, closeEnvelope(ROOT_TERM, rootKey, KEYRING, encoded));
+    wipe(encoded);
+    await this.#enqueue({
+      writes: new Map([...records].map(([key, value]) => [key, { key, value }])),
+      checks: [{ key: KEYRING, revision: stored?.revision ?? 0 }],
+      raw: records,
+    });
+    wipe(open.rootKey);
+    // Sealed meanwhile, nobody may find a key here that lives on.
+    if (this.#open === open) open.rootKey = Buffer.from(rootKey);
+  }
+
+  /** Whether this is the key that the barrier was opened with. @throws Failure server.sealed */
+  isRootKey(key: Uint8Array): boolean {
+    return sameSecret(key, this.#opened().rootKey);
+  }
+
+  /** Seals bytes that leave the store, under the newest term. @throws Failure server.sealed */
+  sealFor(purpose: string, plain: Uint8Array): Uint8Array {
+    return sealUnder(this.#opened().keyring, OUTSIDE + purpose, plain);
+  }
+
+  /** What `sealFor` sealed, or undefined where this barrier did not. @throws Failure server.sealed */
+  openFor(purpose: string, sealed: Uint8Array): Uint8Array | undefined {
+    return this.#unlock(this.#opened(), OUTSIDE + purpose, sealed);
+  }
+
+  /**
+   * Replaces everything in the store by `entries`, bytes as they lie there, in one commit; then opens again with the
+   * root key that it has, where that opens the new keyring, and else stays sealed. A store that does not take the commit
+   * keeps all it had, and the barrier opens again.
+   * @throws Failure server.sealed, storage.*
+   */
+  replaceAll(entries: ReadonlyMap<string, Uint8Array>, signal: AbortSignal): Promise<void> {
+    return this.#inTurn(() => this.#replaceAll(entries, signal));
+  }
+
+  async #replaceAll(entries: ReadonlyMap<string, Uint8Array>, signal: AbortSignal): Promise<void> {
+    const rootKey = Buffer.from(this.#opened().rootKey);
+    await this.seal();
+    try {
+      try {
+        const writes: Write[] = [...entries].map(([key, value]) => ({ key, value }));
+        for await (const { key } of this.#backend.scan('', signal))
+          if (!entries.has(key)) writes.push({ key, delete: true });
+        await this.#backend.commit(writes);
+      } catch (error) {
+        await this.unseal(rootKey);
+        throw error;
+      }
+      await this.unseal(rootKey).catch((error: unknown) => {
+        if (!isFailure(error, 'barrier.wrong_key')) throw error;
+      });
+    } finally {
+      wipe(rootKey);
+    }
+  }
+
+  /** Every entry of one snapshot, as it lies in the store: sealed. @throws Failure server.sealed */
+  sealedEntries(signal: AbortSignal): AsyncIterable<Entry> {
+    this.#opened();
+    return this.#backend.scan('', signal);
   }
 
   /** What lies below `prefix` (which ends in "/"), in plain. Every use fails with server.sealed while sealed. */
@@ -225,6 +324,13 @@ export class Barrier implements Feed {
     };
   }
 
+  /** One change of keys at a time: one that began under a root key or a term which another replaced would lose it. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(work);
+    this.#turn = done.catch(() => {});
+    return done;
+  }
+
   #opened(): Open {
     if (this.#open === undefined) throw failure('server.sealed');
     return this.#open;
@@ -278,6 +384,7 @@ export class Barrier implements Feed {
           if (old !== undefined) set = toggled(set, -1, open.keyring.hashKey, old.key, old.value);
           if ('value' in write) {
             const value = member.raw?.get(write.key) ?? sealUnder(open.keyring, write.key, write.value);
+            open.sealed++;
             set = toggled(set, 1, open.keyring.hashKey, write.key, value);
             writes.set(write.key, { key: write.key, value });
             wipe(member.raw === undefined ? write.value : undefined);

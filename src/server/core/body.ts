@@ -13,6 +13,7 @@ const NONE: Members = Object.freeze(Object.create(null) as Record<string, Json>)
 /** @throws Failure json.*, request.invalid */
 export function membersOf(request: Request, operation: Operation): Members {
   const { body } = request;
+  if (operation.body === 'stream') return request.data ?? NONE;
   if (operation.body === 'bytes') return glimpsed(request);
   if (body !== undefined && body.length > 0) {
     const text = textOf(body);
@@ -50,6 +51,12 @@ function glimpsed({ body, data }: Request): Members {
 /** The bytes of a body that the operation reads by itself. */
 export const bytesOf = ({ body, data }: Request): Uint8Array =>
   body ?? (data === undefined ? new Uint8Array() : utf8(stringify(data)));
+
+/** The body of an operation that takes a stream, from whoever asks in whichever way. */
+export async function* streamOf(request: Request): AsyncGenerator<Uint8Array, void, void> {
+  if (request.stream === undefined) yield bytesOf(request);
+  else yield* request.stream;
+}
 
 const isMembers = (value: object): value is Record<string, Json> => Object.getPrototypeOf(value) === null;
 

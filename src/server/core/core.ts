@@ -11,10 +11,17 @@ import type { AuditBroker } from '../audit/audit.ts';
 import type { Lockout } from '../auth/lockout.ts';
 import type { TokenStore } from '../auth/tokens.ts';
 import type { TokenRoles } from '../auth/tokens-roles.ts';
+import type { KeyCustody } from '../barrier/custody.ts';
 import type { EventBus } from '../events/events.ts';
 import type { LeaseManager } from '../lease/leases.ts';
+import type { Metrics } from '../metrics/registry.ts';
+import type { Ceremonies } from '../seal/ceremonies.ts';
+import type { Snapshot } from '../snapshot/snapshot.ts';
+import type { AuditedHeaders } from './auditheaders.ts';
 import type { LiveMount, MountTable } from './mounts.ts';
+import type { PasswordPolicies } from './passwords.ts';
 import type { PolicyStore } from './policies.ts';
+import type { Quotas } from './quotas.ts';
 
 /** What exists only while the barrier is open. */
 export interface Services {
@@ -26,6 +33,10 @@ export interface Services {
   readonly mounts: MountTable;
   readonly audit: AuditBroker & AuditDevices;
   readonly events: EventBus;
+  readonly quotas: Quotas;
+  readonly passwords: PasswordPolicies;
+  readonly auditedHeaders: AuditedHeaders;
+  readonly custody: KeyCustody;
   /** Aborted when the barrier closes. */
   readonly ended: AbortSignal;
   /** Storage that lives and dies with a token. */
@@ -41,6 +52,16 @@ export interface Core {
   services(): Services | undefined;
   /** Whether there is anything to unseal. */
   initialized(): boolean;
+  /** The requests that are being answered. */
+  underWay(): readonly UnderWay[];
+}
+
+export interface UnderWay {
+  readonly id: string;
+  readonly path: string;
+  readonly operation: string;
+  readonly address: string;
+  readonly startedAt: number;
 }
 
 /** The services of an open barrier. @throws Failure server.sealed */
@@ -90,10 +111,22 @@ export interface SealStatus {
   readonly clusterId: string;
 }
 
+/** The whole store as one file, and back. */
+export interface SnapshotControl {
+  save(signal: AbortSignal): Promise<AsyncIterable<Uint8Array>>;
+  /** Reads and checks; changes nothing. @throws Failure snapshot.* */
+  read(source: AsyncIterable<Uint8Array>): Promise<Snapshot>;
+  /** Puts it in place of everything there is; the server is sealed afterwards where other keys open the snapshot. */
+  restore(snapshot: Snapshot): Promise<void>;
+}
+
 /** What the server's own routes are made of. */
 export interface Platform {
   readonly core: Core;
   readonly seal: SealControl;
+  readonly ceremonies: Ceremonies;
+  readonly snapshots: SnapshotControl;
+  readonly metrics: Metrics;
   readonly version: string;
   readonly startedAt: number;
 }

@@ -84,9 +84,11 @@ export interface MountWorld {
   readonly storage: Storage;
   view(prefix: string): Storage;
   emit(entry: MountEntry, event: PluginEvent): void;
+  /** A password by a policy of the server. */
+  password(policy?: string): Promise<string>;
 }
 
-export const SYSTEM_TTL: Milliseconds = 768 * 3_600_000;
+const SYSTEM_TTL: Milliseconds = 768 * 3_600_000;
 const TABLE = 'core/mounts';
 const RETRY_TICK = 60_000;
 
@@ -225,6 +227,35 @@ export class MountTable {
     this.#start(entry);
   }
 
+  /**
+   * Moves a mount, with all it stores and gave out: both hang on its uuid, so one commit of the table moves everything.
+   * @throws Failure mount.missing_secret, mount.in_use, mount.fixed
+   */
+  async move(from: string, to: string): Promise<void> {
+    const live = this.#live.get(from);
+    if (live === undefined) throw failure('mount.missing_secret', { path: from });
+    if (FIXED.some((fixed) => fixed.path === from)) throw failure('mount.fixed', { path: from });
+    if (live.entry.kind === 'secret' && RESERVED.some((reserved) => to.startsWith(reserved)))
+      throw failure('mount.fixed', { path: to });
+    for (const other of this.#live.keys()) {
+      if (other !== from && (other.startsWith(to) || to.startsWith(other)))
+        throw failure('mount.in_use', { path: other });
+    }
+    const entry: MountEntry = { ...live.entry, path: to };
+    // Claimed before the write, as a new mount's path is.
+    this.#stop(from);
+    this.#start(entry);
+    try {
+      await this.#store(() => this.#entries());
+    } catch (error) {
+      this.#stop(to);
+      this.#start(live.entry);
+      throw error;
+    } finally {
+      await live.plugin.close?.();
+    }
+  }
+
   ttlOf(entry: MountEntry): { defaultMs: Milliseconds; maxMs: Milliseconds } {
     const maxMs = entry.config.maxTtlMs || SYSTEM_TTL;
     return { defaultMs: Math.min(entry.config.defaultTtlMs || SYSTEM_TTL, maxMs), maxMs };
@@ -277,7 +308,7 @@ export class MountTable {
   }
 
   #mountOf(entry: MountEntry): Mount {
-    const { clock, log, dial, emit, view } = this.#world;
+    const { clock, log, dial, emit, view, password } = this.#world;
     return {
       uuid: entry.uuid,
       accessor: entry.accessor,
@@ -288,6 +319,7 @@ export class MountTable {
       log: log.with({ mount: entry.path }),
       ttl: () => this.ttlOf(entry),
       random: (bytes) => randomBytes(bytes),
+      password,
       dial,
       emit: (event) => emit(entry, event),
     };

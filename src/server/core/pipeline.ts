@@ -6,15 +6,15 @@
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
 import { inCidrs } from '../../base/cidr.ts';
-import { asFailure, failure, isFailure } from '../../base/errors.ts';
+import { asFailure, type Failure, failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path } from '../../base/path.ts';
 import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Acl, AclRequest } from '../auth/acl.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
-import { bytesOf, membersOf } from './body.ts';
-import type { Core } from './core.ts';
+import { bytesOf, membersOf, streamOf } from './body.ts';
+import type { Core, Services } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
 import { helpOf } from './help.ts';
@@ -32,6 +32,7 @@ interface Step {
 /** The security order. Limits on size and the parsing of the path come before it, at the edge. */
 const ORDER: readonly Step[] = [
   { name: 'route', run: findRoute },
+  { name: 'limit the rate', run: limitRate },
   { name: 'body', run: readBody },
   { name: 'token', run: findToken },
   { name: 'existence', run: tellCreateFromUpdate },
@@ -90,6 +91,11 @@ function findRoute(exchange: Exchange): void {
   exchange.match = match;
   exchange.path = judgedPath(match, request.path);
   exchange.operation = match.route.operations[exchange.verb];
+}
+
+/** Before anything that costs: who asks too often is turned away unread. */
+function limitRate({ services, request }: Exchange): void {
+  services?.quotas.take(request.path.text, request.remote.address);
 }
 
 function readBody(exchange: Exchange): void {
@@ -173,8 +179,9 @@ async function countUse(exchange: Exchange): Promise<void> {
 }
 
 async function auditRequest(exchange: Exchange): Promise<void> {
-  const { services, match, mount } = exchange;
+  const { services, match, mount, problem } = exchange;
   if (services === undefined || match?.route.sealed === true || !services.audit.enabled) return;
+  if (isUnrecorded(problem, services)) return;
   await services.audit.request(
     auditedRequest(exchange),
     auditedAuth(exchange),
@@ -183,11 +190,19 @@ async function auditRequest(exchange: Exchange): Promise<void> {
   );
 }
 
+/** A flood that a quota turns away must not fill the trail's disk, unless somebody asked for that. */
+const isUnrecorded = (problem: Failure | undefined, { quotas }: Services): boolean =>
+  isFailure(problem, 'quota.exceeded') && !quotas.config.auditRefused;
+
 function validate(exchange: Exchange): void {
   const { operation, match, request, data } = exchange;
   if (operation === undefined || match === undefined || request.help === true) return;
   const given: Record<string, unknown> =
-    operation.body === 'bytes' ? { ...match.params, body: bytesOf(request) } : { ...data, ...match.params };
+    operation.body === 'bytes'
+      ? { ...match.params, body: bytesOf(request) }
+      : operation.body === 'stream'
+        ? { ...match.params, body: streamOf(request) }
+        : { ...data, ...match.params };
   const read = operation.input.safeParse(given);
   if (!read.success) throw failure('request.invalid', { reason: reasonOf(read.error) });
   exchange.input = read.data;
@@ -326,6 +341,7 @@ async function auditResponse(exchange: Exchange): Promise<void> {
   const { services, match, mount } = exchange;
   if (services === undefined || match?.route.sealed === true) return;
   if (!services.audit.enabled && !services.ended.aborted) return;
+  if (isUnrecorded(exchange.problem, services)) return;
   try {
     // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
     if (services.ended.aborted) throw failure('server.sealed');
@@ -388,6 +404,7 @@ function authInfo({ token, entry }: IssuedToken, now: number): AuthInfo {
 function auditedRequest(exchange: Exchange): AuditRequest {
   const { request, mount, token } = exchange;
   const wrapTtlMs = request.wrapTtlMs ?? 0;
+  const kept = exchange.services?.auditedHeaders.of(request.headers);
   return {
     id: exchange.id,
     operation: exchange.capability ?? (exchange.verb === 'write' ? 'update' : exchange.verb),
@@ -408,6 +425,7 @@ function auditedRequest(exchange: Exchange): AuditRequest {
     ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
     ...(Object.keys(exchange.data).length === 0 ? {} : { data: exchange.data as Json }),
     ...(wrapTtlMs > 0 ? { wrapTtlMs } : {}),
+    ...(kept === undefined ? {} : { headers: kept.headers, clearHeaders: kept.clear }),
   };
 }
 

@@ -6,7 +6,7 @@ import type { Storage } from '../../storage/storage.ts';
 import type { Acl } from '../auth/acl.ts';
 import { defaultPolicy, responseWrappingPolicy } from '../auth/builtin.ts';
 import { compileAcl } from '../auth/matcher.ts';
-import { type Policy, parsePolicy } from '../auth/policy.ts';
+import { type Policy, parsePolicy, type Stanza } from '../auth/policy.ts';
 
 const FOLDER = 'policy/';
 /** Sets of policies that are kept compiled. */
@@ -69,6 +69,12 @@ export class PolicyStore {
     if (name === WRAPPING_POLICY) throw failure('policy.builtin', { action: 'delete', name });
     await this.#storage.commit([{ key: FOLDER + name, delete: true }]);
     this.#changed(name);
+  }
+
+  /** The stanzas of these policies, one after the other. */
+  async stanzas(names: readonly string[]): Promise<readonly Stanza[]> {
+    const found = await Promise.all(names.map((name) => this.#policy(name)));
+    return found.flatMap((policy) => policy?.stanzas ?? []);
   }
 
   /** What these policies allow together. A name without a policy adds nothing. */

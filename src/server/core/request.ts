@@ -15,6 +15,8 @@ export interface Request {
   /** The body as it came, or members that are already parsed (a query, or a caller in this process). */
   readonly body?: Uint8Array;
   readonly data?: Readonly<Record<string, Json>>;
+  /** The body as it comes in, where the operation takes a stream: it may be larger than any other. */
+  readonly stream?: AsyncIterable<Uint8Array>;
   /** The body is a form, not JSON. */
   readonly form?: boolean;
   readonly token?: string;

@@ -75,6 +75,14 @@ export function readHead(message: IncomingMessage, signal: AbortSignal): Request
   };
 }
 
+/** Whose bodies are handed on as they come in: the operation bounds them, once it knows who sends them. */
+const STREAMED: ReadonlySet<string> = new Set([
+  'sys/storage/raft/snapshot',
+  'sys/storage/raft/snapshot-force',
+]);
+
+export const isStreamed = ({ verb, path }: Request): boolean => verb === 'write' && STREAMED.has(path.text);
+
 /** Whether the verb's body means anything; of the others it is not even read. */
 export const takesBody = (verb: Verb): boolean => verb === 'write' || verb === 'patch';
 

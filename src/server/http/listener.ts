@@ -15,7 +15,7 @@ import { asFailure, type Failure, failure } from '../../base/errors.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { type EventSocketDeps, takeEventSocket } from './eventsocket.ts';
 import { type GateOptions, refused } from './gate.ts';
-import { BODY_LIMIT, readBody, readHead, sendsBody, takesBody } from './intake.ts';
+import { BODY_LIMIT, isStreamed, readBody, readHead, sendsBody, takesBody } from './intake.ts';
 import { handBack, type ParserError, remember } from './list.ts';
 import { cutOff, writeAnswer, writeFailure, writeJson } from './reply.ts';
 import { errorText, NOTHING, statusOf } from './status.ts';
@@ -185,7 +185,8 @@ class Front {
       return writeJson(response, 404, NOTHING);
     }
     let request = head;
-    if (takesBody(head.verb)) request = { ...head, body: await readBody(message, this.#limit) };
+    if (isStreamed(head)) request = { ...head, stream: message };
+    else if (takesBody(head.verb)) request = { ...head, body: await readBody(message, this.#limit) };
     else if (sendsBody(message)) cutOff(message, response);
     const answer = await this.#server.handle(request);
     if (!response.destroyed) await writeAnswer(message, response, answer);

@@ -277,7 +277,11 @@ export class LeaseManager {
     }
     const orphans: string[] = [];
     for await (const entry of this.all())
-      if ((await this.#storage.get(`token/id/${entry.tokenHash}`)) === undefined) orphans.push(entry.id);
+      if (
+        entry.tokenHash !== UNHELD &&
+        (await this.#storage.get(`token/id/${entry.tokenHash}`)) === undefined
+      )
+        orphans.push(entry.id);
     await this.#each(orphans, (id) => this.revokeSoon(id));
     return { dangling, orphaned: orphans.length };
   }

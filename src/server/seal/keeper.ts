@@ -32,6 +32,14 @@ interface Config {
   readonly t: number;
 }
 
+/** Shares that do not count yet. */
+export interface NewShares {
+  readonly unsealKey: Uint8Array;
+  readonly t: number;
+  readonly n: number;
+  readonly shares: readonly Uint8Array[];
+}
+
 export class SealKeeper {
   readonly #backend: Backend;
   readonly #barrier: Barrier;
@@ -109,22 +117,79 @@ export class SealKeeper {
     });
   }
 
-  async #unsealWith(shares: readonly Uint8Array[]): Promise<void> {
-    const unsealKey = await combineShares(shares);
-    wipe(...shares);
-    let rootKey: Uint8Array | undefined;
+  /** How many shares open the store, and of how many bytes each is. @throws Failure server.uninitialized */
+  async shape(): Promise<{ readonly t: number; readonly n: number; readonly shareBytes: number }> {
+    const config = await this.#config();
+    if (config === undefined) throw failure('server.uninitialized');
+    return { ...config, shareBytes: shareBytes(KEY_BYTES, config.n) };
+  }
+
+  /**
+   * Whether these shares are those that open this store: what root generation and rekeying ask of people. The shares are
+   * wiped.
+   * @throws Failure seal.wrong_shares, server.sealed
+   */
+  async prove(shares: readonly Uint8Array[]): Promise<void> {
+    const rootKey = await this.#rootKeyOf(shares);
     try {
-      const wrapped = await this.#backend.get(WRAPPED);
-      if (wrapped === undefined) throw failure('storage.corrupt', { key: WRAPPED });
-      rootKey = unsealKey && (await shamirSeal(unsealKey).unwrap(wrapped.value));
-      if (rootKey === undefined) throw failure('seal.wrong_shares');
+      if (!this.#barrier.isRootKey(rootKey)) throw failure('seal.wrong_shares');
+    } finally {
+      wipe(rootKey);
+    }
+  }
+
+  /** New shares of a new unseal key, for `adopt` to make the valid ones. @throws Failure seal.config */
+  async draw(shares: number, threshold: number): Promise<NewShares> {
+    const reason = refuseShares(shares, threshold);
+    if (reason !== undefined) throw failure('seal.config', { reason });
+    const unsealKey = randomKey(KEY_BYTES);
+    return { unsealKey, t: threshold, n: shares, shares: await splitSecret(unsealKey, shares, threshold) };
+  }
+
+  /** Makes the drawn shares the only ones that open the store, under a new root key, in one commit; wipes the unseal key. */
+  adopt({ unsealKey, t, n }: NewShares): Promise<void> {
+    return this.#inTurn(async () => {
+      const rootKey = randomKey(KEY_BYTES);
+      try {
+        await this.#barrier.rekey(
+          rootKey,
+          new Map<string, Uint8Array>([
+            [CONFIG, utf8(JSON.stringify({ type: 'shamir', t, n }))],
+            [WRAPPED, await shamirSeal(unsealKey).wrap(rootKey)],
+          ]),
+        );
+        wipe(unsealKey);
+      } finally {
+        wipe(rootKey);
+      }
+    });
+  }
+
+  async #unsealWith(shares: readonly Uint8Array[]): Promise<void> {
+    const rootKey = await this.#rootKeyOf(shares);
+    try {
       await this.#barrier.unseal(rootKey);
     } catch (error) {
       // The shares did open a root key: it is the keyring that does not fit it.
       if (isFailure(error, 'barrier.wrong_key')) throw failure('storage.corrupt', { key: 'core/keyring' });
       throw error;
     } finally {
-      wipe(unsealKey, rootKey);
+      wipe(rootKey);
+    }
+  }
+
+  /** The root key that these shares open, the caller's to wipe; the shares are wiped. @throws Failure seal.wrong_shares */
+  async #rootKeyOf(shares: readonly Uint8Array[]): Promise<Uint8Array> {
+    const unsealKey = await combineShares(shares);
+    wipe(...shares);
+    try {
+      const wrapped = await this.#backend.get(WRAPPED);
+      if (wrapped === undefined) throw failure('storage.corrupt', { key: WRAPPED });
+      const rootKey = unsealKey && (await shamirSeal(unsealKey).unwrap(wrapped.value));
+      if (rootKey === undefined) throw failure('seal.wrong_shares');
+      return rootKey;
+    } finally {
+      wipe(unsealKey);
     }
   }
 

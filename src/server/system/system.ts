@@ -3,10 +3,21 @@
 import type { Plugin } from '../../plugin/plugin.ts';
 import type { Platform } from '../core/core.ts';
 import { auditRoutes } from './audit.ts';
+import { auditingRoutes } from './auditing.ts';
+import { ceremonyRoutes } from './ceremonies.ts';
 import { internalRoutes } from './internal.ts';
+import { keyRoutes } from './keys.ts';
+import { leaseRoutes } from './leases.ts';
 import { lockedUserRoutes } from './lockedusers.ts';
+import { metricsRoutes } from './metrics.ts';
 import { mountRoutes } from './mounts.ts';
+import { nodeRoutes } from './node.ts';
+import { openApiRoutes } from './openapi.ts';
+import { passwordRoutes } from './passwords.ts';
 import { policyRoutes } from './policies.ts';
+import { quotaRoutes } from './quotas.ts';
+import { raftRoutes } from './raft.ts';
+import { remountRoutes } from './remount.ts';
 import { sealRoutes } from './seal.ts';
 import { toolRoutes } from './tools.ts';
 import { wrappingRoutes } from './wrapping.ts';
@@ -23,6 +34,17 @@ export function systemRoutes(platform: Platform): Plugin {
       ...lockedUserRoutes(core),
       ...toolRoutes(),
       ...internalRoutes(core),
+      ...openApiRoutes(platform),
+      ...leaseRoutes(core),
+      ...keyRoutes(core),
+      ...ceremonyRoutes(core, platform.ceremonies),
+      ...remountRoutes(core),
+      ...quotaRoutes(core),
+      ...passwordRoutes(core),
+      ...auditingRoutes(core),
+      ...raftRoutes(platform),
+      ...metricsRoutes(platform),
+      ...nodeRoutes(platform),
     ],
   };
 }

@@ -1,0 +1,64 @@
+/** Which request headers the audit trail keeps, and whether in the clear. All others are never written down. */
+
+import type { Storage } from '../../storage/storage.ts';
+import { decode, encode } from '../auth/records.ts';
+
+const KEY = 'audited-headers';
+/** They say nothing secret and join lines to other logs. */
+const ALWAYS: Readonly<Record<string, boolean>> = {
+  'correlation-id': false,
+  'x-correlation-id': false,
+  'user-agent': false,
+};
+
+export class AuditedHeaders {
+  readonly #storage: Storage;
+  /** Name in lower case -> whether it is hashed. */
+  #kept: Readonly<Record<string, boolean>>;
+
+  private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
+    this.#storage = storage;
+    this.#kept = kept;
+  }
+
+  static async open(storage: Storage): Promise<AuditedHeaders> {
+    const found = await storage.get(KEY);
+    return new AuditedHeaders(storage, found === undefined ? ALWAYS : decode(KEY, found.value));
+  }
+
+  get all(): Readonly<Record<string, boolean>> {
+    return this.#kept;
+  }
+
+  async set(name: string, hashed: boolean): Promise<void> {
+    await this.#store({ ...this.#kept, [name.toLowerCase()]: hashed });
+  }
+
+  async delete(name: string): Promise<void> {
+    const { [name.toLowerCase()]: _, ...rest } = this.#kept;
+    await this.#store(rest);
+  }
+
+  /** The headers of a request that are kept, and which of them are not hashed. */
+  of(headers: Readonly<Record<string, string | undefined>>):
+    | {
+        readonly headers: Readonly<Record<string, readonly string[]>>;
+        readonly clear: readonly string[];
+      }
+    | undefined {
+    const found: Record<string, readonly string[]> = {};
+    const clear: string[] = [];
+    for (const [name, hashed] of Object.entries(this.#kept)) {
+      const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+      if (value === undefined) continue;
+      found[name] = [value];
+      if (!hashed) clear.push(name);
+    }
+    return Object.keys(found).length === 0 ? undefined : { headers: found, clear };
+  }
+
+  async #store(kept: Readonly<Record<string, boolean>>): Promise<void> {
+    await this.#storage.commit([{ key: KEY, value: encode(kept) }]);
+    this.#kept = kept;
+  }
+}

@@ -1,0 +1,110 @@
+/** metrics: the server's numbers, gathered when they are asked for, in the names that dashboards of Vault know. */
+
+import { z } from 'zod';
+import { utf8 } from '../../base/bytes.ts';
+import { operation, type Route } from '../../plugin/plugin.ts';
+import { type Core, type Platform, type Services, services } from '../core/core.ts';
+import { bounded, type Gauge, gaugeText, type Sample } from '../metrics/registry.ts';
+import { bare } from './replies.ts';
+
+/** A count of more than this many would hold up the answer: it stops there, and says so. */
+const MOST_COUNTED = 100_000;
+
+export function metricsRoutes({ core, metrics }: Platform): Route[] {
+  return [
+    {
+      path: 'metrics',
+      operations: {
+        read: operation({
+          summary: 'The numbers of the server, for Prometheus (format=prometheus) or as JSON.',
+          input: z.object({ format: z.string().default('') }),
+          output: z.unknown(),
+          effect: 'none',
+          async run({ format }, call) {
+            const gauges = await gather(core);
+            if (format !== 'prometheus' && !/openmetrics|text\/plain/.test(call.headers['accept'] ?? ''))
+              return bare({
+                Timestamp: new Date(core.clock.now()).toISOString(),
+                Gauges: gauges.flatMap(({ name, samples }) =>
+                  samples.map(({ labels, value }) => ({ Name: name, Value: value, Labels: labels ?? {} })),
+                ),
+              });
+            const text = gauges.map(gaugeText).join('') + metrics.requests.text();
+            return {
+              raw: {
+                status: 200,
+                headers: { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' },
+                body: utf8(text),
+              },
+            };
+          },
+        }),
+      },
+    },
+  ];
+}
+
+async function gather(core: Core): Promise<Gauge[]> {
+  const open = services(core);
+  const memory = process.memoryUsage();
+  const { total, byPolicy } = await tokenCounts(open);
+  const gauge = (name: string, help: string, samples: readonly Sample[]): Gauge => ({ name, help, samples });
+  return [
+    gauge('vault_core_unsealed', 'Whether the server is open.', [{ value: 1 }]),
+    gauge('vault_core_active', 'Whether this node is the active one.', [{ value: 1 }]),
+    gauge('vault_token_count', 'Living service tokens.', [{ value: total }]),
+    gauge('vault_token_count_by_policy', 'Living service tokens by policy.', byPolicy),
+    gauge('vault_secret_kv_count', 'Secrets by KV mount.', await secretCounts(open)),
+    gauge(
+      'vault_secret_lease_expiration_time_seconds',
+      'When the first lease of a path ends, in seconds since the epoch.',
+      await firstExpiries(open),
+    ),
+    gauge('vault_expire_num_leases', 'Leases.', [{ value: await leaseCount(open) }]),
+    gauge('vault_runtime_alloc_bytes', 'Bytes of the heap in use.', [{ value: memory.heapUsed }]),
+    gauge('vault_runtime_sys_bytes', 'Bytes of memory of the process.', [{ value: memory.rss }]),
+    gauge('vault_barrier_term', 'The term of the key that seals.', [{ value: open.custody.status().term }]),
+  ];
+}
+
+async function tokenCounts({ tokens }: Services): Promise<{ total: number; byPolicy: Sample[] }> {
+  const counts = new Map<string, number>();
+  let total = 0;
+  for (const accessor of (await tokens.accessors()).slice(0, MOST_COUNTED)) {
+    const entry = await tokens.byAccessor(accessor);
+    if (entry === undefined) continue;
+    total++;
+    for (const policy of entry.policies) counts.set(policy, (counts.get(policy) ?? 0) + 1);
+  }
+  const byPolicy = [...counts].map(([policy, value]) => ({ labels: { policy }, value }));
+  return { total, byPolicy: bounded(byPolicy, (a, b) => a + b) };
+}
+
+async function secretCounts({ mounts }: Services): Promise<Sample[]> {
+  const samples: Sample[] = [];
+  for (const { path, type } of mounts.list('secret')) {
+    if (type !== 'kv') continue;
+    const value = await mounts.get(path)?.plugin.holdings?.(MOST_COUNTED);
+    if (value !== undefined) samples.push({ labels: { mount_point: path }, value });
+  }
+  return bounded(samples, (a, b) => a + b);
+}
+
+/** By the path that gave the lease, so that there are as many series as roles and not as leases. */
+async function firstExpiries({ leases }: Services): Promise<Sample[]> {
+  const first = new Map<string, number>();
+  for await (const { id, expiresAt } of leases.all()) {
+    const path = id.slice(0, id.lastIndexOf('/'));
+    first.set(path, Math.min(first.get(path) ?? Number.POSITIVE_INFINITY, expiresAt));
+  }
+  const samples = [...first]
+    .sort((a, b) => a[1] - b[1])
+    .map(([path, at]) => ({ labels: { path }, value: Math.floor(at / 1000) }));
+  return bounded(samples, Math.min);
+}
+
+async function leaseCount({ leases }: Services): Promise<number> {
+  let count = 0;
+  for await (const _ of leases.all()) count++;
+  return count;
+}
