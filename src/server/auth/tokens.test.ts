@@ -5,7 +5,6 @@ import { silentLog } from '../../base/log.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import { ExpiryIndex } from '../lease/expiry.ts';
 import { LeaseManager } from '../lease/leases.ts';
-import { base62 } from './identifiers.ts';
 import { lifeOf, type NewToken, TokenStore } from './tokens.ts';
 
 const HOUR = 3_600_000;
@@ -267,11 +266,4 @@ describe('a lease', () => {
     await tokens.revoke(entry.hash);
     await expect(reserve(entry.hash, 'a')).rejects.toMatchObject({ code: 'request.denied' });
   });
-});
-
-it('draws identifiers evenly', () => {
-  const counts = new Map<string, number>();
-  for (const letter of base62(62_000)) counts.set(letter, (counts.get(letter) ?? 0) + 1);
-  expect(counts.size).toBe(62);
-  for (const count of counts.values()) expect(Math.abs(count - 1000)).toBeLessThan(250);
 });
