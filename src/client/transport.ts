@@ -8,6 +8,7 @@ import https from 'node:https';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { type Failure, failure } from '../base/errors.ts';
+import { networkTrouble } from '../base/network.ts';
 
 export interface Target {
   readonly host: string;
@@ -193,43 +194,14 @@ function tlsOptions(options: TransportOptions): tls.SecureContextOptions & { rej
   };
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ENOTFOUND: 'DNS: no such host',
-  EAI_AGAIN: 'DNS: the name server does not answer',
-  ETIMEDOUT: 'timeout while connecting',
-  EHOSTUNREACH: 'no route to the host',
-  ENETUNREACH: 'no route to the network',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
-};
+const CODES = {
+  unreachable: 'api.unreachable',
+  untrusted: 'api.untrusted',
+  garbage: 'api.garbage',
+} as const;
 
-const TLS_REASONS: Readonly<Record<string, string>> = {
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
-  SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is signed by an unknown authority',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate is signed by an unknown authority',
-  UNABLE_TO_GET_ISSUER_CERT: 'its certificate is signed by an unknown authority',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate is signed by an unknown authority',
-  CERT_SIGNATURE_FAILURE: 'its certificate is signed by another authority of the same name',
-  CERT_HAS_EXPIRED: 'its certificate has expired',
-  CERT_NOT_YET_VALID: 'its certificate is not valid yet',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate does not carry this host name',
-  EPROTO: 'the handshake failed (is it a plain HTTP port?)',
-};
-
-/** The failure for an error of a socket. The error's own text may hold names of files or hosts: only its class is told. */
+/** The failure for an error of a socket, told by its class. */
 export function networkFailure(error: unknown, address: string): Failure {
-  const code = codeOf(error);
-  const tls =
-    TLS_REASONS[code] ?? (/^(ERR_(TLS|SSL)|CERT_|UNABLE_TO_|SELF_SIGNED)/.test(code) ? code : undefined);
-  if (tls !== undefined) return failure('api.untrusted', { address, reason: tls });
-  if (code.startsWith('HPE_')) return failure('api.garbage', { address, reason: 'it does not speak HTTP' });
-  const reason = REASONS[code] ?? (code === '' ? 'the connection failed' : `the connection failed (${code})`);
-  return failure('api.unreachable', { address, reason });
-}
-
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError) return codeOf(error.errors[0]);
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  return typeof code === 'string' ? code : '';
+  const { kind, reason } = networkTrouble(error);
+  return failure(CODES[kind], { address, reason });
 }

@@ -6,6 +6,7 @@
 import http from 'node:http';
 import https from 'node:https';
 import { failure } from '../base/errors.ts';
+import { networkTrouble } from '../base/network.ts';
 import type { KubeConfig } from './config.ts';
 
 export interface HttpRequest {
@@ -178,36 +179,11 @@ export class KubeHttp {
   /** A socket's error by its class; a failure stays what it is. */
   #told(error: unknown): Error {
     if (error instanceof Error && error.name === 'Failure') return error;
-    const code = codeOf(error);
-    if (code.startsWith('HPE_')) return this.#garbage('it does not speak HTTP');
-    return failure('kube.unreachable', { address: this.address, reason: REASONS[code] ?? tlsReason(code) });
+    const { kind, reason } = networkTrouble(error);
+    if (kind === 'garbage') return this.#garbage(reason);
+    return failure('kube.unreachable', {
+      address: this.address,
+      reason: kind === 'untrusted' ? `TLS: ${reason}` : reason,
+    });
   }
-}
-
-const REASONS: Readonly<Record<string, string>> = {
-  ECONNREFUSED: 'connection refused',
-  ENOTFOUND: 'DNS: no such host',
-  EAI_AGAIN: 'DNS: the name server does not answer',
-  ETIMEDOUT: 'timeout',
-  EHOSTUNREACH: 'no route to the host',
-  ECONNRESET: 'the connection was cut',
-  EPIPE: 'the connection was cut',
-  ERR_STREAM_PREMATURE_CLOSE: 'the connection was cut',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'TLS: its certificate is signed by an unknown authority',
-  SELF_SIGNED_CERT_IN_CHAIN: 'TLS: its certificate is signed by an unknown authority',
-  DEPTH_ZERO_SELF_SIGNED_CERT: 'TLS: its certificate is self-signed',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'TLS: its certificate is signed by an unknown authority',
-  ERR_TLS_CERT_ALTNAME_INVALID: 'TLS: its certificate does not carry this host name',
-  CERT_HAS_EXPIRED: 'TLS: its certificate has expired',
-};
-
-const tlsReason = (code: string): string => {
-  if (/^(ERR_(TLS|SSL)|CERT_|UNABLE_TO_|EPROTO)/.test(code)) return `TLS: ${code}`;
-  return code === '' ? 'the connection was cut' : `the connection failed (${code})`;
-};
-
-function codeOf(error: unknown): string {
-  if (error instanceof AggregateError) return codeOf(error.errors[0]);
-  const code = error instanceof Error && 'code' in error ? error.code : '';
-  return typeof code === 'string' ? code : '';
 }
