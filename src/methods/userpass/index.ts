@@ -23,7 +23,7 @@ export const userpass: PluginType = {
       async renewLogin({ metadata, policies }) {
         const user = await readUser(mount.storage, metadata['username'] ?? '');
         if (user === undefined) throw failure('userpass.unknown_user');
-        if (!samePolicies(user.token, policies)) throw failure('userpass.changed');
+        if (!samePolicies(user.token, policies)) throw failure('login.changed');
         return tokenParams(user.token);
       },
     };

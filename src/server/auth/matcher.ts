@@ -4,10 +4,10 @@
  * Pure: no clock, no I/O, so that the offline checks judge by the same code as the server.
  */
 
+import { globMatches } from '../../base/glob.ts';
 import type { Json } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path } from '../../base/path.ts';
 import type { Acl, AclRequest, Capability, Decision, Rule } from './acl.ts';
-import { globMatches } from './glob.ts';
 import { parametersRefuse } from './parameters.ts';
 import type { ParameterRules, Policy, Stanza } from './policy.ts';
 import { fillTemplate, type Identity } from './template.ts';

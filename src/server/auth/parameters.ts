@@ -1,8 +1,8 @@
 /** The parameter rules of a policy: what a request's data may hold. They look at the top-level keys of the data alone. */
 
+import { globMatches } from '../../base/glob.ts';
 import { Exact, type Json, parseJson, RawJson } from '../../base/json.ts';
 import type { AclRequest } from './acl.ts';
-import { globMatches } from './glob.ts';
 import type { ParameterRules } from './policy.ts';
 
 interface Rules {

@@ -5,8 +5,8 @@
 
 import type { Milliseconds } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
+import { globMatches } from '../../base/glob.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { globMatches } from './glob.ts';
 import { encode, load } from './records.ts';
 
 export interface TokenRole {

@@ -5,8 +5,8 @@
  */
 
 import type { Clock } from '../../base/clock.ts';
+import { globMatches } from '../../base/glob.ts';
 import { Gone } from '../../storage/storage.ts';
-import { globMatches } from '../auth/glob.ts';
 import type { EventBus, ServerEvent, Subscription } from './events.ts';
 
 export interface EventBusOptions {
