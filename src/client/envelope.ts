@@ -8,6 +8,9 @@ import { textOf } from '../base/bytes.ts';
 import type { Code } from '../base/codes.ts';
 import { Failure, failure, isFailure } from '../base/errors.ts';
 import { Exact, type Json, parseJson } from '../base/json.ts';
+import { tame } from '../base/tame.ts';
+
+export { tame };
 
 /** Largest answer that is read, in bytes: what a Vault server itself takes as a request. */
 export const ANSWER_LIMIT = 32 * 1024 * 1024;
@@ -170,15 +173,6 @@ export function makeAnswer(
     },
   };
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what a terminal or a log would act on is what is removed
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u2028-\u202e]+/g;
-
-/** A stranger's text for a message: one line, bounded. */
-export const tame = (message: string, limit = 500): string => {
-  const line = message.replace(UNPRINTABLE, ' ').trim();
-  return line.length > limit ? `${line.slice(0, limit)}…` : line;
-};
 
 const BY_STATUS: Readonly<Record<number, Code>> = {
   401: 'api.denied',

@@ -3,6 +3,7 @@
 import type { Code } from '../base/codes.ts';
 import { Failure } from '../base/errors.ts';
 import { type Bag, bagOf, isBag, listOf } from '../base/shape.ts';
+import { tame } from '../base/tame.ts';
 import type { HttpAnswer } from './http.ts';
 
 const BY_STATUS: Readonly<Record<number, Code>> = {
@@ -53,16 +54,13 @@ export function statusFailure(
 }
 
 function reasonOf(said: Bag, details: Bag, guarded: boolean): string {
-  if (!guarded) return tame(said['message']);
+  if (!guarded) return words(said['message']);
   // A Status may quote what it could not read: of a Secret only fields and reasons are passed on.
   const causes = listOf(details['causes']).filter(isBag);
   const parts = causes.map((cause) =>
-    [tame(cause['field']), tame(cause['reason'])].filter((t) => t !== '').join(' '),
+    [words(cause['field']), words(cause['reason'])].filter((t) => t !== '').join(' '),
   );
-  return [tame(said['reason']), ...parts].filter((part) => part !== '').join('; ');
+  return [words(said['reason']), ...parts].filter((part) => part !== '').join('; ');
 }
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: what a log would act on is what is removed
-const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f]+/g;
-const tame = (value: unknown): string =>
-  typeof value === 'string' ? value.replace(UNPRINTABLE, ' ').trim().slice(0, 1000) : '';
+const words = (value: unknown): string => (typeof value === 'string' ? tame(value, 1000) : '');
