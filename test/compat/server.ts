@@ -4,6 +4,7 @@ import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { cubbyhole } from '../../src/engines/cubbyhole/index.ts';
 import { kv } from '../../src/engines/kv/index.ts';
+import { transit } from '../../src/engines/transit/index.ts';
 import { kubernetes } from '../../src/methods/kubernetes/index.ts';
 import { listen } from '../../src/server/http/listener.ts';
 import { type Audit, createServer } from '../../src/server/server.ts';
@@ -12,6 +13,8 @@ import { MemoryBackend } from '../../src/storage/memory.ts';
 export interface TestServer {
   readonly url: string;
   readonly token: string;
+  /** The key shares that it was initialized with. */
+  readonly keys: readonly Uint8Array[];
   close(): Promise<void>;
 }
 
@@ -19,7 +22,7 @@ export async function startServer(): Promise<TestServer> {
   const backend = new MemoryBackend();
   const server = await createServer({
     backend,
-    plugins: [kv, cubbyhole, kubernetes()],
+    plugins: [kv, cubbyhole, transit, kubernetes()],
     clock: systemClock,
     log: silentLog,
     dial: async () => {
@@ -33,6 +36,7 @@ export async function startServer(): Promise<TestServer> {
   return {
     url: `http://127.0.0.1:${listener.address.port}`,
     token: rootToken,
+    keys,
     async close() {
       await listener.close(0);
       await server.close();

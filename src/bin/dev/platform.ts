@@ -12,6 +12,7 @@ import type { Log } from '../../base/log.ts';
 import { VaultClient } from '../../client/client.ts';
 import { cubbyhole } from '../../engines/cubbyhole/index.ts';
 import { kv } from '../../engines/kv/index.ts';
+import { transit } from '../../engines/transit/index.ts';
 import { createKube, type KubeClient } from '../../kube/client.ts';
 import { kubernetes } from '../../methods/kubernetes/index.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
@@ -64,7 +65,7 @@ export async function startPlatform(
     let resolve: Resolve = (host, port) => ({ host, port });
     const server = await createServer({
       backend: stores.server,
-      plugins: [kv, cubbyhole, kubernetes()],
+      plugins: [kv, cubbyhole, transit, kubernetes()],
       clock: systemClock,
       log: log.with({ program: 'server' }),
       dial: createDial({
