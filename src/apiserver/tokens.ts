@@ -4,7 +4,7 @@
  */
 
 import { createHash, createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
-import { errors, jwtVerify, SignJWT } from 'jose';
+import { errors, type JWTPayload, jwtVerify, SignJWT } from 'jose';
 import { base64url, sameSecret } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
 import { asText, at, fields, meta, nameOf, namespaceOf, type Obj, uidOf } from './objects.ts';
@@ -15,6 +15,8 @@ export const ISSUER = 'https://kubernetes.default.svc.cluster.local';
 const LEGACY_ISSUER = 'kubernetes/serviceaccount';
 const LONGEST = 2 ** 32;
 export const SHORTEST_SECONDS = 600;
+/** Tokens whose signature is known to be good. */
+const REMEMBERED = 1024;
 
 export interface Bound {
   readonly kind: string;
@@ -34,6 +36,7 @@ export class Tokens {
   readonly #private: KeyObject;
   readonly #public: KeyObject;
   readonly #keyId: string;
+  readonly #verified = new Map<string, JWTPayload>();
 
   constructor(store: ObjectStore, clock: Clock, admin: string, signingKey: string) {
     this.#store = store;
@@ -111,14 +114,9 @@ export class Tokens {
         audiences: [ISSUER],
       };
     }
-    let claims: Record<string, unknown>;
+    let claims: JWTPayload;
     try {
-      const { payload } = await jwtVerify(token, this.#public, {
-        algorithms: ['ES256'],
-        issuer: [ISSUER, LEGACY_ISSUER],
-        currentDate: new Date(this.#clock.now()),
-      });
-      claims = payload;
+      claims = await this.#claims(token);
     } catch (error) {
       return error instanceof errors.JWTExpired
         ? 'service account token has expired'
@@ -127,6 +125,30 @@ export class Tokens {
     return claims['iss'] === LEGACY_ISSUER
       ? this.#legacy(claims, token, audiences)
       : this.#current(claims, audiences);
+  }
+
+  /**
+   * The claims of a token that was signed here and is in its time. A signature that was good stays so, and to verify it
+   * is the dearest part of a request: it is remembered, by a hash of the token. The time is looked at each time.
+   */
+  async #claims(token: string): Promise<JWTPayload> {
+    const id = createHash('sha256').update(token).digest('base64');
+    const now = this.#clock.now();
+    const known = this.#verified.get(id);
+    if (known !== undefined) {
+      const { nbf = 0, exp = Number.POSITIVE_INFINITY } = known;
+      if (nbf * 1000 <= now && now < exp * 1000) return known;
+      this.#verified.delete(id);
+    }
+    const { payload } = await jwtVerify(token, this.#public, {
+      algorithms: ['ES256'],
+      issuer: [ISSUER, LEGACY_ISSUER],
+      currentDate: new Date(now),
+    });
+    const [oldest] = this.#verified.keys();
+    if (this.#verified.size >= REMEMBERED && oldest !== undefined) this.#verified.delete(oldest);
+    this.#verified.set(id, payload);
+    return payload;
   }
 
   #current(claims: Record<string, unknown>, audiences: readonly string[]): Authenticated | string {
