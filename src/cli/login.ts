@@ -7,6 +7,7 @@ import type { VaultClient } from '../client/client.ts';
 import { type Data, readData } from './arguments.ts';
 import { keyValueTable, printAnswer, printField } from './output.ts';
 import { type Flags, fieldsOf, open, remote } from './session.ts';
+import { settingName } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
 interface LoginFlags extends Flags {
@@ -34,14 +35,22 @@ export function declareLogin(program: Command, terminal: Terminal): void {
       const fields = { ...fieldsOfToken(token, fieldsOf(answer)) };
       if (flags.field !== undefined) return printField(terminal, session.format, fields, flags.field);
       if (!flags.print) return;
-      printAnswer(terminal, session.format, answer, () => `${GREETING}${keyValueTable(fields, false)}`);
+      printAnswer(
+        terminal,
+        session.format,
+        answer,
+        () => `${greeting(flags.store)}${keyValueTable(fields, false)}`,
+      );
+      const shadow = flags.store ? settingName(terminal.env, 'TOKEN') : undefined;
+      if (shadow !== undefined)
+        terminal.err(`WARNING! ${shadow} is set and goes before the token that was just kept: unset it.\n`);
     });
 }
 
-const GREETING = `Success! You are now authenticated. The token below is kept for later commands:
-you need not log in again.
-
-`;
+const greeting = (kept: boolean): string =>
+  kept
+    ? 'Success! You are now authenticated. The token below is kept for later commands:\nyou need not log in again.\n\n'
+    : 'Success! You are now authenticated. The token below is kept nowhere:\nset VAULT_TOKEN to use it.\n\n';
 
 async function authenticate(
   client: VaultClient,

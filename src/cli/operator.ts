@@ -1,6 +1,7 @@
 /** operator: init, unseal, seal. */
 
 import type { Command } from 'commander';
+import { failure } from '../base/errors.ts';
 import { init, initialized, seal, sealStatus, unseal } from '../client/sys.ts';
 import { print } from './output.ts';
 import { type Flags, open, remote, success } from './session.ts';
@@ -21,6 +22,8 @@ export function declareOperator(program: Command, terminal: Terminal): void {
     .option('--key-threshold <number>', 'how many of them unseal', '3')
     .option('--status', 'only say whether it is initialized: exit 0 yes, 2 no')
     .action(async (flags: InitFlags) => {
+      const shares = countOf(flags.keyShares, '-key-shares');
+      const threshold = countOf(flags.keyThreshold, '-key-threshold');
       const session = await open(terminal, flags);
       if (flags.status === true) {
         const done = await initialized(session.client);
@@ -28,8 +31,6 @@ export function declareOperator(program: Command, terminal: Terminal): void {
         if (!done) throw new Exit(2);
         return;
       }
-      const shares = Number(flags.keyShares);
-      const threshold = Number(flags.keyThreshold);
       const made = await init(session.client, shares, threshold);
       const whole = {
         unseal_keys_b64: made.keysBase64,
@@ -81,4 +82,9 @@ export function declareOperator(program: Command, terminal: Terminal): void {
     await seal(session.client);
     success(session, 'Vault is sealed.');
   });
+}
+
+function countOf(text: string, flag: string): number {
+  if (/^\d+$/.test(text)) return Number(text);
+  throw failure('cli.usage', { reason: `${flag} takes a number` });
 }

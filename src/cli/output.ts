@@ -44,13 +44,15 @@ export function table(rows: readonly (readonly string[])[]): string {
 /** Key and value rows of an object, sorted by key as upstream sorts them. */
 export function keyValueTable(object: Readonly<Record<string, unknown>>, sorted = true): string {
   const keys = sorted ? Object.keys(object).sort() : Object.keys(object);
-  return table([['Key', 'Value'], ...keys.map((key) => [key, cell(object[key])])]);
+  return table([
+    ['Key', 'Value'],
+    ...keys.map((key) => [key, object[key] === '' ? 'n/a' : cell(object[key])]),
+  ]);
 }
 
 /** A value in a table, as Go prints it: nil, lists in brackets, maps as map[k:v]. */
 export function cell(value: unknown): string {
   if (value === null || value === undefined) return '<nil>';
-  if (value === '') return 'n/a';
   if (value instanceof Exact || value instanceof RawJson) return value.text;
   if (Array.isArray(value)) return `[${value.map(cell).join(' ')}]`;
   if (typeof value === 'object') {

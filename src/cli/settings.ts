@@ -11,8 +11,13 @@ const PREFIXES = ['HOLDFAST_', 'BAO_', 'VAULT_'];
 
 /** A setting of the environment by its name without prefix ("ADDR"); the empty text counts as not set. */
 export function setting(env: Terminal['env'], name: string): string | undefined {
-  return PREFIXES.map((prefix) => env[prefix + name]).find((value) => value !== undefined && value !== '');
+  const found = settingName(env, name);
+  return found === undefined ? undefined : env[found];
 }
+
+/** The variable that a setting comes from: "BAO_ADDR". */
+export const settingName = (env: Terminal['env'], name: string): string | undefined =>
+  PREFIXES.map((prefix) => prefix + name).find((variable) => (env[variable] ?? '') !== '');
 
 export interface ConnectionFlags {
   readonly address?: string;
