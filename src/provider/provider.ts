@@ -55,15 +55,8 @@ export interface MetadataReader {
   metadata(ref: Ref, signal?: AbortSignal): Promise<Json | undefined>;
 }
 
-/** A change that the store told us of. `key` is canonical within the store's server ("secret/data/grafana/admin"). */
-export interface StoreChange {
-  readonly server: string;
-  readonly path: string;
-  readonly version?: number;
-}
-
 export interface Watcher {
-  /** Where a key is stored, in the words of `StoreChange.path`. */
+  /** Where a key is stored, as the server's change events name it: "secret/data/grafana/admin". */
   locate(ref: Ref): { readonly server: string; readonly path: string };
 }
 
