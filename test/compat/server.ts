@@ -5,7 +5,9 @@ import { silentLog } from '../../src/base/log.ts';
 import { cubbyhole } from '../../src/engines/cubbyhole/index.ts';
 import { kv } from '../../src/engines/kv/index.ts';
 import { transit } from '../../src/engines/transit/index.ts';
+import { approle } from '../../src/methods/approle/index.ts';
 import { kubernetes } from '../../src/methods/kubernetes/index.ts';
+import { userpass } from '../../src/methods/userpass/index.ts';
 import { listen } from '../../src/server/http/listener.ts';
 import { type Audit, createServer } from '../../src/server/server.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
@@ -22,7 +24,7 @@ export async function startServer(): Promise<TestServer> {
   const backend = new MemoryBackend();
   const server = await createServer({
     backend,
-    plugins: [kv, cubbyhole, transit, kubernetes()],
+    plugins: [kv, cubbyhole, transit, approle, kubernetes(), userpass],
     clock: systemClock,
     log: silentLog,
     dial: async () => {

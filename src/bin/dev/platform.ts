@@ -14,7 +14,10 @@ import { cubbyhole } from '../../engines/cubbyhole/index.ts';
 import { kv } from '../../engines/kv/index.ts';
 import { transit } from '../../engines/transit/index.ts';
 import { createKube, type KubeClient } from '../../kube/client.ts';
+import { approle } from '../../methods/approle/index.ts';
+import { cert } from '../../methods/cert/index.ts';
 import { kubernetes } from '../../methods/kubernetes/index.ts';
+import { userpass } from '../../methods/userpass/index.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
@@ -65,7 +68,7 @@ export async function startPlatform(
     let resolve: Resolve = (host, port) => ({ host, port });
     const server = await createServer({
       backend: stores.server,
-      plugins: [kv, cubbyhole, transit, kubernetes()],
+      plugins: [kv, cubbyhole, transit, approle, cert, kubernetes(), userpass],
       clock: systemClock,
       log: log.with({ program: 'server' }),
       dial: createDial({

@@ -116,7 +116,8 @@ export function chainTo(
   anchors: readonly Certificate[],
   now: number,
 ): readonly Certificate[] | undefined {
-  if (!isForClients(leaf) || !isSound(leaf, now)) return undefined;
+  // An authority's key is for signing: as a client's it was stolen or strayed.
+  if (leaf.isCa || !isForClients(leaf) || !isSound(leaf, now)) return undefined;
   for (const anchor of anchors) {
     // A leaf that is an anchor itself is compared, not verified: see login.ts.
     if (anchor.isCa && isSound(anchor, now) && isIssuedBy(leaf, anchor)) return [leaf, anchor];
