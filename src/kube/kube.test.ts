@@ -129,11 +129,16 @@ describe('the client', () => {
 
   test('what a server says of a refused Secret is passed on by field and reason, never by value', async () => {
     const body = status(422, 'Invalid', `data: Invalid value: "${CANARY}"`, {
-      causes: [{ field: 'data[x]', reason: 'FieldValueInvalid', message: CANARY }],
+      causes: [
+        { field: `data[${CANARY}]`, reason: 'FieldValueInvalid', message: CANARY },
+        { field: 'items[2].key', reason: 'FieldValueRequired' },
+      ],
     });
     const { kube } = await serve((_, response) => json(response, 422, body));
     const error = await failureOf(kube.create({ resource: SECRETS, namespace: 'team', name: 'a' }, {}));
-    expect(error.message).toBe('POST secrets team/a: Invalid; data[x] FieldValueInvalid');
+    expect(error.message).toBe(
+      'POST secrets team/a: Invalid; data[...] FieldValueInvalid; items[2].key FieldValueRequired',
+    );
   });
 
   test('absence is a value, and so is a delete that found another object', async () => {

@@ -58,9 +58,12 @@ function reasonOf(said: Bag, details: Bag, guarded: boolean): string {
   // A Status may quote what it could not read: of a Secret only fields and reasons are passed on.
   const causes = listOf(details['causes']).filter(isBag);
   const parts = causes.map((cause) =>
-    [words(cause['field']), words(cause['reason'])].filter((t) => t !== '').join(' '),
+    [withoutKeys(words(cause['field'])), words(cause['reason'])].filter((t) => t !== '').join(' '),
   );
   return [words(said['reason']), ...parts].filter((part) => part !== '').join('; ');
 }
+
+/** "data[KEY]" names a key that a template may have made out of a secret; a place in a list may stay. */
+const withoutKeys = (field: string): string => field.replace(/\[(?!\d+\]).*/s, '[...]');
 
 const words = (value: unknown): string => (typeof value === 'string' ? tame(value, 1000) : '');

@@ -35,7 +35,8 @@ export function renderTemplate(template: Template, provided: Data, sources: Sour
     const at = `templateFrom[${index}]`;
     const face = faces[faceOf(from)];
     for (const [key, value] of rendered(from, at, provided, sources, env)) {
-      face.set(key, decode(value, from.valuesDecodingStrategy, undefined, key));
+      // Named by its place: the key may have been made out of a secret.
+      face.set(key, decode(value, from.valuesDecodingStrategy, undefined, at));
     }
   }
   const inline = (name: string, texts: Readonly<Record<string, string>> | undefined, face: Face): void => {
