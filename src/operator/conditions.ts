@@ -1,6 +1,7 @@
 /** The Ready condition, as all our kinds carry it. */
 
 import type { Failure } from '../base/errors.ts';
+import type { KubeObject } from '../kube/kube.ts';
 import type { Condition } from './api/externalsecret.ts';
 
 /** Longer messages are cut: an object in etcd is no place for a store's whole error page. */
@@ -42,3 +43,7 @@ export const because = (known: string, cause: string): string => `${known}: ${ca
 
 export const cut = (text: string, limit = LIMIT): string =>
   text.length <= limit ? text : `${text.slice(0, limit - 1)}…`;
+
+/** The Ready condition of an object as it is stored. */
+export const conditionOf = (object: KubeObject | undefined): Condition | undefined =>
+  readyOf((object?.['status'] as { conditions?: Condition[] } | undefined)?.conditions);

@@ -7,15 +7,13 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
-import type { CacheChange } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
-import { createQueue, type Queue, type Work, workOff } from '../kube/queue.ts';
+import { createQueue, type Work, workOff } from '../kube/queue.ts';
 import type { ProviderEnv, ProviderType } from '../provider/provider.ts';
-import type { Condition } from './api/externalsecret.ts';
 import { CLUSTER_SECRET_STORES, SECRET_STORES } from './api/resources.ts';
-import { allOf, type Caches, createCaches } from './caches.ts';
-import { readyOf } from './conditions.ts';
-import { Connections, storeKey } from './connections.ts';
+import { allOf, createCaches } from './caches.ts';
+import { conditionOf } from './conditions.ts';
+import { Connections } from './connections.ts';
 import { ExternalSecretController } from './controllers/externalsecret/controller.ts';
 import type { Env } from './controllers/externalsecret/observed.ts';
 import { StoreController } from './controllers/secretstore/controller.ts';
@@ -23,6 +21,7 @@ import { Demands, ReadIndex } from './demand.ts';
 import { EventRecorder } from './events.ts';
 import type { Outcome } from './executor.ts';
 import { Push, type Subscribe } from './push.ts';
+import { listen, wakes } from './wakeups.ts';
 
 export interface OperatorOptions {
   readonly kube: Kube;
@@ -65,10 +64,6 @@ export interface Operator {
 
 /** A reconcile that lost a race looks again after this long. */
 const STALE_MS = 50;
-/** A sweep is spread over this long for each key, up to a minute in all. */
-const SWEEP_STEP_MS = 20;
-const SWEEP_MOST_MS = 60_000;
-
 export function createOperator(options: OperatorOptions): Operator {
   const { kube, clock, log, random } = options;
   const controllerClass = options.controllerClass ?? 'default';
@@ -99,44 +94,8 @@ export function createOperator(options: OperatorOptions): Operator {
           clock,
           random,
           log,
-          changed: (server, path, version, wrote) => {
-            for (const key of index.at(server, path)) {
-              const seen = index.seen(key, path);
-              if (wrote && version !== undefined && seen !== undefined && version <= seen) continue;
-              if (!wrote) index.saw(key, path, undefined);
-              demands.add(key, path, version);
-              queue.add(key, 'pushed');
-            }
-          },
-          sweep: (server) => {
-            const keys = index.of(server);
-            const span = Math.min(SWEEP_MOST_MS, keys.length * SWEEP_STEP_MS);
-            for (const key of keys) {
-              demands.add(key);
-              queue.add(key, 'periodic', random() * span);
-            }
-          },
-          lost: (server) => {
-            for (const store of storesAt(server)) queue.add(store, 'pushed');
-          },
-          back: (server) => {
-            for (const store of storesAt(server)) queue.add(store, 'pushed');
-            const readers = new Set(index.of(server));
-            for (const object of caches.externalSecrets.list()) {
-              const key = externalSecretKey(object);
-              if (readers.has(key) && readyIs(object) !== 'True') queue.add(key, 'pushed');
-            }
-          },
+          ...wakes(caches, queue, demands, index, random),
         });
-  /** The stores through which anything of a server is read. */
-  const storesAt = (server: string): string[] => {
-    const readers = new Set(index.of(server));
-    return [...caches.stores.list(), ...caches.clusterStores.list()]
-      .map(({ kind, metadata }) => storeKey(kind, metadata.namespace, metadata.name))
-      .filter((store) =>
-        caches.externalSecrets.byIndex('store', store).some((user) => readers.has(externalSecretKey(user))),
-      );
-  };
   const stores = new StoreController({ kube, clock, connections, events, controllerClass });
   const externalSecrets = new ExternalSecretController({
     kube,
@@ -212,96 +171,6 @@ export function createOperator(options: OperatorOptions): Operator {
     eventsWritten: () => events.flushed(),
   };
 }
-
-/** The key under which the queue knows an ExternalSecret. */
-const externalSecretKey = ({ metadata }: KubeObject): string =>
-  `ExternalSecret/${metadata.namespace ?? ''}/${metadata.name}`;
-
-/** Who is looked at when something changes. */
-function listen(
-  caches: Caches,
-  queue: Queue,
-  connections: Connections,
-  demands: Demands,
-  index: ReadIndex,
-): void {
-  const look = (objects: readonly KubeObject[], again: boolean): void => {
-    for (const object of objects) {
-      const key = externalSecretKey(object);
-      if (again) demands.add(key);
-      queue.add(key, 'pushed');
-    }
-  };
-
-  caches.externalSecrets.onChange(({ old, new: now }) => {
-    const object = now ?? old;
-    if (object === undefined) return;
-    const key = externalSecretKey(object);
-    if (now === undefined) {
-      demands.forget(key);
-      index.remove(key);
-      queue.remove(key);
-    } else if (specChanged(old, now)) {
-      queue.add(key, 'pushed');
-    }
-  });
-
-  const storeChanged = (kind: string) => (change: CacheChange) => {
-    const { old, new: now } = change;
-    const object = now ?? old;
-    if (object === undefined) return;
-    const key = storeKey(kind, object.metadata.namespace, object.metadata.name);
-    const users = caches.externalSecrets.byIndex('store', key);
-    if (now === undefined) {
-      queue.remove(key);
-      connections.retire(object.metadata.uid ?? '');
-      return;
-    }
-    const changed = specChanged(old, now);
-    if (changed) queue.add(key, 'pushed');
-    // Whoever waits for the store goes on the moment it is ready, not when its own wait is over (upstream's #4340).
-    if (readyIs(now) !== readyIs(old) || changed) look(users, changed && old !== undefined);
-  };
-  caches.stores.onChange(storeChanged('SecretStore'));
-  caches.clusterStores.onChange(storeChanged('ClusterSecretStore'));
-
-  const materialChanged =
-    (kind: 'Secret' | 'ConfigMap') =>
-    ({ old, new: now }: CacheChange): void => {
-      const object = now ?? old;
-      const { namespace = '', name } = object?.metadata ?? { name: '' };
-      look(caches.externalSecrets.byIndex('source', `${kind}/${namespace}/${name}`), old !== undefined);
-      for (const store of connections.readersOf(kind, namespace, name)) queue.add(store, 'pushed');
-      if (kind === 'Secret') look(caches.externalSecrets.byIndex('target', `${namespace}/${name}`), false);
-    };
-  caches.secrets.onChange(materialChanged('Secret'));
-  caches.configMaps.onChange(materialChanged('ConfigMap'));
-
-  caches.namespaces.onChange(({ old, new: now }) => {
-    if (now === undefined || old === undefined) return;
-    if (JSON.stringify(old.metadata.labels) === JSON.stringify(now.metadata.labels)) return;
-    look(caches.externalSecrets.list(now.metadata.name), false);
-  });
-}
-
-/** Whether anything but the status changed. */
-function specChanged(old: KubeObject | undefined, now: KubeObject): boolean {
-  const face = ({ metadata }: KubeObject): string =>
-    JSON.stringify([
-      metadata.uid,
-      metadata.generation,
-      metadata.labels,
-      metadata.annotations,
-      metadata.finalizers,
-      metadata.deletionTimestamp,
-    ]);
-  return old === undefined || face(old) !== face(now);
-}
-
-const conditionOf = (object: KubeObject | undefined): Condition | undefined =>
-  readyOf((object?.['status'] as { conditions?: Condition[] } | undefined)?.conditions);
-
-const readyIs = (object: KubeObject | undefined): string | undefined => conditionOf(object)?.status;
 
 function standing(object: KubeObject): Standing {
   const condition = conditionOf(object);
