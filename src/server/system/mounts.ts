@@ -187,14 +187,22 @@ function writeOrTune(core: Core, kind: MountKind): Operation {
   });
 }
 
-/** Two operations share these paths, so their fields are read here. */
-function parsed<S extends z.ZodType>(schema: S, input: unknown): z.output<S> {
-  const read = schema.safeParse(input);
+/** Two operations share these paths, so their fields are read here. A null is a field left out: so hvac sends them. */
+function parsed<S extends z.ZodType>(schema: S, input: Readonly<Record<string, unknown>>): z.output<S> {
+  const read = schema.safeParse(given(input));
   if (read.success) return read.data;
   const [issue] = read.error.issues;
   throw failure('request.invalid', {
     reason: `field "${issue?.path.join('.') ?? ''}": ${issue?.message ?? 'not valid'}`,
   });
+}
+
+function given(members: object): object {
+  const found: Record<string, unknown> = Object.create(null);
+  for (const [name, value] of Object.entries(members))
+    if (value !== null)
+      found[name] = name === 'config' && typeof value === 'object' ? given(value as object) : value;
+  return found;
 }
 
 async function enable(core: Core, kind: MountKind, input: z.output<typeof enableInput>): Promise<void> {
