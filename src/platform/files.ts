@@ -8,6 +8,7 @@ import { join, relative } from 'node:path';
 import { parse as parseToml, TomlError } from 'smol-toml';
 import {
   type CollectionTag,
+  isNode,
   LineCounter,
   parseAllDocuments,
   type ScalarTag,
@@ -60,6 +61,8 @@ export interface Document {
   readonly file: string;
   readonly line: number;
   readonly value: unknown;
+  /** The line of what stands at a path of keys and positions, or of the nearest thing above it that is there. */
+  readonly lineAt?: (path: readonly PropertyKey[]) => number;
 }
 
 /**
@@ -97,6 +100,13 @@ export function readYaml(file: string, text: string, { strict = false } = {}): D
       file,
       line: lines.linePos(start).line,
       value: toPlain(file, lines.linePos(start).line, document),
+      lineAt(path) {
+        for (let length = path.length; length > 0; length--) {
+          const node = document.getIn(path.slice(0, length), true);
+          if (isNode(node) && node.range) return lines.linePos(node.range[0]).line;
+        }
+        return lines.linePos(start).line;
+      },
     };
   });
 }

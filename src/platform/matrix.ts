@@ -84,10 +84,13 @@ export function readMatrix(file: string, text: string): Matrix {
   const read = matrixSchema.safeParse(document.value);
   if (!read.success) {
     const issue = read.error.issues[0];
-    const where = issue?.path.join('.') ?? '';
+    const path = issue?.path ?? [];
+    const where = path.join('.');
+    // A key that nobody knows is named with the map it stands in; its own line is the one to look at.
+    const stray = issue?.code === 'unrecognized_keys' ? issue.keys.slice(0, 1) : [];
     throw bad(
       file,
-      document.line,
+      document.lineAt?.([...path, ...stray]) ?? document.line,
       `${where === '' ? 'the file' : where}: ${issue?.message ?? 'is not a seeding matrix'}`,
       'entries have path, key, var, enc (base64, hex) and hash (bcrypt, none)',
     );
@@ -105,16 +108,18 @@ export function readMatrix(file: string, text: string): Matrix {
       }),
     }),
   );
+  const lineOfEntry = (entry: SeedEntry): number =>
+    document.lineAt?.(['SECRETS', entries.indexOf(entry)]) ?? document.line;
   const twice = entries.find(
     (entry, at) => entries.findIndex((other) => other.path === entry.path && other.key === entry.key) !== at,
   );
   if (twice)
-    throw bad(file, document.line, `${twice.path} ${twice.key} stands twice`, 'remove one of the two');
+    throw bad(file, lineOfEntry(twice), `${twice.path} ${twice.key} stands twice`, 'remove one of the two');
   const unmapped = entries.find((entry) => entry.variable !== '' && !(entry.variable in read.data.vars));
   if (unmapped)
     throw bad(
       file,
-      document.line,
+      lineOfEntry(unmapped),
       `no key of config.toml is given for ${unmapped.variable}`,
       `add "${unmapped.variable}: passwords.NAME" under vars:`,
     );

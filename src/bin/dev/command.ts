@@ -58,8 +58,13 @@ function optionsOf(dir: string | undefined, flags: DevFlags): DevOptions {
     kubeAddress: flags.kubeAddress === undefined ? undefined : hostPort(flags.kubeAddress, '--kube-address'),
     resolve: new Map((flags.resolve ?? []).map(mapping)),
     randomValues: flags.randomValues === true,
-    timeoutMs: Number(flags.timeout) * 1000,
+    timeoutMs: secondsOf(flags.timeout) * 1000,
   };
+}
+
+function secondsOf(text: string): number {
+  if (/^\d{1,6}$/.test(text)) return Number(text);
+  throw failure('cli.usage', { reason: '--timeout takes seconds, such as 60' });
 }
 
 function hostPort(text: string, flag: string): HostPort {

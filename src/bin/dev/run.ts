@@ -32,6 +32,8 @@ interface Inputs {
   readonly dir: string;
   readonly seeds: readonly SeedRequest[];
   readonly manifests: readonly Manifest[];
+  /** The same, in the order in which they are applied. */
+  readonly waves: ReturnType<typeof inWaves>;
   readonly access: Access;
 }
 
@@ -55,7 +57,7 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
     );
     operator = await startOperator(platform, home, log, stop.signal);
     await seedAll(platform, inputs, options, report);
-    await applyAll(platform.kube, inputs.manifests, report);
+    await applyAll(platform.kube, inputs.waves, report);
     const wanted = externalSecretsOf(inputs.manifests);
     const settled = await Promise.race([
       waitForSync(operator.operator, wanted, options.timeoutMs, report),
@@ -99,6 +101,7 @@ async function readInputs(options: DevOptions): Promise<Inputs> {
     dir,
     seeds,
     manifests,
+    waves: inWaves(manifests),
     access: accessOf(
       manifests.map(({ object }) => object),
       locateKeys,
@@ -147,14 +150,13 @@ async function seedAll(
   );
 }
 
-async function applyAll(kube: KubeClient, manifests: readonly Manifest[], report: Report): Promise<void> {
+async function applyAll(kube: KubeClient, waves: Inputs['waves'], report: Report): Promise<void> {
   const known = new Map<string, Promise<readonly Resource[]>>();
   const resourceOf = async ({ apiVersion, kind }: KubeObject): Promise<Resource | undefined> => {
     const found = known.get(apiVersion) ?? kube.resources(apiVersion);
     known.set(apiVersion, found);
     return (await found).find((resource) => resource.kind === kind);
   };
-  const waves = inWaves(manifests);
   for (const { manifests: members } of waves) {
     for (const manifest of members) {
       // A CRD among the manifests brings kinds that were not there a moment ago.
@@ -162,7 +164,10 @@ async function applyAll(kube: KubeClient, manifests: readonly Manifest[], report
       await applyManifest(kube, await resourceOf(manifest.object), manifest);
     }
   }
-  report.stage('manifests', `${manifests.length} applied, in ${waves.length} sync waves`);
+  report.stage(
+    'manifests',
+    `${waves.flatMap(({ manifests }) => manifests).length} applied, in ${waves.length} sync waves`,
+  );
 }
 
 interface NamedObject {
