@@ -76,9 +76,9 @@ export function passwordRoutes(core: Core): Route[] {
   ];
 }
 
-/** Clients may send the text in base64. No policy is base64 by chance: it would have to do without "=" and "{". */
+/** Clients may send the text in base64, which no policy is by chance: there an "=" stands only at the end. */
 function plainText(given: string): string {
-  if (/[={]\s*\S/.test(given)) return given;
+  if (!/^[A-Za-z0-9+/]+={0,2}$/.test(given.trim())) return given;
   const bytes = fromBase64(given.trim());
   return (bytes && textOf(bytes)) ?? given;
 }
