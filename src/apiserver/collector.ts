@@ -195,7 +195,7 @@ export class Collector {
           job().catch((error: unknown) => {
             // Somebody else was faster: the event of their write brings us back here.
             if (error instanceof Refusal) return;
-            this.#log.error('a controller of the embedded Kubernetes API failed', { error: String(error) });
+            this.#log.error('a controller of the embedded Kubernetes API failed', { error });
           }),
         ),
       );

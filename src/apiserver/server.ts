@@ -206,7 +206,7 @@ class Front {
           ? error
           : new Refusal('InternalError', 'Internal error occurred; the cause is in the log');
       if (!(error instanceof Refusal))
-        this.#log.error('a request to the embedded Kubernetes API failed', { error: String(error) });
+        this.#log.error('a request to the embedded Kubernetes API failed', { error });
       if (refusal.reason === 'RequestEntityTooLarge') response.setHeader('connection', 'close');
       this.#send(response, refusal.code, refusal.toStatus(), warnings);
     });

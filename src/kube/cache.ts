@@ -81,7 +81,7 @@ export function createCache(options: CacheOptions): Cache {
         listener(change);
       } catch (error) {
         // A listener's fault must not cost the others the change, nor the cache its watch.
-        log.error('a listener of the cache failed', { kind: resource.kind, error: asFailure(error).code });
+        log.error('a listener of the cache failed', { kind: resource.kind, code: asFailure(error).code });
       }
     }
   };
