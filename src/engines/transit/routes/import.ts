@@ -72,7 +72,8 @@ export function importRoutes(mount: Mount, store: KeyStore): Route[] {
           summary: 'The public RSA key under which keys are brought in.',
           input: z.object({}),
           output: z.object({ public_key: z.string() }),
-          effect: 'none',
+          // The first read makes it.
+          effect: 'write',
           async run() {
             const rsa = await store.wrappingKey();
             const text = publicText({ kind: 'rsa', bits: 4096 }, rsa) ?? '';
