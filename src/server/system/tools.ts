@@ -5,23 +5,13 @@ import { z } from 'zod';
 import { base64, fromBase64, hex } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { integer } from '../../base/schema.ts';
+import { HASH_NAMES, hashNamed } from '../../crypto/algorithms.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 
 const reply = z.unknown();
 const format = z.enum(['base64', 'hex']);
 /** As upstream bounds it: 128 KiB. */
 const MOST_BYTES = 128 * 1024;
-
-const HASHES: Readonly<Record<string, string>> = {
-  'sha2-224': 'sha224',
-  'sha2-256': 'sha256',
-  'sha2-384': 'sha384',
-  'sha2-512': 'sha512',
-  'sha3-224': 'sha3-224',
-  'sha3-256': 'sha3-256',
-  'sha3-384': 'sha3-384',
-  'sha3-512': 'sha3-512',
-};
 
 const written = (bytes: Uint8Array, as: 'base64' | 'hex'): string =>
   as === 'hex' ? hex(bytes) : base64(bytes);
@@ -57,15 +47,15 @@ export function toolRoutes(): Route[] {
     effect: 'none',
     async run(given) {
       const name = given.urlalgorithm ?? given.algorithm;
-      const algorithm = Object.hasOwn(HASHES, name) ? HASHES[name] : undefined;
+      const algorithm = hashNamed(name);
       if (algorithm === undefined)
         throw failure('request.invalid', {
-          reason: `unsupported algorithm; known: ${Object.keys(HASHES).join(', ')}`,
+          reason: `unsupported algorithm; known: ${HASH_NAMES.join(', ')}`,
         });
       const bytes = fromBase64(given.input);
       if (bytes === undefined)
         throw failure('request.invalid', { reason: 'unable to decode input as base64' });
-      return { data: { sum: written(createHash(algorithm).update(bytes).digest(), given.format) } };
+      return { data: { sum: written(createHash(algorithm.digest).update(bytes).digest(), given.format) } };
     },
   });
   const sources = ['platform', 'seal', 'all'];
