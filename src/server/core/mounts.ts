@@ -112,6 +112,11 @@ export class MountTable {
   #deepest = 1;
   #revision = 0;
   #writing: Promise<void> = Promise.resolve();
+  /**
+   * Paths that mounts move from and to, or are being taken away from, until that is stored. Nobody may mount over them,
+   * and no second change may begin: a mount that moves while it is taken away would live on with its storage wiped.
+   */
+  readonly #busy = new Set<string>();
 
   private constructor(types: readonly PluginType[], world: MountWorld) {
     this.#types = new Map(types.map((type) => [typeKey(type.kind, type.name), type]));
@@ -177,9 +182,7 @@ export class MountTable {
     }
     if (asked.kind === 'secret' && RESERVED.some((reserved) => path.startsWith(reserved)))
       throw failure('mount.fixed', { path });
-    for (const other of this.#live.keys()) {
-      if (other.startsWith(path) || path.startsWith(other)) throw failure('mount.in_use', { path: other });
-    }
+    this.#assertFree(path);
     const entry = born({ ...wanted, path });
     // Claimed before the write: two that ask for one path at the same time must not both get it.
     this.#start(entry);
@@ -197,11 +200,17 @@ export class MountTable {
     const live = this.#live.get(path);
     if (live === undefined) return;
     if (FIXED.some((fixed) => fixed.path === path)) throw failure('mount.fixed', { path });
-    await before(live.entry);
-    this.#stop(path);
-    await this.#store(() => this.#entries());
-    await live.plugin.close?.();
-    await wipe(this.#world.storage, storageOf(live.entry));
+    if (this.#busy.has(path)) throw failure('mount.in_use', { path });
+    this.#busy.add(path);
+    try {
+      await before(live.entry);
+      this.#stop(path);
+      await this.#store(() => this.#entries());
+      await live.plugin.close?.();
+      await wipe(this.#world.storage, storageOf(live.entry));
+    } finally {
+      this.#busy.delete(path);
+    }
   }
 
   /** Changes description, options or configuration. */
@@ -215,6 +224,7 @@ export class MountTable {
   ): Promise<void> {
     const live = this.#live.get(path);
     if (live === undefined) throw failure('mount.missing_secret', { path });
+    if (this.#busy.has(path)) throw failure('mount.in_use', { path });
     const entry: MountEntry = {
       ...live.entry,
       ...(change.description === undefined ? {} : { description: change.description }),
@@ -237,23 +247,26 @@ export class MountTable {
     if (FIXED.some((fixed) => fixed.path === from)) throw failure('mount.fixed', { path: from });
     if (live.entry.kind === 'secret' && RESERVED.some((reserved) => to.startsWith(reserved)))
       throw failure('mount.fixed', { path: to });
-    for (const other of this.#live.keys()) {
-      if (other !== from && (other.startsWith(to) || to.startsWith(other)))
-        throw failure('mount.in_use', { path: other });
-    }
+    if (this.#busy.has(from)) throw failure('mount.in_use', { path: from });
+    this.#assertFree(to, from);
     const entry: MountEntry = { ...live.entry, path: to };
-    // Claimed before the write, as a new mount's path is.
-    this.#stop(from);
-    this.#start(entry);
+    this.#busy.add(from).add(to);
     try {
-      await this.#store(() => this.#entries());
-    } catch (error) {
-      this.#stop(to);
-      this.#start(live.entry);
-      throw error;
+      await this.#store(() => [...this.#entries().filter((other) => other.path !== from), entry]);
+      this.#stop(from);
+      this.#start(entry);
     } finally {
-      await live.plugin.close?.();
+      this.#busy.delete(from);
+      this.#busy.delete(to);
     }
+    await live.plugin.close?.();
+  }
+
+  /** @throws Failure mount.in_use where a mount, but for `except`, lies above or below the path */
+  #assertFree(path: string, except?: string): void {
+    for (const other of [...this.#live.keys(), ...this.#busy])
+      if (other !== except && (other.startsWith(path) || path.startsWith(other)))
+        throw failure('mount.in_use', { path: other });
   }
 
   ttlOf(entry: MountEntry): { defaultMs: Milliseconds; maxMs: Milliseconds } {

@@ -169,6 +169,31 @@ describe('remount', () => {
     expect((await server.ask('PUT', 'sys/leases/revoke', { lease_id: id, sync: true })).status).toBe(204);
   });
 
+  test('of many at once to one place moves one, and nobody mounts over what moves', async () => {
+    await server.ask('POST', 'sys/mounts/db2', { type: 'lessor' });
+    const answers = await Promise.all([
+      server.ask('POST', 'sys/remount', { from: 'db', to: 'new' }),
+      server.ask('POST', 'sys/remount', { from: 'db2', to: 'new' }),
+      server.ask('POST', 'sys/remount', { from: 'db', to: 'elsewhere' }),
+      server.ask('POST', 'sys/mounts/new/below', { type: 'kv' }),
+    ]);
+    expect(answers.filter(({ status }) => status < 300)).toHaveLength(1);
+    const mounts = Object.keys((await server.ask('GET', 'sys/mounts')).json.data);
+    expect(mounts.filter((path) => /^(db|db2|new|elsewhere)\//.test(path))).toHaveLength(2);
+  });
+
+  test('of a mount that is being taken away either moves it whole or not at all', async () => {
+    await server.ask('POST', 'secret/data/a', { data: { b: 'c' } });
+    const [moved, gone] = await Promise.all([
+      server.ask('POST', 'sys/remount', { from: 'secret', to: 'kept' }),
+      server.ask('DELETE', 'sys/mounts/secret'),
+    ]);
+    expect([moved.status, gone.status].filter((status) => status === 400).length).toBeLessThanOrEqual(1);
+    const kept = await server.ask('GET', 'kept/data/a');
+    if (moved.status === 200) expect(kept.json.data.data).toEqual({ b: 'c' });
+    else expect(kept.status).toBe(404);
+  });
+
   test.each([
     ['db', 'secret', 'path is already in use at secret/'],
     ['db', 'secret/below', 'path is already in use at secret/'],
