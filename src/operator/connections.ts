@@ -87,15 +87,18 @@ export class Connections {
     }
   }
 
-  /** Where the store keeps what a need names, in the words of its change events; nothing where it tells of none. */
-  async locate(store: KubeObject, namespace: string, need: Need): Promise<readonly Place[]> {
+  /**
+   * Where the store keeps what a need names, in the words of its change events; nothing where it tells of none.
+   * Undefined: there is no client that could say.
+   */
+  async locate(store: KubeObject, namespace: string, need: Need): Promise<readonly Place[] | undefined> {
     try {
       return await this.#used(store, namespace, async (provider) =>
         provider.locate === undefined ? [] : placesOf(provider as Provider & Watcher, need),
       );
     } catch {
-      // Without a client there is nothing to locate; the read that follows says why.
-      return [];
+      // The read that follows says why.
+      return undefined;
     }
   }
 

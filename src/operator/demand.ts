@@ -70,14 +70,24 @@ export class ReadIndex {
   readonly #exact = new Map<string, Set<string>>();
   readonly #prefixes = new Map<string, Map<string, Set<string>>>();
 
-  /** Replaces what `key` reads. */
-  set(key: string, places: readonly Place[]): void {
+  /** Replaces what `key` reads; a place given twice counts once. */
+  set(key: string, given: readonly Place[]): void {
+    const places = [...new Map(given.map((place) => [JSON.stringify(place), place])).values()];
     const before = this.#readers.get(key);
     if (before !== undefined && JSON.stringify(before.places) === JSON.stringify(places)) return;
     this.remove(key);
     if (places.length === 0) return;
     this.#readers.set(key, { places, seen: before?.seen ?? new Map() });
     for (const place of places) this.#slot(place).add(key);
+  }
+
+  /** How many keys read anything. */
+  get size(): number {
+    return this.#readers.size;
+  }
+
+  placesOf(key: string): readonly Place[] {
+    return this.#readers.get(key)?.places ?? [];
   }
 
   /** @param version undefined where nothing is known of it any more */

@@ -507,6 +507,58 @@ describe('changes that are told', () => {
     await eventually('pushed again', () => secretData(world.kube, 'team', 'app')?.['pass'] === 'second');
   });
 
+  test('a change that is told while its store is not ready is read when the store is', async () => {
+    const world = await oneSynced();
+    const ready = () => readyOfObject(world.kube, 'SecretStore', 'team', 'store')?.status;
+    world.store.refusing = true;
+    world.store.cut();
+    await eventually('the store says so', () => ready() === 'False');
+    // Somebody touches the Secret meanwhile: the ExternalSecret is looked at, and its own time has not come.
+    const looks = world.kube.gets;
+    const secret = world.kube.read('Secret', 'team', 'app');
+    if (secret === undefined) throw new Error('it was there');
+    const { metadata } = secret;
+    world.kube.put({ ...secret, metadata: { ...metadata, labels: { ...metadata.labels, touched: 'yes' } } });
+    await eventually('it was looked at', () => world.kube.gets > looks + 1);
+    world.store.put('app', { password: 'meanwhile' });
+    world.store.refusing = false;
+    await eventually('it arrived', () => secretData(world.kube, 'team', 'app')?.['pass'] === 'meanwhile');
+  });
+
+  test('a change from before a restart is read, though its store comes up after the stream has told it', async () => {
+    const kube = new FakeKube();
+    const store = new FakeStore('right');
+    const first = start({ kube, store });
+    const token = (text: string) => ({
+      apiVersion: 'v1',
+      kind: 'Secret',
+      metadata: { name: 'token', namespace: 'late' },
+      data: { token: Buffer.from(text).toString('base64') },
+    });
+    const withToken = (namespace: string) =>
+      secretStore('store', namespace, { tokenRef: { name: 'token', key: 'token' } });
+    for (const namespace of ['early', 'late']) {
+      kube.put({ ...token('right'), metadata: { name: 'token', namespace } });
+      kube.put(withToken(namespace));
+      store.put(namespace, { password: 'first' });
+      kube.put(externalSecret('app', namespace, one('pass', namespace, 'password')));
+      await synced(first, 'app', namespace);
+    }
+    await first.stop();
+    store.put('late', { password: 'second' });
+    kube.put(token('wrong'));
+    const second = start({ kube, store });
+    await eventually(
+      'the late store is not ready',
+      () => readyOfObject(kube, 'SecretStore', 'late', 'store')?.status === 'False',
+    );
+    store.put('early', { password: 'heard' });
+    await eventually('the stream is heard', () => secretData(kube, 'early', 'app')?.['pass'] === 'heard');
+    kube.put(token('right'));
+    await eventually('read', () => secretData(kube, 'late', 'app')?.['pass'] === 'second');
+    await second.stop();
+  });
+
   test('a server that forgot what it told is swept', async () => {
     const world = await oneSynced();
     world.store.forgotten = 99;

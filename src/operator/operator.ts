@@ -21,7 +21,7 @@ import { Demands, ReadIndex } from './demand.ts';
 import { EventRecorder } from './events.ts';
 import type { Outcome } from './executor.ts';
 import { Push, type Subscribe } from './push.ts';
-import { listen, wakes } from './wakeups.ts';
+import { listen, sweepKey, wakes } from './wakeups.ts';
 
 export interface OperatorOptions {
   readonly kube: Kube;
@@ -108,6 +108,10 @@ export function createOperator(options: OperatorOptions): Operator {
     events,
     envOf: ({ object }, now) => options.envOf(object, now),
     watch: (server) => push?.watch(server),
+    unheard: (key, places) => {
+      // A stream that is not open yet tells from the beginning when it is.
+      if (places.some(({ server }) => push?.opened(server))) sweepKey(key, queue, demands, index, random);
+    },
     suspect: (store) => queue.add(store, 'pushed'),
   });
   listen(caches, queue, connections, demands, index);

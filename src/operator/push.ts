@@ -42,11 +42,12 @@ export interface PushOptions {
   back(server: string): void;
 }
 
-const RECONNECT: Backoff = { baseMs: 250, maxMs: 15_000 };
+const RECONNECT: Backoff = { baseMs: 250, maxMs: 5_000 };
 
 export class Push {
   readonly #options: PushOptions;
   readonly #servers = new Map<string, Promise<void>>();
+  readonly #opened = new Set<string>();
   #signal: AbortSignal | undefined;
 
   constructor(options: PushOptions) {
@@ -65,6 +66,11 @@ export class Push {
     this.#servers.set(server, this.#follow(server, signal));
   }
 
+  /** Whether the stream of a server has been open: what it told then, it does not tell again. */
+  opened(server: string): boolean {
+    return this.#opened.has(server);
+  }
+
   /** Resolves when all subscriptions have ended. */
   async ended(): Promise<void> {
     await Promise.all(this.#servers.values());
@@ -80,6 +86,7 @@ export class Push {
       // Without a place to go on from, whatever happened until the socket is open may have been missed.
       const missed = after === undefined;
       const opened = (): void => {
+        this.#opened.add(server);
         if (missed) this.#options.sweep(server);
         if (state === 'lost') this.#options.back(server);
         state = 'open';

@@ -20,6 +20,18 @@ const SWEEP_MOST_MS = 60_000;
 const externalSecretKey = ({ metadata }: KubeObject): string =>
   `ExternalSecret/${metadata.namespace ?? ''}/${metadata.name}`;
 
+/** Has a key read again, behind what is urgent and spread so that many at once are no storm. */
+export function sweepKey(
+  key: string,
+  queue: Queue,
+  demands: Demands,
+  index: ReadIndex,
+  random: () => number,
+): void {
+  demands.add(key);
+  queue.add(key, 'periodic', random() * Math.min(SWEEP_MOST_MS, index.size * SWEEP_STEP_MS));
+}
+
 /** What a server's changes wake: the ExternalSecrets that read there, and the stores that lead there. */
 export function wakes(
   caches: Caches,
@@ -48,12 +60,7 @@ export function wakes(
       }
     },
     sweep: (server) => {
-      const keys = index.of(server);
-      const span = Math.min(SWEEP_MOST_MS, keys.length * SWEEP_STEP_MS);
-      for (const key of keys) {
-        demands.add(key);
-        queue.add(key, 'periodic', random() * span);
-      }
+      for (const key of index.of(server)) sweepKey(key, queue, demands, index, random);
     },
     lost: (server) => {
       for (const store of storesAt(server)) queue.add(store, 'pushed');

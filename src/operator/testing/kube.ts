@@ -31,6 +31,8 @@ interface Watching {
 }
 
 export class FakeKube implements Kube {
+  /** How often an object was read by its name. */
+  gets = 0;
   readonly calls: Call[] = [];
   /** Throws to make the call fail. */
   fault: (call: Call) => void = () => {};
@@ -88,6 +90,7 @@ export class FakeKube implements Kube {
   // ---- the API
 
   async get(name: Name): Promise<KubeObject | undefined> {
+    this.gets++;
     this.#called('get', name);
     return this.#objects.get(keyOfName(name));
   }

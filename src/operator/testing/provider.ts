@@ -12,6 +12,8 @@ export class FakeStore {
   readonly #log: Extract<PushEvent, { revision: number }>[] = [];
   readonly #listeners = new Set<() => void>();
   down = false;
+  /** Reads and checks fail, while changes are still told. */
+  refusing = false;
   /** Socket losses: every open subscription ends. */
   #cuts = 0;
   /** Events before this revision are forgotten. */
@@ -93,7 +95,7 @@ export class FakeStore {
   /** Reads as the provider does. */
   get(ref: Ref): Read | undefined {
     this.reads++;
-    if (this.down)
+    if (this.down || this.refusing)
       throw failure('api.unavailable', { request: `GET ${ref.key}`, errors: 'connection refused' });
     const secret = this.#secrets.get(ref.key);
     return secret === undefined
@@ -143,7 +145,7 @@ export const fakeProvider = (store: FakeStore): ProviderType<z.output<typeof spe
     return {
       get: async (ref) => store.get(ref),
       async validate() {
-        if (store.down)
+        if (store.down || store.refusing)
           throw failure('api.unavailable', { request: 'GET health', errors: 'connection refused' });
         return 'ready';
       },

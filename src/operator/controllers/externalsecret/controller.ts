@@ -26,6 +26,8 @@ export interface ControllerOptions extends Gathering {
   envOf(observed: Pick<Observed, 'object'>, now: Date): Env;
   /** A store tells changes on this server. */
   watch(server: string): void;
+  /** What changed in these places may have been told before the key was known to read there. */
+  unheard(key: string, places: readonly Place[]): void;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
 }
@@ -62,17 +64,25 @@ export class ExternalSecretController {
         demanded: demand !== undefined,
         deletions: { recent: this.#recentDeletions(gathered), limit: DELETIONS.limit },
       };
+      const known = new Set(index.placesOf(key).map(({ path }) => path));
       const places = await this.#locate(key, observed);
+      const asked = new Set<string>();
       const env = this.#options.envOf(observed, now);
       const steps = await settle(
         (answers) => plan({ ...observed, answers }, now, env),
-        (need) => this.#answer(key, observed, need, places, demand, signal),
+        (need) => {
+          asked.add(need.id);
+          return this.#answer(key, observed, need, places, demand, signal);
+        },
       );
       this.#noteDeletion(observed, steps);
       const outcome = await apply(kube, events, steps, (action, failure) =>
         refused(observed, now, action.failing, failure),
       );
       if (outcome.end !== 'done') demands.restore(key, demand);
+      const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
+      const fresh = unread.filter(({ path }) => !known.has(path));
+      if (fresh.length > 0) this.#options.unheard(key, fresh);
       return outcome;
     } catch (error) {
       demands.restore(key, demand);
@@ -80,7 +90,10 @@ export class ExternalSecretController {
     }
   }
 
-  /** Notes where its secrets are kept, before they are read, so that a change in between is heard. */
+  /**
+   * Notes where its secrets are kept, before they are read, so that a change in between is heard. A place that is new and
+   * that nothing was read from has to be read once: what happened there before was told to nobody.
+   */
   async #locate(key: string, observed: Observed): Promise<Places> {
     const { caches, connections, index, watch } = this.#options;
     const { spec, object } = observed;
@@ -90,15 +103,20 @@ export class ExternalSecretController {
       return places;
     }
     const namespace = namespaceOf(object);
+    let away = false;
     for (const need of follows(spec) ? needsOf(spec) : []) {
       const sight = observed.stores.get(storeId(need.store));
       const store = findStore(caches, need.store, namespace);
-      if (store === undefined || sight === undefined || !('usable' in sight)) continue;
-      places.set(need.id, await connections.locate(store, namespace, need));
+      if (store === undefined || sight === undefined) continue;
+      const found = 'usable' in sight ? await connections.locate(store, namespace, need) : undefined;
+      if (found === undefined) away = true;
+      else places.set(need.id, found);
     }
-    const all = [...places.values()].flat();
-    index.set(key, all);
-    for (const { server } of all) watch(server);
+    const now = [...places.values()].flat();
+    // What a store that is away tells when it comes back must still find its readers: it is told once, and as soon as the
+    // stream is open again, before the store is ready and we can ask where anything lies.
+    index.set(key, away ? [...now, ...index.placesOf(key)] : now);
+    for (const { server } of now) watch(server);
     return places;
   }
 
