@@ -191,6 +191,11 @@ export const codes = {
     hint: 'Restore keys.json beside it, or start afresh with another --data PATH.',
   },
 
+  // the configuration file of the server
+  'config.invalid': { kind: 'invalid', message: '{file}:{line}: {reason}', hint: '{mend}' },
+  'config.refused': { kind: 'invalid', message: '{reason}', hint: '{mend}' },
+  'config.unreadable': { kind: 'invalid', message: '{file}: {reason}', hint: '{mend}' },
+
   // the command line
   'cli.usage': { kind: 'invalid', message: '{reason}' },
   'cli.unreadable': {

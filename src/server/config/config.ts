@@ -1,0 +1,232 @@
+/**
+ * The configuration file of `holdfast server`, in the words of Vault's: what is the same keeps its name, what is not there is
+ * refused or told, and never silently left out. Pure: it reads texts, and opens nothing that they name.
+ * Source followed: the configuration pages of Vault's documentation.
+ */
+
+import { type Failure, failure, isFailure } from '../../base/errors.ts';
+import { blocksOf, parseHcl } from '../../base/hcl.ts';
+import { type EgressRule, egressRule } from './egress.ts';
+import { type ListenerSettings, readListeners } from './listener.ts';
+import { type Placed, refusal, Stanza } from './stanza.ts';
+import { readStorage, type StorageSettings } from './storage.ts';
+
+export interface ServerConfig {
+  readonly listeners: readonly ListenerSettings[];
+  readonly storage: StorageSettings;
+  /** Whether the pod's labels tell the state of the server. */
+  readonly registration: boolean;
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  readonly apiAddress: string;
+  readonly egress: {
+    readonly rules: readonly EgressRule[];
+    /** Whether the API server of the cluster that this runs in may be reached. */
+    readonly cluster: boolean;
+  };
+  readonly pidFile: string | undefined;
+  /** What the person who wrote the file should know: settings that mean less, or something else, here. */
+  readonly notes: readonly string[];
+}
+
+export interface ConfigText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** Accepted, with a word where it is said to matter. Each would change nothing here, or nothing that is unsafe to leave. */
+const TOLD: Readonly<Record<string, string>> = {
+  disable_mlock: '',
+  disable_cache: '',
+  disable_sealwrap: '',
+  disable_printable_check: '',
+  disable_performance_standby: '',
+  cluster_name: '',
+  cluster_addr: 'cluster_addr is not used: nodes do not talk to each other here.',
+  disable_clustering: '',
+  telemetry: '',
+  log_format: 'The log is JSON, one line each, on standard output: log_format is not used.',
+  log_file: 'The log goes to standard output: log_file is not used.',
+  log_rotate_duration: '',
+  log_rotate_bytes: '',
+  log_rotate_max_files: '',
+  plugin_directory: 'plugin_directory is not used: programs of others are not run in this process.',
+  max_lease_ttl: 'max_lease_ttl is not used: 768h, and what a mount or role is tuned to.',
+  default_lease_ttl: 'default_lease_ttl is not used: 768h, and what a mount or role is tuned to.',
+  default_max_request_duration: 'default_max_request_duration is not used: a request may take 90 seconds.',
+  raw_storage_endpoint: '',
+  introspection_endpoint: '',
+  enable_response_header_hostname: '',
+  enable_response_header_raft_node_id: '',
+};
+const KEYS = [
+  'listener',
+  'storage',
+  'backend',
+  'seal',
+  'service_registration',
+  'ui',
+  'api_addr',
+  'log_level',
+  'pid_file',
+  'egress',
+  ...Object.keys(TOLD),
+];
+const LEVELS: Readonly<Record<string, ServerConfig['logLevel']>> = {
+  trace: 'debug',
+  debug: 'debug',
+  info: 'info',
+  notice: 'info',
+  warn: 'warn',
+  warning: 'warn',
+  err: 'error',
+  error: 'error',
+};
+
+/**
+ * Reads the files as one configuration; a setting may stand in any of them, once.
+ * @param env VAULT_API_ADDR and VAULT_LOG_LEVEL stand above the file, as in Vault
+ * @throws Failure config.invalid, config.refused; hcl.* never leaves here
+ */
+export function readServerConfig(
+  files: readonly ConfigText[],
+  env: Readonly<Record<string, string | undefined>>,
+): ServerConfig {
+  const placed = files.flatMap(itemsOf);
+  const top = new Stanza('', placed, KEYS, ['listener']);
+  const notes: string[] = [];
+
+  const listeners = top.all('listener').flatMap((item) => told(item, () => readListeners(item, notes)));
+  const storageItem = top.one('storage') ?? top.one('backend');
+  if (top.has('storage') && top.has('backend')) throw twice(top.one('backend'));
+  if (storageItem === undefined)
+    throw failure('config.refused', {
+      reason: 'the configuration names no storage',
+      mend: 'Write storage "lmdb" { path = "/var/lib/holdfast" }.',
+    });
+  const storage = told(storageItem, () => readStorage(storageItem, notes));
+  if (listeners.length === 0)
+    throw failure('config.refused', {
+      reason: 'the configuration names no listener',
+      mend: 'Write listener "tcp" { address = "127.0.0.1:8200" tls_cert_file = "..." tls_key_file = "..." }.',
+    });
+  for (const item of top.all('seal')) told(item, () => checkSeal(item));
+  const registrations = top.all('service_registration');
+  for (const item of registrations) told(item, () => checkRegistration(item));
+
+  for (const [key, note] of Object.entries(TOLD)) if (note !== '' && top.has(key)) notes.push(note);
+  if (top.truth('ui') === true) notes.push('ui is not served yet: the API and the command line are.');
+  for (const key of ['raw_storage_endpoint', 'introspection_endpoint'])
+    if (top.truth(key) === true) notes.push(`${key} is not offered: nobody reads around the policies.`);
+
+  return {
+    listeners,
+    storage,
+    registration: registrations.length > 0,
+    logLevel: levelOf(top, env),
+    apiAddress: apiAddress(top, env),
+    egress: egressOf(top),
+    pidFile: top.text('pid_file') || undefined,
+    notes: [...new Set(notes)],
+  };
+}
+
+function itemsOf({ name, text }: ConfigText): Placed[] {
+  try {
+    return parseHcl(text).map((item) => ({ file: name, item }));
+  } catch (error) {
+    throw isFailure(error) ? unreadable(name, error) : error;
+  }
+}
+
+/** What the reader of blocks refuses is told with the file that it stands in. */
+function told<T>({ file }: Placed, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    throw isFailure(error, 'hcl.malformed') ? unreadable(file, error) : error;
+  }
+}
+
+const unreadable = (file: string, error: Failure): Failure =>
+  failure('config.unreadable', { file, reason: error.message, mend: error.hint ?? '' });
+
+const twice = (item: Placed | undefined) =>
+  refusal(
+    { file: item?.file ?? '', line: item?.item.line ?? 0 },
+    '"backend" is another word for "storage", which is given as well',
+    'Keep one of them.',
+  );
+
+function checkSeal(placed: Placed): void {
+  for (const { label, items, line } of blocksOf(placed.item)) {
+    const at = { file: placed.file, line };
+    if (label !== 'shamir')
+      throw refusal(
+        at,
+        `seal ${JSON.stringify(label.slice(0, 40))} is not built yet: there is seal "shamir", with key shares that people hold`,
+        'Remove the stanza, and unseal with `holdfast operator unseal`.',
+      );
+    new Stanza(
+      'seal "shamir"',
+      items.map((item) => ({ file: placed.file, item })),
+      [],
+    );
+  }
+}
+
+function checkRegistration(placed: Placed): void {
+  for (const { label, items, line } of blocksOf(placed.item)) {
+    const at = { file: placed.file, line };
+    if (label !== 'kubernetes')
+      throw refusal(
+        at,
+        `there is no service_registration ${JSON.stringify(label.slice(0, 40))}`,
+        'Write service_registration "kubernetes" {}, or remove it.',
+      );
+    new Stanza(
+      'service_registration "kubernetes"',
+      items.map((item) => ({ file: placed.file, item })),
+      ['namespace', 'pod_name'],
+    );
+  }
+}
+
+function levelOf(top: Stanza, env: Readonly<Record<string, string | undefined>>): ServerConfig['logLevel'] {
+  const text = (env['VAULT_LOG_LEVEL'] || top.text('log_level') || 'info').toLowerCase();
+  const level = Object.hasOwn(LEVELS, text) ? LEVELS[text] : undefined;
+  if (level !== undefined) return level;
+  throw failure('config.refused', {
+    reason: `there is no log level ${JSON.stringify(text.slice(0, 40))}`,
+    mend: 'Write debug, info, warn or error.',
+  });
+}
+
+function apiAddress(top: Stanza, env: Readonly<Record<string, string | undefined>>): string {
+  const text = env['VAULT_API_ADDR'] || top.text('api_addr') || '';
+  if (text === '') return '';
+  try {
+    const { protocol, username, password } = new URL(text);
+    if (/^https?:$/.test(protocol) && username === '' && password === '') return text;
+  } catch {
+    // Told below: the parser quotes what it read, which may hold a password.
+  }
+  throw failure('config.refused', {
+    reason: 'api_addr is not the URL of a server',
+    mend: 'Write api_addr (or VAULT_API_ADDR) as https://vault.example.com:8200.',
+  });
+}
+
+function egressOf(top: Stanza): ServerConfig['egress'] {
+  const stanza = top.block('egress', ['allow', 'cluster']);
+  const rules = (stanza?.texts('allow') ?? []).map((given) => {
+    const rule = egressRule(given.text);
+    if (rule === undefined)
+      throw refusal(
+        given,
+        `${JSON.stringify(given.text.slice(0, 80))} is not an address to allow`,
+        'Write "HOST:PORT", "10.0.0.0/8:5432" or "[fd00::/8]:5432".',
+      );
+    return rule;
+  });
+  return { rules, cluster: stanza?.truth('cluster') ?? true };
+}
