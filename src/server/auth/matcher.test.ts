@@ -346,6 +346,12 @@ describe('for all policies and paths', () => {
     );
   });
 
+  it('the preflight sees what is granted on a folder whose name without the slash is denied', () => {
+    const a = acl(rule('+/', 'read') + rule('a', 'deny'));
+    expect(a.decide(ask('a/', 'read')).allowed).toBe(true);
+    expect(a.reaches('a/')).toBe(true);
+  });
+
   it('a denied name is denied or refused in every spelling', () => {
     const a = acl(
       rule('secret/*', 'read', 'list', 'update') +

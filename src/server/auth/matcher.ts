@@ -112,10 +112,11 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity): Ac
       return granted.length === 0 ? ['deny'] : granted;
     },
     reaches(prefix) {
-      const granting = (text: string): boolean => {
-        const merged = winner(text, text.endsWith('/') ? text.slice(0, -1) : undefined);
-        return merged !== undefined && !merged.deny && merged.granted.size > 0;
-      };
+      const grants = (merged: Merged | undefined): boolean =>
+        merged !== undefined && !merged.deny && merged.granted.size > 0;
+      // A folder is asked for by LIST, which knows it without its slash too, and by the verbs that do not.
+      const granting = (text: string): boolean =>
+        grants(winner(text)) || (text.endsWith('/') && grants(winner(text, text.slice(0, -1))));
       for (const path of byPath.keys()) if (witnesses(path, prefix).some(granting)) return true;
       return false;
     },
