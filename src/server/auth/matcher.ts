@@ -116,7 +116,7 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity): Ac
         merged !== undefined && !merged.deny && merged.granted.size > 0;
       // A folder is asked for by LIST, which knows it without its slash too, and by the verbs that do not.
       const granting = (text: string): boolean =>
-        grants(winner(text)) || (text.endsWith('/') && grants(winner(text, text.slice(0, -1))));
+        grants(winner(text, undefined)) || (text.endsWith('/') && grants(winner(text, text.slice(0, -1))));
       for (const path of byPath.keys()) if (witnesses(path, prefix).some(granting)) return true;
       return false;
     },
