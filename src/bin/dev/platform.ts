@@ -10,14 +10,7 @@ import { systemClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { VaultClient } from '../../client/client.ts';
-import { cubbyhole } from '../../engines/cubbyhole/index.ts';
-import { kv } from '../../engines/kv/index.ts';
-import { transit } from '../../engines/transit/index.ts';
 import { createKube, type KubeClient } from '../../kube/client.ts';
-import { approle } from '../../methods/approle/index.ts';
-import { cert } from '../../methods/cert/index.ts';
-import { kubernetes } from '../../methods/kubernetes/index.ts';
-import { userpass } from '../../methods/userpass/index.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
@@ -25,6 +18,7 @@ import { type AuditWorld, createServer, type Server } from '../../server/server.
 import { openLmdb } from '../../storage/lmdb.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import type { Backend, Write } from '../../storage/storage.ts';
+import { plugins } from '../plugins.ts';
 import type { Home, Keys } from './home.ts';
 import { VAULT_NAMESPACE } from './kubernetes.ts';
 import { isLoopback, listenNear, type Resolve, resolver } from './network.ts';
@@ -68,7 +62,7 @@ export async function startPlatform(
     let resolve: Resolve = (host, port) => ({ host, port });
     const server = await createServer({
       backend: stores.server,
-      plugins: [kv, cubbyhole, transit, approle, cert, kubernetes(), userpass],
+      plugins: plugins(),
       clock: systemClock,
       log: log.with({ program: 'server' }),
       dial: createDial({

@@ -114,6 +114,8 @@ export function readServerConfig(
   for (const item of registrations) told(item, () => checkRegistration(item));
 
   for (const [key, note] of Object.entries(TOLD)) if (note !== '' && top.has(key)) notes.push(note);
+  if (registrations.length > 0)
+    notes.push('service_registration is not done yet: no label of the pod tells the state of the server.');
   if (top.truth('ui') === true) notes.push('ui is not served yet: the API and the command line are.');
   for (const key of ['raw_storage_endpoint', 'introspection_endpoint'])
     if (top.truth(key) === true) notes.push(`${key} is not offered: nobody reads around the policies.`);

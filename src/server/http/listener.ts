@@ -9,7 +9,7 @@ import {
   type Server as PlainServer,
   type ServerResponse,
 } from 'node:http';
-import { createServer as createSecureServer } from 'node:https';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import { createServer as createSocketServer, type Socket, type Server as SocketServer } from 'node:net';
 import { asFailure, type Failure, failure } from '../../base/errors.ts';
 import type { Answer, Request } from '../core/request.ts';
@@ -20,11 +20,22 @@ import { handBack, type ParserError, remember } from './list.ts';
 import { cutOff, writeAnswer, writeFailure, writeJson } from './reply.ts';
 import { errorText, NOTHING, statusOf } from './status.ts';
 
+/** PEM. */
+export interface ListenerTls {
+  readonly cert: string;
+  readonly key: string;
+  /** Clients are asked for a certificate; who has none is served all the same. */
+  readonly clientCertificates?: boolean;
+  /** Who shows no certificate of these authorities gets no connection. */
+  readonly requiredAuthorities?: string;
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
+}
+
 export interface ListenerOptions extends GateOptions {
   readonly host: string;
   /** 0: one that is free. */
   readonly port: number;
-  readonly tls?: { readonly cert: string; readonly key: string; readonly clientCertificates?: boolean };
+  readonly tls?: ListenerTls;
   /** With `tls`: plain HTTP is answered on the same port as well. For `holdfast dev` alone. */
   readonly plainToo?: boolean;
   readonly bodyLimit?: number;
@@ -37,6 +48,8 @@ export interface Answering extends EventSocketDeps {
 
 export interface Listener {
   readonly address: { readonly host: string; readonly port: number };
+  /** Connections from now on meet this certificate; those that stand are not touched. Without TLS it does nothing. */
+  renew(tls: ListenerTls): void;
   /** Takes no new connections, lets what runs end for at most `graceMs`, then ends every socket. */
   close(graceMs?: number): Promise<void>;
 }
@@ -76,6 +89,7 @@ export async function listen(server: Answering, options: ListenerOptions): Promi
   if (bound === null || typeof bound === 'string') throw failure('base.internal');
   return {
     address: { host: options.host, port: bound.port },
+    renew: (tls) => front.renew(tls),
     async close(graceMs = GRACE_MS) {
       const closed = new Promise<void>((resolve) => socket.close(() => resolve()));
       front.close();
@@ -96,6 +110,7 @@ class Front {
   readonly #options: ListenerOptions;
   readonly #limit: number;
   readonly #https: PlainServer[] = [];
+  #secure: SecureServer | undefined;
   /** Requests on a socket that are not answered yet. */
   readonly #open = new WeakMap<Socket, number>();
   readonly #closing = new AbortController();
@@ -113,16 +128,19 @@ class Front {
     if (tls === undefined) return this.#prepared(createServer(limits), 'connection');
     const secure = createSecureServer({
       ...limits,
-      cert: tls.cert,
-      key: tls.key,
-      minVersion: 'TLSv1.2',
+      ...contextOf(tls),
       handshakeTimeout: HEADERS_MS,
-      requestCert: tls.clientCertificates ?? false,
-      rejectUnauthorized: false,
+      requestCert: tls.clientCertificates === true || tls.requiredAuthorities !== undefined,
+      rejectUnauthorized: tls.requiredAuthorities !== undefined,
     });
+    this.#secure = secure;
     this.#prepared(secure, 'secureConnection');
     if (plainToo !== true) return secure;
     return sniffing(this.#prepared(createServer(limits), 'connection'), secure);
+  }
+
+  renew(tls: ListenerTls): void {
+    this.#secure?.setSecureContext(contextOf(tls));
   }
 
   close(): void {
@@ -192,6 +210,14 @@ class Front {
     if (!response.destroyed) await writeAnswer(message, response, answer);
   }
 }
+
+/** What may change while the listener stands; whether clients are asked may not. */
+const contextOf = ({ cert, key, minVersion = 'TLSv1.2', requiredAuthorities }: ListenerTls) => ({
+  cert,
+  key,
+  minVersion,
+  ...(requiredAuthorities === undefined ? {} : { ca: requiredAuthorities }),
+});
 
 /** One port for both: a TLS connection begins with a handshake record, and no HTTP method does. */
 function sniffing(plain: PlainServer, secure: PlainServer): SocketServer {

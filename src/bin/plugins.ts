@@ -1,0 +1,21 @@
+/** What can be mounted: the one list, for `holdfast server` and `holdfast dev` alike. */
+
+import { cubbyhole } from '../engines/cubbyhole/index.ts';
+import { kv } from '../engines/kv/index.ts';
+import { transit } from '../engines/transit/index.ts';
+import { approle } from '../methods/approle/index.ts';
+import { cert } from '../methods/cert/index.ts';
+import { kubernetes, type ReadLocal } from '../methods/kubernetes/index.ts';
+import { userpass } from '../methods/userpass/index.ts';
+import type { PluginType } from '../plugin/plugin.ts';
+
+/** @param readLocal reads what the pod that this runs in was given; absent outside of one */
+export const plugins = (readLocal?: ReadLocal): readonly PluginType[] => [
+  kv,
+  cubbyhole,
+  transit,
+  approle,
+  cert,
+  kubernetes(readLocal === undefined ? {} : { readLocal }),
+  userpass,
+];

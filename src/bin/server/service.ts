@@ -1,0 +1,171 @@
+/**
+ * A server that stands: store, core and listeners, as the configuration has them, and what may change while it runs.
+ * Wiring alone; it starts sealed, and people open it.
+ */
+
+import type { Clock } from '../../base/clock.ts';
+import { failure, isFailure } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import type { ManagedAuditBroker } from '../../server/audit/broker.ts';
+import { createAuditBroker } from '../../server/audit/broker.ts';
+import type { ServerConfig } from '../../server/config/config.ts';
+import { allows, type EgressRule } from '../../server/config/egress.ts';
+import type { ListenerSettings } from '../../server/config/listener.ts';
+import { createDial } from '../../server/http/dial.ts';
+import { type Listener, listen } from '../../server/http/listener.ts';
+import { createServer, type Server } from '../../server/server.ts';
+import { plugins } from '../plugins.ts';
+import { readPodAccount, readTls, stampOf } from './files.ts';
+import { openStore } from './store.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Service {
+  readonly server: Server;
+  readonly listeners: readonly Listener[];
+  /** Reads the certificates anew and opens the audit files anew. What fails keeps what it had, and is logged. */
+  reload(): Promise<void>;
+  /** Takes no new requests, lets those that run end, seals, and closes the store. */
+  close(graceMs?: number): Promise<void>;
+}
+
+/** How often the files of the certificates are looked at. */
+const LOOK_MS = 5000;
+
+/** @throws Failure config.refused, cli.unreadable, listener.in_use, storage.* */
+export async function startService(
+  config: ServerConfig,
+  world: { readonly log: Log; readonly clock: Clock; readonly env: Env; readonly lookMs?: number },
+): Promise<Service> {
+  const { log, clock, env } = world;
+  const closing: ((graceMs: number | undefined) => Promise<void>)[] = [];
+  const close = async (graceMs?: number): Promise<void> => {
+    for (const end of closing.splice(0).reverse()) await end(graceMs);
+  };
+  try {
+    // Before the store: a wrong certificate must not cost the other process its lock, nor a new folder.
+    const certificates = await Promise.all(
+      config.listeners.map(async ({ tls }) => (tls === undefined ? undefined : await readTls(tls))),
+    );
+    const backend = await openStore(config.storage, `holdfast server`);
+    closing.push(() => backend.close());
+    let audit: ManagedAuditBroker | undefined;
+    const rules = [...config.egress.rules, ...(config.egress.cluster ? clusterRules(env) : [])];
+    const server = await createServer({
+      backend,
+      plugins: plugins(readPodAccount),
+      clock,
+      log,
+      dial: createDial({
+        target: (host, port) => ({ host, port }),
+        allow: (at) => allows(rules, at),
+      }),
+      async audit(given) {
+        const broker = createAuditBroker(given);
+        await broker.load();
+        audit = broker;
+        return broker;
+      },
+    });
+    closing.push(() => server.close());
+    const standing: Standing[] = [];
+    closing.push(async (graceMs) => {
+      await Promise.all(standing.map(({ listener }) => listener.close(graceMs)));
+    });
+    for (const [index, settings] of config.listeners.entries()) {
+      const tls = certificates[index];
+      const stamp = settings.tls === undefined ? '' : await stampOf(settings.tls);
+      const { host, port } = settings;
+      const listener = await opened(settings, () =>
+        listen(server, { host, port, ...(tls === undefined ? {} : { tls }) }),
+      );
+      standing.push({ listener, settings, stamp });
+      log.info('listening', { address: addressText(listener.address), tls: tls !== undefined });
+    }
+    const watch = watchCertificates(standing, log, world.lookMs ?? LOOK_MS);
+    closing.push(async () => watch.stop());
+    return {
+      server,
+      listeners: standing.map(({ listener }) => listener),
+      async reload() {
+        await watch.renew();
+        await audit
+          ?.reopen()
+          .catch((error: unknown) => log.error('an audit file was not reopened', { error }));
+      },
+      close,
+    };
+  } catch (error) {
+    await close(0);
+    throw error;
+  }
+}
+
+interface Standing {
+  readonly listener: Listener;
+  readonly settings: ListenerSettings;
+  /** The state of the files that is served. */
+  stamp: string;
+}
+
+interface Watch {
+  /** Reads all of them, whether they look changed or not. */
+  renew(): Promise<void>;
+  stop(): void;
+}
+
+/** Looks at the files by their stamps; a pair that does not fit yet is looked at again, and the old one is served on. */
+function watchCertificates(standing: readonly Standing[], log: Log, lookMs: number): Watch {
+  let told = '';
+  const renew = async (all: boolean): Promise<void> => {
+    for (const one of standing) {
+      const { tls } = one.settings;
+      if (tls === undefined) continue;
+      const stamp = await stampOf(tls);
+      if (!all && stamp === one.stamp) continue;
+      try {
+        one.listener.renew(await readTls(tls));
+        one.stamp = stamp;
+        told = '';
+        log.info('the certificate was renewed', { file: tls.cert });
+      } catch (error) {
+        if (all || told !== stamp) log.error('the certificate was not renewed', { file: tls.cert, error });
+        told = stamp;
+      }
+    }
+  };
+  let turn: Promise<void> = Promise.resolve();
+  const inTurn = (all: boolean): Promise<void> => {
+    turn = turn.then(() => renew(all));
+    return turn;
+  };
+  const timer = setInterval(() => void inTurn(false), lookMs);
+  timer.unref();
+  return { renew: () => inTurn(true), stop: () => clearInterval(timer) };
+}
+
+/** The API server of the cluster that this runs in, by the names and the address that a pod knows it by. */
+function clusterRules(env: Env): EgressRule[] {
+  const host = env['KUBERNETES_SERVICE_HOST'];
+  const port = Number(env['KUBERNETES_SERVICE_PORT']);
+  if (!host || !Number.isInteger(port) || port < 1) return [];
+  const names = ['', '.svc', '.svc.cluster.local'].map((tail) => `kubernetes.default${tail}`);
+  return [{ to: host, port }, ...names.map((to) => ({ to, port: 443 }))];
+}
+
+async function opened(at: ListenerSettings, open: () => Promise<Listener>): Promise<Listener> {
+  try {
+    return await open();
+  } catch (error) {
+    if (isFailure(error) && error.code !== 'base.internal') throw error;
+    const cause: unknown = error instanceof Error ? error.cause : undefined;
+    const code = (cause as { code?: unknown } | undefined)?.code;
+    throw failure('config.refused', {
+      reason: `cannot listen on ${addressText(at)}: ${typeof code === 'string' ? code : 'unknown'}`,
+      mend: 'Name an address of this machine, and a port that this user may open.',
+    });
+  }
+}
+
+const addressText = ({ host, port }: { readonly host: string; readonly port: number }): string =>
+  `${host.includes(':') ? `[${host}]` : host}:${port}`;

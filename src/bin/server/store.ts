@@ -1,0 +1,51 @@
+/** The store of `holdfast server`: opened only where it is certain whose data lies there. */
+
+import { existsSync, readFileSync, realpathSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { failure } from '../../base/errors.ts';
+import type { StorageSettings } from '../../server/config/storage.ts';
+import { openLmdb } from '../../storage/lmdb.ts';
+import { MemoryBackend } from '../../storage/memory.ts';
+import type { Backend } from '../../storage/storage.ts';
+
+/** @throws Failure config.refused, storage.locked, storage.unusable */
+export async function openStore(settings: StorageSettings, owner: string): Promise<Backend> {
+  if (settings.kind === 'inmem') return new MemoryBackend();
+  const folder = resolve(settings.path);
+  refuseForeign(folder);
+  refuseDemo(folder);
+  return openLmdb(folder, { owner });
+}
+
+/** An empty store beside the data of a Vault would look to its clients as if everything were lost. */
+function refuseForeign(folder: string): void {
+  if (existsSync(join(folder, 'store.mdb'))) return;
+  const found = ['vault.db', 'raft', 'core'].find((name) => existsSync(join(folder, name)));
+  if (found !== undefined)
+    throw failure('config.refused', {
+      reason: `${folder} holds the data of a Vault (${found}), which this server does not read`,
+      mend: 'Name a folder of its own, and bring the secrets over through the API.',
+    });
+}
+
+/** The unseal key and the root token of `holdfast dev` lie in the clear beside its data: nothing real may rest on them. */
+function refuseDemo(folder: string): void {
+  const real = existsSync(folder) ? realpathSync(folder) : folder;
+  for (const place of [real, dirname(real), dirname(dirname(real))]) {
+    const keys = join(place, 'keys.json');
+    if (existsSync(keys) && holdsRootToken(keys))
+      throw failure('config.refused', {
+        reason: `the unseal key and the root token of the data in ${folder} lie in the clear in ${keys}`,
+        mend: 'That is the data of `holdfast dev`: name another folder.',
+      });
+  }
+}
+
+/** Unreadable counts as yes: what cannot be told is refused. */
+function holdsRootToken(file: string): boolean {
+  try {
+    return readFileSync(file, 'utf8').includes('"root_token"');
+  } catch {
+    return true;
+  }
+}
