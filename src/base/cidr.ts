@@ -31,7 +31,7 @@ function inCidr(address: readonly number[], cidr: string): boolean {
 }
 
 /** 4 or 16 bytes; an IPv4 address inside IPv6 (::ffff:10.0.0.1) is the IPv4 address that it is. */
-function addressBytes(text: string): readonly number[] | undefined {
+export function addressBytes(text: string): readonly number[] | undefined {
   const plain = text.replace(/%.*$/, '');
   if (!plain.includes(':')) return v4Bytes(plain);
   let v6 = plain;

@@ -660,6 +660,31 @@ export const codes = {
     hint: 'Add the namespace to bound_service_account_namespaces of the role.',
   },
 
+  // pki
+  'pki.malformed': {
+    kind: 'invalid',
+    message: 'the certificate, request or key is malformed',
+    hint: 'Send PEM, or the DER that the path asks for.',
+  },
+  'pki.request': { kind: 'invalid', message: '{reason}' },
+  'pki.unknown_role': {
+    kind: 'invalid',
+    message: 'unknown role: {name}',
+    hint: 'List the roles at `roles` of this mount.',
+  },
+  'pki.no_default_issuer': {
+    kind: 'invalid',
+    message: 'no default issuer currently configured',
+    hint: 'Generate a root, import an issuer, or set one at config/issuers.',
+  },
+  'pki.no_issuer': { kind: 'invalid', message: 'unable to find PKI issuer for reference: {name}' },
+  'pki.no_key': { kind: 'invalid', message: 'unable to find PKI key for reference: {name}' },
+  'pki.busy': {
+    kind: 'unavailable',
+    message: 'too many changes of this mount at once',
+    hint: 'Try again.',
+  },
+
   // provider: what stands between an external store and a Secret
   'provider.property_missing': {
     kind: 'missing',

@@ -1,0 +1,54 @@
+/**
+ * The PKI engine, as the Vault HTTP API has it: authorities, roles, certificates, revocation lists and OCSP. What a certificate
+ * shall be is decided in `issuing.ts` and `allowed.ts`, without I/O; where things lie is told in `store.ts`. ASN.1 is read
+ * and written in `der.ts` alone, and what comes from outside is never spliced into what is signed.
+ *
+ * Private keys leave only where an operation is called so: `exported`, and `issue`, which keeps none.
+ */
+
+import { failure } from '../../base/errors.ts';
+import { bagOf } from '../../base/shape.ts';
+import type { PluginType } from '../../plugin/plugin.ts';
+import { refreshLists } from './lists.ts';
+import { revokeStored } from './revoking.ts';
+import { certRoutes } from './routes/certs.ts';
+import { configRoutes } from './routes/config.ts';
+import { issueRoutes } from './routes/issue.ts';
+import { issuerRoutes, keyRoutes } from './routes/issuers.ts';
+import { revokeRoutes } from './routes/revoke.ts';
+import { roleRoutes } from './routes/roles.ts';
+import { rootRoutes } from './routes/roots.ts';
+import { PkiStore } from './store.ts';
+
+export const pki: PluginType = {
+  name: 'pki',
+  kind: 'secret',
+  create(mount) {
+    const store = new PkiStore(mount);
+    return {
+      routes: [
+        ...rootRoutes(mount, store),
+        ...issuerRoutes(mount, store),
+        ...keyRoutes(store),
+        ...configRoutes(store),
+        ...roleRoutes(mount, store),
+        ...issueRoutes(mount, store),
+        ...certRoutes(store),
+        ...revokeRoutes(store),
+      ],
+      leases: {
+        certificate: {
+          renew() {
+            throw failure('pki.request', { reason: 'a certificate cannot be renewed: ask for a new one' });
+          },
+          async revoke(state) {
+            const { serial } = bagOf(state);
+            // Nothing is stored where the process died before it was signed, or after it ended.
+            if (typeof serial === 'string') await revokeStored(store, serial);
+          },
+        },
+      },
+      tick: async () => new Date(await refreshLists(store)),
+    };
+  },
+};
