@@ -219,6 +219,13 @@ test('tls_disable = "false" does not open a plain listener', () => {
   expect(refusedAs(`${STORE}listener "tcp" { tls_disable = "false" }`)).toContain('no tls_cert_file');
 });
 
+test('the example of deploy/ is taken without a word', () => {
+  const example = new URL('../../../deploy/examples/server.hcl', import.meta.url);
+  const config = read(readFileSync(example, 'utf8'));
+  expect(config.notes).toEqual([]);
+  expect(config.egress.rules).toEqual([{ to: 'db.internal', port: 5432 }]);
+});
+
 test('a listener that names no address is not reachable from outside', () => {
   expect(read(WHOLE).listeners[0]?.host).toBe('127.0.0.1');
 });
