@@ -2,6 +2,7 @@
 
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
 import { kv } from '../engines/kv/index.ts';
+import { pki } from '../engines/pki/index.ts';
 import { transit } from '../engines/transit/index.ts';
 import { approle } from '../methods/approle/index.ts';
 import { cert } from '../methods/cert/index.ts';
@@ -13,6 +14,7 @@ import type { PluginType } from '../plugin/plugin.ts';
 export const plugins = (readLocal?: ReadLocal): readonly PluginType[] => [
   kv,
   cubbyhole,
+  pki,
   transit,
   approle,
   cert,
