@@ -685,6 +685,57 @@ export const codes = {
     hint: 'Try again.',
   },
 
+  // engine database
+  'database.plugin': {
+    kind: 'invalid',
+    message: 'unknown database plugin "{name}"',
+    hint: 'Set plugin_name to one of: {known}.',
+  },
+  'database.name': {
+    kind: 'invalid',
+    message:
+      'the name must be of letters, digits, "_", "-" and ".", and begin and end with a letter, digit or "_"',
+  },
+  'database.config': { kind: 'invalid', message: 'error creating database object: {reason}' },
+  'database.template': { kind: 'invalid', message: 'unable to parse username template: {reason}' },
+  'database.statements': { kind: 'invalid', message: 'the statements cannot be used: {reason}' },
+  'database.role': { kind: 'invalid', message: '{reason}' },
+  'database.verify': {
+    kind: 'invalid',
+    message: 'error creating database object: error verifying connection: {reason}',
+    hint: 'Set verify_connection=false to keep the configuration of a database that is not up yet.',
+  },
+  'database.no_config': {
+    kind: 'invalid',
+    message: 'failed to find entry for connection with name: "{name}"',
+    hint: 'Write config/NAME of this mount first.',
+  },
+  'database.no_root': {
+    kind: 'invalid',
+    message: 'unable to rotate root credentials: no username and password in the configuration',
+    hint: 'Leave user and password out of connection_url, and send them as username and password.',
+  },
+  'database.unsettled': {
+    kind: 'unavailable',
+    message:
+      'a rotation of the root password of "{name}" was cut short, and neither password opens the database now',
+    hint: 'Try again when the database answers, or write the password that holds to its config.',
+  },
+  'database.unknown_role': { kind: 'invalid', message: 'unknown role: {name}' },
+  'database.unknown_static': { kind: 'invalid', message: 'unknown role: {name}' },
+  'database.not_allowed': {
+    kind: 'internal',
+    message: '"{name}" is not an allowed role',
+    hint: 'Add it to allowed_roles of the database; "*" stands for any run of characters.',
+  },
+  'database.too_late': {
+    kind: 'unavailable',
+    message: 'the database took longer to make the account than its lease would have lived',
+    hint: 'Set a longer default_ttl for the role.',
+  },
+  'database.connection': { kind: 'internal', message: 'the database cannot be reached: {reason}' },
+  'database.failed': { kind: 'internal', message: 'the database did not do it: {reason}' },
+
   // provider: what stands between an external store and a Secret
   'provider.property_missing': {
     kind: 'missing',

@@ -1,0 +1,151 @@
+/** roles and creds: what accounts are made of, and the accounts. */
+
+import { z } from 'zod';
+import { seconds } from '../../../base/duration.ts';
+import { failure } from '../../../base/errors.ts';
+import { duration } from '../../../base/schema.ts';
+import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
+import type { Connections } from '../connections.ts';
+import { makeAccount } from '../dynamic.ts';
+import { checkedSpan, checkedStatements, keys, named, nothing, statements } from '../fields.ts';
+import { checkedName, type Role, type Shelf } from '../store.ts';
+
+const input = named.extend({
+  db_name: z.string().max(128).nullish(),
+  creation_statements: statements().nullish(),
+  revocation_statements: statements().nullish(),
+  rollback_statements: statements().nullish(),
+  renew_statements: statements().nullish(),
+  default_ttl: duration().nullish(),
+  max_ttl: duration().nullish(),
+  credential_type: z.string().max(64).nullish(),
+});
+type Given = z.output<typeof input>;
+
+const output = z.object({
+  db_name: z.string(),
+  creation_statements: z.array(z.string()),
+  revocation_statements: z.array(z.string()),
+  rollback_statements: z.array(z.string()),
+  renew_statements: z.array(z.string()),
+  default_ttl: z.number(),
+  max_ttl: z.number(),
+  credential_type: z.string(),
+});
+
+const EMPTY: Role = {
+  db: '',
+  creation: [],
+  revocation: [],
+  rollback: [],
+  renewal: [],
+  defaultTtlMs: 0,
+  maxTtlMs: 0,
+};
+
+export function roleRoutes(mount: Mount, connections: Connections, roles: Shelf<Role>): Route[] {
+  return [
+    {
+      path: 'roles',
+      operations: {
+        list: operation({
+          summary: 'List the roles.',
+          input: nothing,
+          output: keys,
+          effect: 'none',
+          async run() {
+            const names = await roles.names();
+            return names.length === 0 ? {} : { data: { keys: names } };
+          },
+        }),
+      },
+    },
+    {
+      path: 'roles/:name',
+      exists: async ({ name = '' }) => (await roles.get(name)) !== undefined,
+      operations: {
+        read: operation({
+          summary: 'Read a role.',
+          input: named,
+          output,
+          effect: 'none',
+          async run({ name }) {
+            const role = await roles.get(name);
+            return role === undefined ? {} : { data: shown(role) };
+          },
+        }),
+        write: operation({
+          summary: 'Make or change a role: how its accounts are made and taken away, and how long they live.',
+          input,
+          output: nothing,
+          effect: 'write',
+          async run(given) {
+            const name = checkedName(given.name);
+            const found = await roles.find(name);
+            await roles.put(name, merged(found?.value ?? EMPTY, given), found?.revision ?? 0);
+            return {};
+          },
+        }),
+        delete: operation({
+          summary: 'Delete a role; accounts that it made live on until their leases end.',
+          input: named,
+          output: nothing,
+          effect: 'write',
+          async run({ name }) {
+            await roles.delete(name);
+            return {};
+          },
+        }),
+      },
+    },
+    {
+      path: 'creds/:name',
+      operations: {
+        read: operation({
+          summary: 'Make an account; it is taken away when its lease ends.',
+          input: named,
+          output: z.object({ username: z.string(), password: z.string() }),
+          effect: 'write',
+          async run({ name }, call) {
+            const role = await roles.get(name);
+            if (role === undefined) throw failure('database.unknown_role', { name: name.slice(0, 128) });
+            const { username, password, lease } = await makeAccount(mount, connections, name, role, call);
+            return { data: { username, password }, lease };
+          },
+        }),
+      },
+    },
+  ];
+}
+
+/** @throws Failure database.role, database.statements */
+function merged(before: Role, given: Given): Role {
+  if ((given.credential_type || 'password') !== 'password') throw bad('credential_type must be "password"');
+  const role: Role = {
+    db: given.db_name ?? before.db,
+    creation: checkedStatements(given.creation_statements ?? before.creation),
+    revocation: checkedStatements(given.revocation_statements ?? before.revocation),
+    rollback: checkedStatements(given.rollback_statements ?? before.rollback),
+    renewal: checkedStatements(given.renew_statements ?? before.renewal),
+    defaultTtlMs: checkedSpan(given.default_ttl ?? before.defaultTtlMs, 'default_ttl'),
+    maxTtlMs: checkedSpan(given.max_ttl ?? before.maxTtlMs, 'max_ttl'),
+  };
+  if (role.db === '') throw bad('empty database name attribute');
+  if (role.creation.length === 0) throw bad('creation_statements are required');
+  if (role.maxTtlMs > 0 && role.defaultTtlMs > role.maxTtlMs)
+    throw bad('default_ttl must not be longer than max_ttl');
+  return role;
+}
+
+const shown = (role: Role): z.input<typeof output> => ({
+  db_name: role.db,
+  creation_statements: [...role.creation],
+  revocation_statements: [...role.revocation],
+  rollback_statements: [...role.rollback],
+  renew_statements: [...role.renewal],
+  default_ttl: seconds(role.defaultTtlMs),
+  max_ttl: seconds(role.maxTtlMs),
+  credential_type: 'password',
+});
+
+const bad = (reason: string) => failure('database.role', { reason });
