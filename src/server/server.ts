@@ -50,7 +50,7 @@ import { systemRoutes } from './system/system.ts';
 import { tokenMethod } from './system/tokens.ts';
 
 /** What clients take for Vault's version: Terraform and others turn features on and off by it. */
-const REPORTED_VERSION = '1.19.0';
+export const REPORTED_VERSION = '1.19.0';
 const RING = 16_384;
 
 export interface AuditWorld {

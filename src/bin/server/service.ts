@@ -3,9 +3,11 @@
  * Wiring alone; it starts sealed, and people open it.
  */
 
+import { readFileSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { createKube, inClusterConfig } from '../../kube/client.ts';
 import type { ManagedAuditBroker } from '../../server/audit/broker.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
 import type { ServerConfig } from '../../server/config/config.ts';
@@ -13,9 +15,10 @@ import { allows, type EgressRule } from '../../server/config/egress.ts';
 import type { ListenerSettings } from '../../server/config/listener.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
-import { createServer, type Server } from '../../server/server.ts';
+import { createServer, REPORTED_VERSION, type Server } from '../../server/server.ts';
 import { plugins } from '../plugins.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
+import { podOf, register } from './registration.ts';
 import { openStore } from './store.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -31,6 +34,8 @@ export interface Service {
 
 /** How often the files of the certificates are looked at. */
 const LOOK_MS = 5000;
+/** A Kubernetes API that does not answer must not use up the time that a pod has to end. */
+const KUBE_MS = 3000;
 
 /** @throws Failure config.refused, cli.unreadable, listener.in_use, storage.* */
 export async function startService(
@@ -47,6 +52,7 @@ export async function startService(
     const certificates = await Promise.all(
       config.listeners.map(async ({ tls }) => (tls === undefined ? undefined : await readTls(tls))),
     );
+    const registration = registrationOf(config, env);
     const backend = await openStore(config.storage, `holdfast server`);
     closing.push(() => backend.close());
     let audit: ManagedAuditBroker | undefined;
@@ -84,6 +90,16 @@ export async function startService(
     }
     const watch = watchCertificates(standing, log, world.lookMs ?? LOOK_MS);
     closing.push(async () => watch.stop());
+    if (registration !== undefined) {
+      const { pod, cluster } = registration;
+      const kube = createKube(cluster, { timeoutMs: KUBE_MS });
+      const state = () => server.seal.status();
+      const labels = register({ kube, pod, version: REPORTED_VERSION, state, log });
+      closing.push(async () => {
+        await labels.stop();
+        kube.close();
+      });
+    }
     return {
       server,
       listeners: standing.map(({ listener }) => listener),
@@ -99,6 +115,14 @@ export async function startService(
     await close(0);
     throw error;
   }
+}
+
+/** The pod that is labelled, and how its cluster is reached. */
+function registrationOf({ registration }: ServerConfig, env: Env) {
+  if (registration === undefined) return undefined;
+  const cluster = inClusterConfig(env, (path) => readFileSync(path, 'utf8'));
+  const pod = podOf(registration, cluster, env);
+  return cluster === undefined ? undefined : { pod, cluster };
 }
 
 interface Standing {

@@ -11,11 +11,16 @@ import { type ListenerSettings, readListeners } from './listener.ts';
 import { type Placed, refusal, Stanza } from './stanza.ts';
 import { readStorage, type StorageSettings } from './storage.ts';
 
+export interface Registration {
+  readonly namespace: string | undefined;
+  readonly pod: string | undefined;
+}
+
 export interface ServerConfig {
   readonly listeners: readonly ListenerSettings[];
   readonly storage: StorageSettings;
-  /** Whether the pod's labels tell the state of the server. */
-  readonly registration: boolean;
+  /** Present where the pod's labels tell the state of the server. */
+  readonly registration: Registration | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   readonly apiAddress: string;
   readonly egress: {
@@ -110,12 +115,10 @@ export function readServerConfig(
       mend: 'Write listener "tcp" { address = "127.0.0.1:8200" tls_cert_file = "..." tls_key_file = "..." }.',
     });
   for (const item of top.all('seal')) told(item, () => checkSeal(item));
-  const registrations = top.all('service_registration');
-  for (const item of registrations) told(item, () => checkRegistration(item));
+  const registered = top.one('service_registration');
+  const registration = registered && told(registered, () => readRegistration(registered));
 
   for (const [key, note] of Object.entries(TOLD)) if (note !== '' && top.has(key)) notes.push(note);
-  if (registrations.length > 0)
-    notes.push('service_registration is not done yet: no label of the pod tells the state of the server.');
   if (top.truth('ui') === true) notes.push('ui is not served yet: the API and the command line are.');
   for (const key of ['raw_storage_endpoint', 'introspection_endpoint'])
     if (top.truth(key) === true) notes.push(`${key} is not offered: nobody reads around the policies.`);
@@ -123,7 +126,7 @@ export function readServerConfig(
   return {
     listeners,
     storage,
-    registration: registrations.length > 0,
+    registration,
     logLevel: levelOf(top, env),
     apiAddress: apiAddress(top, env),
     egress: egressOf(top),
@@ -176,21 +179,18 @@ function checkSeal(placed: Placed): void {
   }
 }
 
-function checkRegistration(placed: Placed): void {
-  for (const { label, items, line } of blocksOf(placed.item)) {
-    const at = { file: placed.file, line };
-    if (label !== 'kubernetes')
-      throw refusal(
-        at,
-        `there is no service_registration ${JSON.stringify(label.slice(0, 40))}`,
-        'Write service_registration "kubernetes" {}, or remove it.',
-      );
-    new Stanza(
-      'service_registration "kubernetes"',
-      items.map((item) => ({ file: placed.file, item })),
-      ['namespace', 'pod_name'],
+function readRegistration(placed: Placed): Registration {
+  const [block, second] = blocksOf(placed.item);
+  const { file } = placed;
+  if (block === undefined || second !== undefined || block.label !== 'kubernetes')
+    throw refusal(
+      { file, line: placed.item.line },
+      `there is no service_registration ${JSON.stringify((second ?? block)?.label.slice(0, 40) ?? '')}`,
+      'Write service_registration "kubernetes" {}, or remove it.',
     );
-  }
+  const items = block.items.map((item) => ({ file, item }));
+  const stanza = new Stanza('service_registration "kubernetes"', items, ['namespace', 'pod_name']);
+  return { namespace: stanza.text('namespace') || undefined, pod: stanza.text('pod_name') || undefined };
 }
 
 function levelOf(top: Stanza, env: Readonly<Record<string, string | undefined>>): ServerConfig['logLevel'] {
