@@ -18,13 +18,16 @@ import { issuerRoutes, keyRoutes } from './routes/issuers.ts';
 import { revokeRoutes } from './routes/revoke.ts';
 import { roleRoutes } from './routes/roles.ts';
 import { rootRoutes } from './routes/roots.ts';
+import { tidyRoutes } from './routes/tidy.ts';
 import { PkiStore } from './store.ts';
+import { Tidier } from './tidying.ts';
 
 export const pki: PluginType = {
   name: 'pki',
   kind: 'secret',
   create(mount) {
     const store = new PkiStore(mount);
+    const tidier = new Tidier(mount, store);
     return {
       routes: [
         ...rootRoutes(mount, store),
@@ -35,6 +38,7 @@ export const pki: PluginType = {
         ...issueRoutes(mount, store),
         ...certRoutes(store),
         ...revokeRoutes(store),
+        ...tidyRoutes(tidier),
       ],
       leases: {
         certificate: {
@@ -48,6 +52,7 @@ export const pki: PluginType = {
           },
         },
       },
+      close: () => tidier.close(),
       tick: async () => new Date(await refreshLists(store)),
     };
   },

@@ -4,13 +4,18 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { ManualClock } from '../../base/clock.ts';
+import { Failure } from '../../base/errors.ts';
+import { mountForTest } from '../../plugin/testing.ts';
 import { startServer, type TestServer } from '../../server/testing.ts';
-import { requestPem, signRequest } from './certificate.ts';
+import { readCertificate, readRequest, requestPem, signRequest } from './certificate.ts';
 import { alternativeNames, basicConstraints, keyUsage } from './extensions.ts';
 import { pki } from './index.ts';
 import { signerOf } from './keytype.ts';
-import { encodeName, NO_NAMES, NO_SUBJECT } from './name.ts';
+import { encodeName, NO_NAMES, NO_SUBJECT, readNames } from './name.ts';
+import { readOcspRequest } from './ocsp.ts';
 
 const run = promisify(execFile);
 const openssl = (...args: string[]) => run('openssl', args).then(({ stdout, stderr }) => stdout + stderr);
@@ -410,6 +415,64 @@ describe('revocation', () => {
     expect((await anyone('GET', 'crl')).headers.get('content-type')).toBe('application/pkix-crl');
     for (const path of ['issuer/default', 'roles/web', 'key/default', 'config/urls', 'certs'])
       expect((await anyone('GET', path)).status, path).toBe(403);
+  });
+});
+
+describe('tidying', () => {
+  test('what ended long enough ago goes, with its revocation, and nothing else', async () => {
+    const clock = new ManualClock();
+    const mount = mountForTest(pki, { path: 'pki/', clock });
+    const write = async (path: string, body: object) => (await mount.call('write', path, body)).data;
+    const made = await write('root/generate/internal', { common_name: 'Root', key_type: 'ec', ttl: '700h' });
+    await write('roles/web', { allow_any_name: true, key_type: 'ec' });
+    const short = await write('issue/web', { common_name: 'a.test', ttl: '1h' });
+    const long = await write('issue/web', { common_name: 'b.test', ttl: '600h' });
+    await write('revoke', { serial_number: short.serial_number });
+    const tidy = async () => {
+      const begun = await mount.call('write', 'tidy', {
+        tidy_cert_store: true,
+        tidy_revoked_certs: true,
+        safety_buffer: '1h',
+      });
+      expect(begun.status).toBe(202);
+      await expect.poll(async () => (await mount.call('read', 'tidy-status')).data.state).toBe('Finished');
+    };
+    await tidy();
+    expect((await mount.call('list', 'certs')).data.keys).toContain(short.serial_number);
+    await clock.advance(3 * 3_600_000);
+    await tidy();
+    const left = [made.serial_number, long.serial_number].sort();
+    expect((await mount.call('list', 'certs')).data.keys.sort()).toEqual(left);
+    expect((await mount.call('list', 'certs/revoked')).status).toBe(404);
+  });
+});
+
+describe('what strangers send', () => {
+  test('no bytes, and no change of a true request, make it throw anything but a refusal', () => {
+    const pem = request('a.example.com', [
+      alternativeNames({ ...NO_NAMES, dns: ['a.test'], ips: ['::1'] }, false),
+    ]);
+    const der = Buffer.from(pem.replace(/-----[A-Z ]+-----|\s/g, ''), 'base64');
+    const tries = (bytes: Uint8Array): void => {
+      for (const read of [readRequest, readCertificate, readNames, readOcspRequest]) {
+        try {
+          read(bytes);
+        } catch (error) {
+          expect(error).toBeInstanceOf(Failure);
+        }
+      }
+    };
+    fc.assert(fc.property(fc.uint8Array({ maxLength: 64 }), tries));
+    fc.assert(
+      fc.property(fc.nat(der.length - 1), fc.nat(255), (at, byte) => {
+        const changed = Buffer.from(der);
+        if (changed[at] === byte) return;
+        changed[at] = byte;
+        tries(changed);
+        // A changed request proves possession of nothing.
+        expect(() => readRequest(changed)).toThrow(Failure);
+      }),
+    );
   });
 });
 
