@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process';
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -418,6 +418,12 @@ describe('revocation', () => {
   });
 });
 
+test('help and OpenAPI are made of the routes', async () => {
+  expect((await ask('GET', 'issue/web?help=1')).text).toContain('certificate');
+  const { text } = await server.ask('GET', 'sys/internal/specs/openapi');
+  expect(text).toContain('sign-verbatim');
+});
+
 describe('tidying', () => {
   test('what ended long enough ago goes, with its revocation, and nothing else', async () => {
     const clock = new ManualClock();
@@ -589,7 +595,6 @@ describe.runIf(hasOpenssl)('as OpenSSL sees it', () => {
       '-addext',
       'subjectAltName=DNS:b.example.com',
     );
-    const { readFile } = await import('node:fs/promises');
     const made = await ok('POST', 'sign/web', { csr: await readFile(at, 'utf8'), ttl: '1h' });
     expect(
       new X509Certificate(made.certificate).checkPrivateKey(

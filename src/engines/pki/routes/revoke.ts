@@ -1,4 +1,7 @@
-/** `revoke`, `revoke-with-key` and `ocsp`: taking a certificate back, and telling whoever asks that it was. */
+/**
+ * `revoke`, `revoke-with-key` and `ocsp`: taking a certificate back, and telling whoever asks that it was. OCSP is asked by
+ * POST alone: a GET carries base64 in its path, whose encoded slashes no canonical path may have.
+ */
 
 import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
@@ -85,19 +88,6 @@ export function revokeRoutes(store: PkiStore): Route[] {
           effect: 'none',
           body: 'bytes',
           run: (given) => respond(store, given.body ?? new Uint8Array()),
-        }),
-      },
-    },
-    {
-      path: 'ocsp/*request',
-      access: 'public',
-      operations: {
-        read: operation({
-          summary: 'Ask whether certificates are revoked, the request in base64.',
-          input: z.object({ request: z.string() }),
-          output: z.unknown(),
-          effect: 'none',
-          run: (given) => respond(store, Buffer.from(given.request.replace(/%3D/gi, '='), 'base64')),
         }),
       },
     },
