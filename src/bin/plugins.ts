@@ -1,6 +1,8 @@
 /** What can be mounted: the one list, for `holdfast server` and `holdfast dev` alike. */
 
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
+import { type Locate, postgresql } from '../engines/database/driver.ts';
+import { database } from '../engines/database/index.ts';
 import { kv } from '../engines/kv/index.ts';
 import { pki } from '../engines/pki/index.ts';
 import { transit } from '../engines/transit/index.ts';
@@ -10,10 +12,14 @@ import { kubernetes, type ReadLocal } from '../methods/kubernetes/index.ts';
 import { userpass } from '../methods/userpass/index.ts';
 import type { PluginType } from '../plugin/plugin.ts';
 
-/** @param readLocal reads what the pod that this runs in was given; absent outside of one */
-export const plugins = (readLocal?: ReadLocal): readonly PluginType[] => [
+/**
+ * @param readLocal reads what the pod that this runs in was given; absent outside of one
+ * @param locate finds databases and judges their addresses; absent: no database engine, for nobody would judge
+ */
+export const plugins = (readLocal?: ReadLocal, locate?: Locate): readonly PluginType[] => [
   kv,
   cubbyhole,
+  ...(locate === undefined ? [] : [database(postgresql(locate))]),
   pki,
   transit,
   approle,

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { locator } from '../../src/bin/dev/databases.ts';
+import { locator } from '../../src/bin/databases.ts';
 import { type Connect, postgresql } from '../../src/engines/database/driver.ts';
 import { database } from '../../src/engines/database/index.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
@@ -42,10 +42,7 @@ describe.skipIf(!found)('the database engine on PostgreSQL', () => {
   let port: number;
   let postgres: ReturnType<typeof spawn>;
   let server: TestServer;
-  const locate = locator(
-    (host, at) => ({ host, port: at }),
-    () => true,
-  );
+  const locate = locator({ target: (host, at) => ({ host, port: at }), allow: () => true });
   let between: (() => Promise<void>) | undefined;
   /** The driver itself, with a place to fail at: between the lease and the account. */
   const connect: Connect = (...given) => {

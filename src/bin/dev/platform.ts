@@ -12,12 +12,13 @@ import type { Log } from '../../base/log.ts';
 import { VaultClient } from '../../client/client.ts';
 import { createKube, type KubeClient } from '../../kube/client.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
-import { createDial } from '../../server/http/dial.ts';
+import { createDial, type DialOptions } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
 import { type AuditWorld, createServer, type Server } from '../../server/server.ts';
 import { openLmdb } from '../../storage/lmdb.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import type { Backend, Write } from '../../storage/storage.ts';
+import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
 import type { Home, Keys } from './home.ts';
 import { VAULT_NAMESPACE } from './kubernetes.ts';
@@ -60,15 +61,16 @@ export async function startPlatform(
     );
     if (await home.diedBeforeKeys()) await empty(stores.server);
     let resolve: Resolve = (host, port) => ({ host, port });
+    const wayOut: DialOptions = {
+      target: (host, port) => resolve(host, port),
+      allow: ({ ip }) => isLoopback(ip),
+    };
     const server = await createServer({
       backend: stores.server,
-      plugins: plugins(),
+      plugins: plugins(undefined, locator(wayOut)),
       clock: systemClock,
       log: log.with({ program: 'server' }),
-      dial: createDial({
-        target: (host, port) => resolve(host, port),
-        allow: ({ ip }) => isLoopback(ip),
-      }),
+      dial: createDial(wayOut),
       audit: openAudit,
     });
     closing.push(() => server.close());

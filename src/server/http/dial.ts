@@ -42,7 +42,7 @@ export function createDial(options: DialOptions): Dial {
   };
 }
 
-function isMetadata(ip: string): boolean {
+export function isMetadata(ip: string): boolean {
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(ip)?.[1];
   const plain = mapped ?? ip;
   return METADATA.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4');

@@ -1,22 +1,19 @@
 /** Where databases are found: what a request named is looked up once, judged, and connected to at the address that was judged. */
 
 import { lookup } from 'node:dns/promises';
-import { failure } from '../../base/errors.ts';
-import type { Locate } from '../../engines/database/driver.ts';
-import type { HostPort } from './options.ts';
+import { failure } from '../base/errors.ts';
+import type { Locate } from '../engines/database/driver.ts';
+import { type DialOptions, isMetadata } from '../server/http/dial.ts';
 
-/**
- * @param target where a host is really found, before any name service is asked
- * @param allow whether an address may be connected to
- */
+/** @returns what finds databases, by the same list that every other way out of the server goes by */
 export const locator =
-  (target: (host: string, port: number) => HostPort, allow: (ip: string) => boolean): Locate =>
+  ({ target, allow }: DialOptions): Locate =>
   async (host, port) => {
     const found = target(host, port);
     const addresses = await lookup(found.host, { all: true }).catch(() => {
       throw failure('dial.unreachable', { host, port, reason: 'there is no such host' });
     });
-    const first = addresses.find(({ address }) => allow(address));
+    const first = addresses.find(({ address: ip }) => !isMetadata(ip) && allow({ host, port, ip }));
     if (first === undefined) throw failure('dial.refused', { host, port });
     return { ip: first.address, port: found.port };
   };
