@@ -32,7 +32,7 @@ import type {
   SnapshotControl,
   UnderWay,
 } from './core/core.ts';
-import { type LiveMount, MountTable, UNTUNED } from './core/mounts.ts';
+import { type LiveMount, MountTable, type SystemTtl, UNTUNED } from './core/mounts.ts';
 import { PasswordPolicies } from './core/passwords.ts';
 import { answer } from './core/pipeline.ts';
 import { PolicyStore } from './core/policies.ts';
@@ -72,6 +72,8 @@ export interface ServerOptions {
   /** Opens the audit trail when the barrier opens; absent: the devices that are stored behind it. */
   readonly audit?: (world: AuditWorld) => Promise<Audit>;
   readonly version?: string;
+  /** How long leases and tokens live where no mount says otherwise; absent: 768h. */
+  readonly ttl?: SystemTtl;
 }
 
 export interface Server {
@@ -267,7 +269,7 @@ interface Opened {
 }
 
 async function openServices(
-  { clock, log, dial, audit: openAudit = storedDevices }: ServerOptions,
+  { clock, log, dial, ttl, audit: openAudit = storedDevices }: ServerOptions,
   barrier: Barrier,
   events: EventBus,
   types: readonly PluginType[],
@@ -296,6 +298,7 @@ async function openServices(
   await policies.prepare();
   const passwords = new PasswordPolicies(own);
   const mounts: MountTable = await MountTable.open(types, {
+    ...(ttl === undefined ? {} : { ttl }),
     password: (policy) => passwords.make(policy),
     clock,
     log,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { systemClock } from '../../base/clock.ts';
+import { type Clock, ManualClock, systemClock } from '../../base/clock.ts';
 import { Failure } from '../../base/errors.ts';
 import { silentLog } from '../../base/log.ts';
 import { createAuthority, issueCertificate } from '../../crypto/certificate.ts';
@@ -21,9 +21,14 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-async function start(text: string, lookMs = 3_600_000, log = silentLog): Promise<Service> {
+async function start(
+  text: string,
+  lookMs = 3_600_000,
+  log = silentLog,
+  clock: Clock = systemClock,
+): Promise<Service> {
   const config = readServerConfig([{ name: 'vault.hcl', text }], {});
-  const service = await startService(config, { log, clock: systemClock, env: {}, lookMs });
+  const service = await startService(config, { log, clock, env: {}, lookMs });
   services.push(service);
   return service;
 }
@@ -213,4 +218,18 @@ describe('what is refused before anything listens', () => {
     expect(await refusal(foreign)).toBe('cannot listen on 192.0.2.1:8200: EADDRNOTAVAIL');
     expect(await refusal(onDisk(`${folder}/b`))).toBe('started');
   });
+});
+
+test('a token lives as long as the file lets it, where nothing else is said', async () => {
+  const text = `${onDisk(`${folder}/data`)}max_lease_ttl = "2h"\ndefault_lease_ttl = "1h"\n`;
+  const { server } = await start(text, undefined, undefined, new ManualClock(Date.now()));
+  const { keys, rootToken: token } = await server.seal.initialize(1, 1);
+  for (const key of keys) await server.seal.submit(key);
+  const leaseOf = async (data: Record<string, string>): Promise<number | undefined> => {
+    const path = 'auth/token/create';
+    const made = await server.call({ verb: 'write', path, token, data: { policies: 'default', ...data } });
+    return made.kind === 'envelope' ? made.envelope.auth?.leaseMs : undefined;
+  };
+  expect(await leaseOf({})).toBe(3_600_000);
+  expect(await leaseOf({ ttl: '9h' })).toBe(7_200_000);
 });

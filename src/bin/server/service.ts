@@ -60,6 +60,7 @@ export async function startService(
     const server = await createServer({
       backend,
       plugins: plugins(readPodAccount),
+      ttl: config.ttl,
       clock,
       log,
       dial: createDial({

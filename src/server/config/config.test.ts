@@ -226,6 +226,18 @@ test('the example of deploy/ is taken without a word', () => {
   expect(config.egress.rules).toEqual([{ to: 'db.internal', port: 5432 }]);
 });
 
+test('the life of leases is read in either spelling, and a default never outlives the longest', () => {
+  const hour = 3_600_000;
+  expect(read(WHOLE).ttl).toEqual({ defaultMs: 768 * hour, maxMs: 768 * hour });
+  expect(read(`${WHOLE}max_lease_ttl = 3600`).ttl).toEqual({ defaultMs: hour, maxMs: hour });
+  expect(read(`${WHOLE}default_lease_ttl = "1h"\nmax_lease_ttl = "2h"`).ttl).toEqual({
+    defaultMs: hour,
+    maxMs: 2 * hour,
+  });
+  expect(refusedAs(`${WHOLE}default_lease_ttl = "3h"\nmax_lease_ttl = "2h"`)).toMatch(/^vault\.hcl:3: /);
+  expect(refusedAs(`${WHOLE}max_lease_ttl = "soon"`)).toContain('takes a duration');
+});
+
 test('a listener that names no address is not reachable from outside', () => {
   expect(read(WHOLE).listeners[0]?.host).toBe('127.0.0.1');
 });

@@ -28,6 +28,8 @@ export interface ServerConfig {
     /** Whether the API server of the cluster that this runs in may be reached. */
     readonly cluster: boolean;
   };
+  /** Milliseconds. */
+  readonly ttl: { readonly defaultMs: number; readonly maxMs: number };
   readonly pidFile: string | undefined;
   /** What the person who wrote the file should know: settings that mean less, or something else, here. */
   readonly notes: readonly string[];
@@ -55,8 +57,6 @@ const TOLD: Readonly<Record<string, string>> = {
   log_rotate_bytes: '',
   log_rotate_max_files: '',
   plugin_directory: 'plugin_directory is not used: programs of others are not run in this process.',
-  max_lease_ttl: 'max_lease_ttl is not used: 768h, and what a mount or role is tuned to.',
-  default_lease_ttl: 'default_lease_ttl is not used: 768h, and what a mount or role is tuned to.',
   default_max_request_duration: 'default_max_request_duration is not used: a request may take 90 seconds.',
   raw_storage_endpoint: '',
   introspection_endpoint: '',
@@ -73,6 +73,8 @@ const KEYS = [
   'api_addr',
   'log_level',
   'pid_file',
+  'default_lease_ttl',
+  'max_lease_ttl',
   'egress',
   ...Object.keys(TOLD),
 ];
@@ -130,6 +132,7 @@ export function readServerConfig(
     logLevel: levelOf(top, env),
     apiAddress: apiAddress(top, env),
     egress: egressOf(top),
+    ttl: ttlOf(top),
     pidFile: top.text('pid_file') || undefined,
     notes: [...new Set(notes)],
   };
@@ -201,6 +204,23 @@ function levelOf(top: Stanza, env: Readonly<Record<string, string | undefined>>)
     reason: `there is no log level ${JSON.stringify(text.slice(0, 40))}`,
     mend: 'Write debug, info, warn or error.',
   });
+}
+
+const SYSTEM_TTL = 768 * 3_600_000;
+
+/** 0 means what it means where nothing is written. */
+function ttlOf(top: Stanza): ServerConfig['ttl'] {
+  const maxMs = top.duration('max_lease_ttl') || SYSTEM_TTL;
+  const given = top.duration('default_lease_ttl');
+  if (given !== undefined && given > maxMs) {
+    const at = top.one('default_lease_ttl');
+    throw refusal(
+      { file: at?.file ?? '', line: at?.item.line ?? 0 },
+      'default_lease_ttl is longer than max_lease_ttl',
+      'Raise max_lease_ttl, which is 768h where it is not written, or lower the other.',
+    );
+  }
+  return { defaultMs: given || Math.min(SYSTEM_TTL, maxMs), maxMs };
 }
 
 function apiAddress(top: Stanza, env: Readonly<Record<string, string | undefined>>): string {

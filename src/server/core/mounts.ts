@@ -75,8 +75,16 @@ export interface NewMount {
   readonly sealWrap?: boolean;
 }
 
+/** How long leases and tokens live, and how long at most. */
+export interface SystemTtl {
+  readonly defaultMs: Milliseconds;
+  readonly maxMs: Milliseconds;
+}
+
 /** What a mount is born into. */
 export interface MountWorld {
+  /** What a mount lives by that is tuned to nothing else; absent: 768h. */
+  readonly ttl?: SystemTtl;
   readonly clock: Clock;
   readonly log: Log;
   readonly dial: Dial;
@@ -270,8 +278,9 @@ export class MountTable {
   }
 
   ttlOf(entry: MountEntry): { defaultMs: Milliseconds; maxMs: Milliseconds } {
-    const maxMs = entry.config.maxTtlMs || SYSTEM_TTL;
-    return { defaultMs: Math.min(entry.config.defaultTtlMs || SYSTEM_TTL, maxMs), maxMs };
+    const system = this.#world.ttl ?? { defaultMs: SYSTEM_TTL, maxMs: SYSTEM_TTL };
+    const maxMs = entry.config.maxTtlMs || system.maxMs;
+    return { defaultMs: Math.min(entry.config.defaultTtlMs || system.defaultMs, maxMs), maxMs };
   }
 
   async close(): Promise<void> {
