@@ -25,7 +25,7 @@ export interface TestAudit {
   failing: 'none' | 'request' | 'response';
 }
 
-export function auditDouble(): { audit: Audit; seen: TestAudit } {
+function auditDouble(): { audit: Audit; seen: TestAudit } {
   const seen: TestAudit = { lines: [], failing: 'none' };
   const take = (line: AuditLine): void => {
     if (seen.failing === line.type) throw failure('base.internal');

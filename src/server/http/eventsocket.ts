@@ -21,8 +21,8 @@ export interface EventSocketDeps {
   readonly core: Core;
 }
 
-export const CLOSE_DENIED = 4401;
-export const CLOSE_GONE = 4410;
+const CLOSE_DENIED = 4401;
+const CLOSE_GONE = 4410;
 const CLOSE_AWAY = 1001;
 const PREFIX = 'sys/events/subscribe/';
 const PING_MS = 30_000;
