@@ -13,9 +13,10 @@ import { createAuditBroker } from '../../server/audit/broker.ts';
 import type { ServerConfig } from '../../server/config/config.ts';
 import { allows, type EgressRule } from '../../server/config/egress.ts';
 import type { ListenerSettings } from '../../server/config/listener.ts';
-import { createDial } from '../../server/http/dial.ts';
+import { createDial, type DialOptions } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
 import { createServer, REPORTED_VERSION, type Server } from '../../server/server.ts';
+import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
 import { podOf, register } from './registration.ts';
@@ -57,16 +58,17 @@ export async function startService(
     closing.push(() => backend.close());
     let audit: ManagedAuditBroker | undefined;
     const rules = [...config.egress.rules, ...(config.egress.cluster ? clusterRules(env) : [])];
+    const wayOut: DialOptions = {
+      target: (host, port) => ({ host, port }),
+      allow: (at) => allows(rules, at),
+    };
     const server = await createServer({
       backend,
-      plugins: plugins(readPodAccount),
+      plugins: plugins(readPodAccount, locator(wayOut)),
       ttl: config.ttl,
       clock,
       log,
-      dial: createDial({
-        target: (host, port) => ({ host, port }),
-        allow: (at) => allows(rules, at),
-      }),
+      dial: createDial(wayOut),
       async audit(given) {
         const broker = createAuditBroker(given);
         await broker.load();
