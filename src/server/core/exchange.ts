@@ -38,6 +38,8 @@ export class Exchange {
   readonly warnings: string[] = [];
   /** Done once the answer stands and is recorded. */
   readonly afterwards: (() => Promise<void>)[] = [];
+  /** Leases that were written for this request. Where it fails, what they cover reached nobody and is taken back. */
+  readonly reserved: string[] = [];
   answer: Answer | undefined;
   problem: Failure | undefined;
 
@@ -116,7 +118,7 @@ export class ExchangeCall implements Call {
     const left =
       isBatch && token.expiresAt !== undefined ? token.expiresAt - services.tokens.now() : undefined;
     const holder = isBatch ? token.parent : token.hash;
-    return services.leases.reserve({
+    const lease = await services.leases.reserve({
       path: this.#exchange.path.text,
       mountUuid: mount.entry.uuid,
       handler,
@@ -125,6 +127,8 @@ export class ExchangeCall implements Call {
       ttl: left === undefined ? ttl : { ...ttl, maxMs: Math.min(ttl.maxMs, left) },
       ...(times === undefined ? {} : { times }),
     });
+    this.#exchange.reserved.push(lease.id);
+    return lease;
   }
 
   static exchangeOf(call: ExchangeCall): Exchange {

@@ -362,11 +362,26 @@ async function auditResponse(exchange: Exchange): Promise<void> {
 async function finish(exchange: Exchange): Promise<void> {
   for (const work of exchange.afterwards)
     work().catch((error: unknown) => exchange.core.log.error('work after an answer failed', { error }));
+  if (exchange.problem !== undefined) await takeBack(exchange);
   if (exchange.token?.uses !== -1) return;
   try {
     await exchange.open().tokens.revoke(exchange.token.hash);
   } catch (error) {
     exchange.core.log.warn('a token that was used up could not be ended yet', { error });
+  }
+}
+
+/** Ends the leases of a request that failed, in the operation or because no audit device took its answer. */
+async function takeBack({ core, services, reserved }: Exchange): Promise<void> {
+  for (const id of reserved) {
+    try {
+      await services?.leases.revokeSoon(id);
+    } catch (error) {
+      core.log.error('the lease of a request that failed could not be ended; it ends at its time', {
+        lease: id,
+        error,
+      });
+    }
   }
 }
 

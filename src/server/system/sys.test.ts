@@ -1,6 +1,6 @@
 /** The groups of sys/ that administrators use, over HTTP as their clients do. */
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { failure } from '../../base/errors.ts';
 import { cubbyhole } from '../../engines/cubbyhole/index.ts';
@@ -35,10 +35,11 @@ const lessor: PluginType = {
             input: z.object({ role: z.string() }),
             output: z.object({ name: z.string() }),
             effect: 'write',
-            async run(_input, call) {
+            async run({ role }, call) {
               const name = `user-${issued.size}`;
               const lease = await call.reserve('user', name);
               issued.add(name);
+              if (role === 'half') throw failure('base.internal');
               return { data: { name }, lease };
             },
           }),
@@ -114,6 +115,16 @@ describe('leases', () => {
       'invalid lease',
     ]);
     expect((await server.ask('PUT', 'sys/leases/revoke', { lease_id: id })).status).toBe(204);
+  });
+
+  test('of a request that failed are taken back: nobody has what they cover', async () => {
+    expect((await server.ask('GET', 'db/creds/half')).status).toBe(500);
+    await vi.waitFor(() => expect([...issued]).toEqual([]));
+    server.seen.failing = 'response';
+    expect((await server.ask('GET', 'db/creds/app')).status).toBe(500);
+    server.seen.failing = 'none';
+    await vi.waitFor(() => expect([...issued]).toEqual([]));
+    expect((await server.ask('GET', 'sys/leases/count')).json.data.lease_count).toBe(0);
   });
 
   test('that cannot be taken back now are queued (202), or refused with sync, or forgotten by force', async () => {
