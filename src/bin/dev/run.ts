@@ -25,6 +25,7 @@ import { startOperator } from './operator.ts';
 import type { DevOptions } from './options.ts';
 import { type Platform, startPlatform, urlOf } from './platform.ts';
 import { type Report, reasons, reportTo, standingTable } from './report.ts';
+import { type Trial, trialOf } from './trial.ts';
 import { adminToken } from './vault.ts';
 
 /** Everything that a folder asks for, read and checked before anything is started. */
@@ -67,7 +68,7 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
     await operator.operator.eventsWritten();
     await tellResult(platform, settled, report);
     if (options.once) return settled.every(({ ready }) => ready === 'True') ? 0 : 1;
-    await tellNext(platform, home, report);
+    await tellNext(platform, home, trialOf(inputs.manifests, inputs.seeds), report);
     await interrupted;
     report.line('Stopping.');
     return 0;
@@ -236,7 +237,12 @@ async function tellResult(platform: Platform, standings: readonly Standing[], re
   if (why.length > 0) report.line(`Not synced:\n${why.join('\n')}\n`);
 }
 
-async function tellNext(platform: Platform, home: Home, report: Report): Promise<void> {
+async function tellNext(
+  platform: Platform,
+  home: Home,
+  trial: Trial | undefined,
+  report: Report,
+): Promise<void> {
   const kubeconfig = await home.write('kubeconfig', platform.api.kubeconfig());
   const env = await home.write(
     'env',
@@ -254,16 +260,20 @@ async function tellNext(platform: Platform, home: Home, report: Report): Promise
       '',
       `  . ${quote(env)}`,
       '  kubectl get externalsecrets -A',
-      '  kubectl get secret grafana-admin-password -n observability -o yaml',
       '',
-      'One thing to try: change a secret and see it arrive.',
-      '',
-      '  ./holdfast kv put secret/grafana/admin admin-password=changed',
-      '',
+      ...(trial === undefined ? [] : trialLines(trial)),
       'Ctrl-C stops it; the next start goes on from here.',
     ].join('\n'),
   );
 }
+
+const trialLines = ({ path, key, namespace, secret }: Trial): string[] => [
+  'One thing to try: change a secret and see it arrive.',
+  '',
+  `  kubectl get secret ${secret} -n ${namespace} -w &`,
+  `  ./holdfast kv patch ${path} ${key}=changed`,
+  '',
+];
 
 const quote = (text: string): string =>
   /^[\w./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
