@@ -48,6 +48,8 @@ test.each([
     'a Secret of somebody else',
     { target: { creationPolicy: 'Merge' }, data: [entry('app/admin', 'password')] },
   ],
+  ['what is made once', { refreshPolicy: 'CreatedOnce', data: [entry('app/admin', 'password')] }],
+  ['what never changes', { target: { immutable: true }, data: [entry('app/admin', 'password')] }],
   ['a path that was not seeded', { data: [entry('other', 'password')] }],
   ['several values', { data: [entry('app/admin', 'password'), entry('app/admin', 'password')] }],
   ['nothing that can be read', { data: ['x'] }],

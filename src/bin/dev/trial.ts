@@ -19,7 +19,9 @@ export function trialOf(manifests: readonly Manifest[], seeds: readonly SeedRequ
     const [only, ...more] = listOf(spec['data']);
     if (object.kind !== 'ExternalSecret' || more.length > 0 || spec['dataFrom'] !== undefined) continue;
     if (target['template'] !== undefined || target['creationPolicy'] === 'Merge') continue;
-    const { key, property } = bagOf(bagOf(only)['remoteRef']);
+    if (target['immutable'] === true || spec['refreshPolicy'] === 'CreatedOnce') continue;
+    const { key, property, decodingStrategy } = bagOf(bagOf(only)['remoteRef']);
+    if (decodingStrategy !== undefined) continue;
     const seeded = seeds.find(
       ({ entry }) => entry.hash === 'none' && entry.key === property && names(String(key), entry.path),
     );
