@@ -71,8 +71,11 @@ export function cutOff(message: IncomingMessage, response: ServerResponse): void
   response.shouldKeepAlive = false;
   const { socket } = message;
   message.pause();
-  response.once('finish', () => {
+  // Node closes the socket the moment the answer is written. Over bytes that nobody read that is a reset, and the reset
+  // overtakes the answer: so our side is closed, what still comes is dropped for a moment, and then the socket goes.
+  socket.destroySoon = () => {
     socket.end();
+    message.resume();
     setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  });
+  };
 }
