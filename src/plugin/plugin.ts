@@ -119,6 +119,8 @@ export interface Grant {
   readonly metadata: Readonly<Record<string, string>>;
   /** Name of the caller within this method, for its identity entity. */
   readonly alias?: { readonly name: string; readonly metadata?: Readonly<Record<string, string>> };
+  /** Groups that the method says the caller is in now, by their names there: they join external identity groups. */
+  readonly groups?: readonly string[];
   readonly token: TokenParams;
 }
 
