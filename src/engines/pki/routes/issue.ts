@@ -1,9 +1,17 @@
 /** `issue/`, `sign/` and `sign-verbatim/`: certificates for those who ask, under the rules of a role. */
 
+import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { flag } from '../../../base/schema.ts';
-import { type Call, type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
+import {
+  type Call,
+  type Mount,
+  type Operation,
+  operation,
+  type Reply,
+  type Route,
+} from '../../../plugin/plugin.ts';
 import {
   certificateAnswer,
   csrOf,
@@ -13,30 +21,12 @@ import {
   wantedOf,
   written,
 } from '../asking.ts';
-import {
-  type CertificateRequest,
-  isSelfIssued,
-  readCertificate,
-  readPem,
-  readRequest,
-  serialText,
-  signCertificate,
-} from '../certificate.ts';
-import { chainOf, findIssuer, signerFor, urlsOf } from '../issuers.ts';
-import {
-  checkConstraints,
-  checkKey,
-  commonExtensions,
-  type Leaf,
-  leafExtensions,
-  leafOf,
-  timesOf,
-  verbatimExtensions,
-  type Wanted,
-} from '../issuing.ts';
+import { isSelfIssued, readCertificate, readPem, readRequest } from '../certificate.ts';
+import { chainOf, findIssuer } from '../issuers.ts';
+import { checkKey, leafOf, verbatimExtensions } from '../issuing.ts';
 import { keyKind, makeKey, spkiOf } from '../keytype.ts';
-import { encodeName } from '../name.ts';
 import { ANYTHING, type Role } from '../role.ts';
+import { type Body, draft, leafBody } from '../signing.ts';
 import type { PkiStore } from '../store.ts';
 
 type Answer = z.input<typeof certificateAnswer>;
@@ -59,12 +49,11 @@ const verbatimInput = z.object({
 });
 type Common = z.output<z.ZodObject<typeof common>>;
 
-/** What is signed: a subject and extensions for a key. */
-interface Body {
-  readonly subject: Buffer;
-  readonly spki: Buffer;
-  readonly extensions: readonly Buffer[];
-  readonly leaf: Pick<Leaf, 'names'>;
+interface Making {
+  readonly role: Role;
+  readonly body: Body;
+  /** The private half, where it was made here. */
+  readonly key?: KeyObject;
 }
 
 export function issueRoutes(mount: Mount, store: PkiStore): Route[] {
@@ -74,61 +63,41 @@ export function issueRoutes(mount: Mount, store: PkiStore): Route[] {
     return role;
   };
 
-  const leafBody = (role: Role, wanted: Wanted, spki: Buffer, request?: CertificateRequest): Body => {
-    const leaf = leafOf(role, wanted, request);
-    return { subject: encodeName(leaf.subject), spki, extensions: leafExtensions(role, leaf), leaf };
-  };
-
   /** Signs and stores. A lease, where the role wants one, is written before the certificate is made. */
-  const give = async (
-    call: Call,
-    role: Role,
-    given: Common,
-    body: Body,
-    key?: Awaited<ReturnType<typeof makeKey>>,
-  ): Promise<Reply<Answer>> => {
+  const give = async (call: Call, given: Common, { role, body, key }: Making): Promise<Reply<Answer>> => {
     const found = await findIssuer(store, given.issuer ?? role.issuer_ref);
-    const parent = found.certificate;
-    const signer = await signerFor(store, found, 'issuing-certificates', role.signature_bits, role.use_pss);
-    const now = mount.clock.now();
-    const { warnings, ...times } = timesOf(wantedOf(given), role, mount.ttl(), now, {
-      certificate: parent,
-      behavior: found.issuer.leafBehavior,
-    });
-    checkConstraints(parent, body.leaf.names);
-    const serial = store.newSerial();
-    const number = serialText(serial);
-    const extensions = [
-      ...commonExtensions(body.spki, parent, await urlsOf(store, found)),
-      ...body.extensions,
-    ];
+    const made = await draft(mount, store, found, role, body, wantedOf(given));
     const chain = shortened(await chainOf(store, found), given.remove_roots_from_chain);
+    const ttlMs = made.notAfter - mount.clock.now();
     const lease = role.generate_lease
-      ? await call.reserve(
-          'certificate',
-          { serial: number },
-          { ttlMs: times.notAfter - now, renewable: false },
-        )
+      ? await call.reserve('certificate', { serial: made.number }, { ttlMs, renewable: false })
       : undefined;
-    const { subject, spki } = body;
-    const der = signCertificate(
-      { serial, issuer: parent.subject, subject, spki, ...times, extensions },
-      signer,
-    );
-    if (!role.no_store) await store.keepCertificate(number, der);
+    const der = made.sign();
+    if (!role.no_store) await store.keepCertificate(made.number, der);
     return {
-      data: written({ der, serial, ...times, issuing: parent.der, chain, key }, given),
-      warnings,
+      data: written({ ...made, der, issuing: made.parent.der, chain, key }, given),
+      warnings: made.warnings,
       ...(lease === undefined ? {} : { lease }),
     };
   };
 
-  const issue = operation({
-    summary: 'Make a key and a certificate for it. The key is told once and kept nowhere.',
-    input: issueInput,
-    output: certificateAnswer,
-    effect: 'write',
-    async run(given, call): Promise<Reply<Answer>> {
+  const giving = <I extends z.ZodType<Common>>(
+    summary: string,
+    input: I,
+    make: (given: z.output<I>) => Promise<Making>,
+  ) =>
+    operation({
+      summary,
+      input,
+      output: certificateAnswer,
+      effect: 'write',
+      run: async (given, call): Promise<Reply<Answer>> => give(call, given, await make(given)),
+    });
+
+  const issue = giving(
+    'Make a key and a certificate for it. The key is told once and kept nowhere.',
+    issueInput,
+    async (given) => {
       const role = await roleNamed(given.role);
       if (role.key_type === 'any')
         throw failure('pki.request', {
@@ -138,29 +107,25 @@ export function issueRoutes(mount: Mount, store: PkiStore): Route[] {
       // Refused before a key is made: keys are dear.
       leafOf(role, wanted);
       const key = await makeKey(keyKind(role.key_type, role.key_bits));
-      return give(call, role, given, leafBody(role, wanted, spkiOf(key)), key);
+      return { role, body: leafBody(role, wanted, spkiOf(key)), key };
     },
-  });
+  );
 
-  const sign = operation({
-    summary: 'Sign a request, as far as the role allows what it asks for.',
-    input: signInput,
-    output: certificateAnswer,
-    effect: 'write',
-    async run(given, call): Promise<Reply<Answer>> {
+  const sign = giving(
+    'Sign a request, as far as the role allows what it asks for.',
+    signInput,
+    async (given) => {
       const role = await roleNamed(given.role);
       const request = readRequest(csrOf(given.csr));
       checkKey(role, request);
-      return give(call, role, given, leafBody(role, wantedOf(given), request.spki, request));
+      return { role, body: leafBody(role, wantedOf(given), request.spki, request) };
     },
-  });
+  );
 
-  const verbatim = operation({
-    summary: 'Sign a request as it stands, whatever names it asks for; a role gives times and issuer alone.',
-    input: verbatimInput,
-    output: certificateAnswer,
-    effect: 'write',
-    async run(given, call): Promise<Reply<Answer>> {
+  const verbatim = giving(
+    'Sign a request as it stands, whatever names it asks for; a role gives times and issuer alone.',
+    verbatimInput,
+    async (given) => {
       const own = given.role === '' ? undefined : await roleNamed(given.role);
       const role: Role = {
         ...ANYTHING,
@@ -181,17 +146,12 @@ export function issueRoutes(mount: Mount, store: PkiStore): Route[] {
       };
       const request = readRequest(csrOf(given.csr));
       checkKey(role, request);
-      const { list, names } = verbatimExtensions(role, request);
-      return give(call, role, given, {
-        subject: request.rawSubject,
-        spki: request.spki,
-        extensions: list,
-        leaf: { names },
-      });
+      const { list: extensions, names } = verbatimExtensions(role, request);
+      return { role, body: { subject: request.rawSubject, spki: request.spki, extensions, names } };
     },
-  });
+  );
 
-  const write = (path: string, made: typeof issue): Route => ({ path, operations: { write: made } });
+  const write = (path: string, made: Operation): Route => ({ path, operations: { write: made } });
   return ['', 'issuer/:issuer/'].flatMap((below) => [
     write(`${below}issue/:role`, issue),
     write(`${below}sign/:role`, sign),
