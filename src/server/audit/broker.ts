@@ -5,13 +5,13 @@
 
 import { randomBytes } from 'node:crypto';
 import { hex, textOf, utf8 } from '../../base/bytes.ts';
+import type { Anchor } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { AuditBroker, AuditSink } from './audit.ts';
-import type { Anchor } from './chain.ts';
 import { Device } from './device.ts';
 import { type AuditFileOptions, openAuditFile } from './file.ts';
 import { Hasher } from './hash.ts';

@@ -5,9 +5,9 @@
 
 import { randomBytes } from 'node:crypto';
 import { hex, utf8 } from '../../base/bytes.ts';
+import { type Anchor, FIRST, link } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AuditSink } from './audit.ts';
-import { type Anchor, FIRST, link } from './chain.ts';
 
 export interface DeviceOptions {
   readonly sink: AuditSink;
