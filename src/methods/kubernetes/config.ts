@@ -1,9 +1,10 @@
 /** Which API server is asked, and what it takes to believe its answers. */
 
-import { X509Certificate } from 'node:crypto';
+import { baseAddress } from '../../base/address.ts';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
+import { isCertificates } from '../../crypto/pem.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { publicKeyOf } from '../jws.ts';
 
@@ -35,8 +36,6 @@ export interface Effective extends Config {
 }
 
 const KEY = 'config';
-/** Room for a bundle of CAs. */
-const CA_LIMIT = 256 * 1024;
 
 export class Settings {
   readonly #storage: Storage;
@@ -81,22 +80,7 @@ export class Settings {
 
 function checkedHost(host: string): string {
   if (host === '') throw failure('kubernetes.no_host');
-  const url = URL.canParse(host) ? new URL(host) : undefined;
-  const plain = url?.username === '' && url.password === '' && url.search === '' && url.hash === '';
-  if (url?.protocol !== 'https:' || !plain || /[?#@]/.test(host)) throw failure('kubernetes.host');
-  return url.href.replace(/\/+$/, '');
-}
-
-/** Whether the text is one or more PEM certificates, each of which parses, and nothing else that is PEM. */
-function isCertificates(pem: string): boolean {
-  if (pem.length > CA_LIMIT) return false;
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const begins = pem.match(/-----BEGIN /g) ?? [];
-  if (blocks.length === 0 || blocks.length !== begins.length) return false;
-  try {
-    for (const block of blocks) new X509Certificate(block);
-    return true;
-  } catch {
-    return false;
-  }
+  const address = baseAddress(host, ['https:']);
+  if (address === undefined) throw failure('kubernetes.host');
+  return address;
 }
