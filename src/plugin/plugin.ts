@@ -200,6 +200,11 @@ export interface Mount {
   password(policy?: string): Promise<string>;
   /** The one way out: allow-listed, size- and time-capped, no redirects. */
   readonly dial: Dial;
+  /**
+   * Whether the list of the server's own file lets the way out lead to this URL, so that a configuration that names
+   * another one is refused when it is written. `dial` judges again, by what it connects to. Absent: nobody knows before.
+   */
+  mayReach?(url: string): Promise<boolean>;
   /** Tells subscribers that something changed. Called after the commit, with its revision; never carries a value. */
   emit(event: PluginEvent): void;
 }

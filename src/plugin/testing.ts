@@ -31,6 +31,7 @@ export interface TestOptions {
   readonly path?: string;
   readonly options?: Readonly<Record<string, string>>;
   readonly dial?: Dial;
+  readonly mayReach?: NonNullable<Mount['mayReach']>;
   readonly clock?: ManualClock;
   readonly ttl?: { readonly defaultMs: number; readonly maxMs: number };
   /** Stands in front of the storage, to make it fail or wait. */
@@ -102,6 +103,7 @@ export function mountForTest(type: PluginType, options: TestOptions = {}): TestM
       (async () => {
         throw new Error('this test dials nobody');
       }),
+    ...(options.mayReach === undefined ? {} : { mayReach: options.mayReach }),
     emit: (event) => events.push(event),
   };
 

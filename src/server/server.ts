@@ -69,6 +69,8 @@ export interface ServerOptions {
   readonly log: Log;
   /** The plugins' one way out. */
   readonly dial: Dial;
+  /** Whether that way leads to a URL; absent: it shows when it is dialled. */
+  readonly mayReach?: (url: string) => Promise<boolean>;
   /** Opens the audit trail when the barrier opens; absent: the devices that are stored behind it. */
   readonly audit?: (world: AuditWorld) => Promise<Audit>;
   readonly version?: string;
@@ -269,7 +271,7 @@ interface Opened {
 }
 
 async function openServices(
-  { clock, log, dial, ttl, audit: openAudit = storedDevices }: ServerOptions,
+  { clock, log, dial, mayReach, ttl, audit: openAudit = storedDevices }: ServerOptions,
   barrier: Barrier,
   events: EventBus,
   types: readonly PluginType[],
@@ -303,6 +305,7 @@ async function openServices(
     clock,
     log,
     dial,
+    ...(mayReach === undefined ? {} : { mayReach }),
     storage,
     view: (prefix) => prefixed(storage, prefix),
     emit(entry, event) {

@@ -5,7 +5,7 @@ import { connect as connectSecure } from 'node:tls';
 import { type Clock, systemClock } from '../base/clock.ts';
 import { failure } from '../base/errors.ts';
 import { type Log, silentLog } from '../base/log.ts';
-import type { PluginType } from '../plugin/plugin.ts';
+import type { Dial, PluginType } from '../plugin/plugin.ts';
 import { MemoryBackend } from '../storage/memory.ts';
 import type { Backend } from '../storage/storage.ts';
 import type { AuditAuth, AuditRequest } from './audit/audit.ts';
@@ -66,7 +66,15 @@ export interface TestReply {
 
 export async function startServer(
   plugins: readonly PluginType[],
-  options: { clock?: Clock; log?: Log; backend?: Backend; listen?: Partial<ListenerOptions> } = {},
+  options: {
+    clock?: Clock;
+    log?: Log;
+    backend?: Backend;
+    listen?: Partial<ListenerOptions>;
+    /** Absent: nobody answers. */
+    dial?: Dial;
+    mayReach?: (url: string) => Promise<boolean>;
+  } = {},
 ): Promise<TestServer> {
   const backend = options.backend ?? new MemoryBackend();
   const { audit, seen } = auditDouble();
@@ -75,7 +83,8 @@ export async function startServer(
     plugins,
     clock: options.clock ?? systemClock,
     log: options.log ?? silentLog,
-    dial: async () => ({ status: 599, body: new Uint8Array() }),
+    dial: options.dial ?? (async () => ({ status: 599, body: new Uint8Array() })),
+    ...(options.mayReach === undefined ? {} : { mayReach: options.mayReach }),
     audit: async () => audit,
   });
   const { keys, rootToken: root } = await server.seal.initialize(1, 1);

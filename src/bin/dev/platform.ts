@@ -12,7 +12,7 @@ import type { Log } from '../../base/log.ts';
 import { VaultClient } from '../../client/client.ts';
 import { createKube, type KubeClient } from '../../kube/client.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
-import { createDial, type DialOptions } from '../../server/http/dial.ts';
+import { createDial, createMayReach, type DialOptions } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
 import { type AuditWorld, createServer, type Server } from '../../server/server.ts';
 import { openLmdb } from '../../storage/lmdb.ts';
@@ -71,6 +71,7 @@ export async function startPlatform(
       clock: systemClock,
       log: log.with({ program: 'server' }),
       dial: createDial(wayOut),
+      mayReach: createMayReach(wayOut),
       audit: openAudit,
     });
     closing.push(() => server.close());

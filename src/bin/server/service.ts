@@ -13,7 +13,7 @@ import { createAuditBroker } from '../../server/audit/broker.ts';
 import type { ServerConfig } from '../../server/config/config.ts';
 import { allows, type EgressRule } from '../../server/config/egress.ts';
 import type { ListenerSettings } from '../../server/config/listener.ts';
-import { createDial, type DialOptions } from '../../server/http/dial.ts';
+import { createDial, createMayReach, type DialOptions } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
 import { createServer, REPORTED_VERSION, type Server } from '../../server/server.ts';
 import { locator } from '../databases.ts';
@@ -69,6 +69,7 @@ export async function startService(
       clock,
       log,
       dial: createDial(wayOut),
+      mayReach: createMayReach(wayOut),
       async audit(given) {
         const broker = createAuditBroker(given);
         await broker.load();

@@ -88,6 +88,7 @@ export interface MountWorld {
   readonly clock: Clock;
   readonly log: Log;
   readonly dial: Dial;
+  readonly mayReach?: (url: string) => Promise<boolean>;
   /** Storage of everything behind the barrier. */
   readonly storage: Storage;
   view(prefix: string): Storage;
@@ -330,7 +331,7 @@ export class MountTable {
   }
 
   #mountOf(entry: MountEntry): Mount {
-    const { clock, log, dial, emit, view, password } = this.#world;
+    const { clock, log, dial, mayReach, emit, view, password } = this.#world;
     return {
       uuid: entry.uuid,
       accessor: entry.accessor,
@@ -343,6 +344,7 @@ export class MountTable {
       random: (bytes) => randomBytes(bytes),
       password,
       dial,
+      ...(mayReach === undefined ? {} : { mayReach }),
       emit: (event) => emit(entry, event),
     };
   }

@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createDial } from './dial.ts';
+import { createDial, createMayReach } from './dial.ts';
 
 let server: Server;
 let port: number;
@@ -71,4 +71,23 @@ test('an answer that never comes is not waited for', async () => {
   await expect(
     createDial(open)({ url: `http://127.0.0.1:${port}/silent`, method: 'GET', timeoutMs: 50 }),
   ).rejects.toThrow('no answer in time');
+});
+
+test('where the way out may lead is told beforehand, by the same list', async () => {
+  const asked: string[] = [];
+  const mayReach = createMayReach({
+    ...asNamed,
+    allow({ host, port: at, ip }) {
+      asked.push(`${host}:${at} ${ip}`);
+      return (host === 'nowhere.invalid' && at === 443) || (ip === '127.0.0.1' && at === 8080);
+    },
+  });
+  expect(await mayReach('http://127.0.0.1:8080/x')).toBe(true);
+  expect(await mayReach('http://localhost:8080')).toBe(true);
+  expect(await mayReach('http://127.0.0.1')).toBe(false);
+  expect(await mayReach('https://nowhere.invalid')).toBe(true);
+  expect(asked.at(-1)).toBe('nowhere.invalid:443 ');
+  expect(await mayReach('https://nowhere.invalid:8443')).toBe(false);
+  expect(await mayReach('no URL')).toBe(false);
+  expect(await createMayReach(open)('http://169.254.169.254/latest')).toBe(false);
 });

@@ -5,6 +5,7 @@
  */
 
 import { type LookupAddress, lookup as systemLookup } from 'node:dns';
+import { lookup } from 'node:dns/promises';
 import { request as plainRequest } from 'node:http';
 import { request as secureRequest } from 'node:https';
 import { BlockList, isIP } from 'node:net';
@@ -28,13 +29,31 @@ METADATA.addSubnet('fe80::', 10, 'ipv6');
 METADATA.addAddress('fd00:ec2::254', 'ipv6');
 METADATA.addAddress('100.100.100.200', 'ipv4');
 
+/**
+ * Makes the answer to where the way out may lead, for what is configured long before it is dialled. A name that cannot be
+ * looked up now is judged by the name alone.
+ */
+export const createMayReach =
+  (options: DialOptions) =>
+  async (text: string): Promise<boolean> => {
+    if (!URL.canParse(text)) return false;
+    const { host, port, target } = whereTo(new URL(text), options);
+    const found = await lookup(target.host, { all: true }).catch(() => []);
+    if (found.length === 0) return options.allow({ host, port, ip: '' });
+    return found.some(({ address: ip }) => !isMetadata(ip) && options.allow({ host, port, ip }));
+  };
+
+function whereTo(url: URL, { target }: DialOptions) {
+  const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
+  const host = url.hostname.replace(/^\[|\]$/g, '');
+  return { host, port, target: target(host, port) };
+}
+
 /** Makes the way out. @throws Failure dial.* from each call: dial.refused, dial.unreachable, dial.too_large */
 export function createDial(options: DialOptions): Dial {
   return (request) => {
     const url = new URL(request.url);
-    const port = url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port);
-    const host = url.hostname.replace(/^\[|\]$/g, '');
-    const target = options.target(host, port);
+    const { host, port, target } = whereTo(url, options);
     const judge = (ip: string): boolean => !isMetadata(ip) && options.allow({ host, port, ip });
     if (isIP(target.host) !== 0 && !judge(target.host))
       return Promise.reject(failure('dial.refused', { host, port }));
