@@ -162,6 +162,11 @@ export const codes = {
     message: '{host}:{port} is not on the list of addresses that this server may reach',
     hint: "Add it to the server's own configuration file.",
   },
+  'dial.refused_socket': {
+    kind: 'denied',
+    message: 'the socket {path} is not on the list of addresses that this server may reach',
+    hint: "Add \"unix:{path}\" to the list in the server's own configuration file.",
+  },
   'dial.unreachable': { kind: 'unavailable', message: 'cannot reach {host}:{port}: {reason}' },
   'dial.too_large': {
     kind: 'unavailable',
@@ -202,6 +207,11 @@ export const codes = {
     kind: 'invalid',
     message: 'cannot read the file {path}',
     hint: 'Is the path right, and may this user read it?',
+  },
+  'cli.unwritable': {
+    kind: 'invalid',
+    message: 'cannot write the file {path}',
+    hint: 'Is its folder there, may this user write to it, and is there room on the disk?',
   },
   'cli.no_terminal': {
     kind: 'invalid',
@@ -320,9 +330,14 @@ export const codes = {
   'audit.unknown_type': {
     kind: 'invalid',
     message: 'unknown backend type: {type}',
-    hint: 'Known here: file.',
+    hint: 'There are file, socket and syslog.',
   },
   'audit.bad_option': { kind: 'invalid', message: '{reason}' },
+  'audit.test_failed': {
+    kind: 'invalid',
+    message: 'audit backend failed test message: {reason}',
+    hint: 'Nothing was enabled. Let the other end listen first, or write skip_test=true.',
+  },
 
   // server/core
   'mount.in_use': { kind: 'invalid', message: 'path is already in use at {path}' },
@@ -615,6 +630,26 @@ export const codes = {
     kind: 'invalid',
     message: 'the client certificate is not the one of the login, not renewing',
   },
+  'jwt.invalid': { kind: 'invalid', message: '{reason}' },
+  'jwt.not_configured': {
+    kind: 'invalid',
+    message: 'could not load configuration',
+    hint: 'Write the config of this auth method first.',
+  },
+  'jwt.not_oidc': {
+    kind: 'invalid',
+    message: 'OIDC login is not configured for this mount',
+    hint: 'Set oidc_discovery_url, oidc_client_id and oidc_client_secret in its config.',
+  },
+  'jwt.missing_role': {
+    kind: 'invalid',
+    message: 'missing role',
+    hint: 'Send role, or set default_role in the config of this auth method.',
+  },
+  'jwt.unknown_role': { kind: 'invalid', message: 'role "{name}" could not be found' },
+  'jwt.provider': { kind: 'unavailable', message: 'the identity provider cannot be used: {reason}' },
+  'jwt.refused': { kind: 'invalid', message: '{reason}' },
+  'jwt.gone': { kind: 'invalid', message: 'role {name} does not exist during renewal' },
   'method.token_fields': { kind: 'invalid', message: '{reason}' },
   'kubernetes.no_host': {
     kind: 'invalid',
@@ -660,6 +695,46 @@ export const codes = {
     hint: 'Add the namespace to bound_service_account_namespaces of the role.',
   },
 
+  // the Kubernetes engine
+  'serviceaccounts.not_configured': {
+    kind: 'internal',
+    message: 'could not load backend configuration',
+    hint: 'Write the config of this engine first.',
+  },
+  'serviceaccounts.no_host': {
+    kind: 'invalid',
+    message: 'kubernetes_host was unset and could not be determined from environment variables',
+    hint: 'Set kubernetes_host to the URL of the API server, such as https://10.96.0.1:443.',
+  },
+  'serviceaccounts.no_jwt': {
+    kind: 'invalid',
+    message: 'there is no token to ask the cluster with',
+    hint: 'Set service_account_jwt, or run the server in a pod and leave disable_local_ca_jwt unset.',
+  },
+  'serviceaccounts.jwt': { kind: 'invalid', message: 'service_account_jwt is no token' },
+  'serviceaccounts.retarget': {
+    kind: 'invalid',
+    message: 'kubernetes_host or kubernetes_ca_cert cannot change while service_account_jwt stays',
+    hint: 'Send service_account_jwt as well: the old token would be told to the new server.',
+  },
+  'serviceaccounts.check': { kind: 'invalid', message: 'Missing environment variables: {names}' },
+  'serviceaccounts.role': { kind: 'invalid', message: '{reason}' },
+  'serviceaccounts.template': { kind: 'invalid', message: 'unable to initialize name template: {reason}' },
+  'serviceaccounts.rules': {
+    kind: 'invalid',
+    message: "failed to parse 'generated_role_rules' as k8s.io/api/rbac/v1/Policy object",
+    hint: 'Write an object with a list "rules", each with apiGroups, resources and verbs, in YAML or JSON.',
+  },
+  'serviceaccounts.selector': {
+    kind: 'invalid',
+    message:
+      "failed to parse 'allowed_kubernetes_namespace_selector' as k8s.io/api/meta/v1/LabelSelector object",
+    hint: 'Write an object with matchLabels or matchExpressions, in YAML or JSON.',
+  },
+  'serviceaccounts.unknown_role': { kind: 'invalid', message: "role '{name}' does not exist" },
+  'serviceaccounts.request': { kind: 'invalid', message: '{reason}' },
+  'serviceaccounts.failed': { kind: 'internal', message: '{what}: {reason}' },
+
   // pki
   'pki.malformed': {
     kind: 'invalid',
@@ -682,6 +757,43 @@ export const codes = {
   'pki.busy': {
     kind: 'unavailable',
     message: 'too many changes of this mount at once',
+    hint: 'Try again.',
+  },
+
+  // ssh
+  'ssh.request': { kind: 'invalid', message: '{reason}' },
+  'ssh.no_ca': {
+    kind: 'invalid',
+    message: "keys haven't been configured yet",
+    hint: 'Generate them, or bring them along: holdfast write config/ca of this mount.',
+  },
+  'ssh.has_ca': {
+    kind: 'invalid',
+    message: 'keys are already configured; delete them before reconfiguring',
+    hint: 'What the present key signed is trusted no longer once hosts forget it: delete config/ca only when that is meant.',
+  },
+  'ssh.template': {
+    kind: 'invalid',
+    message: '{field} cannot be true: this engine is not told the identity of its callers',
+    hint: 'Name the users, domains and extensions themselves, or make a role for each team.',
+  },
+  'ssh.busy': {
+    kind: 'unavailable',
+    message: 'too many changes at once on this mount',
+    hint: 'Try again.',
+  },
+
+  // totp
+  'totp.request': { kind: 'invalid', message: '{reason}' },
+  'totp.unknown_key': {
+    kind: 'invalid',
+    message: 'unknown key: {name}',
+    hint: 'List the keys at `keys` of this mount.',
+  },
+  'totp.used': { kind: 'invalid', message: 'code already used; wait until the next time period' },
+  'totp.busy': {
+    kind: 'unavailable',
+    message: 'too many requests at once for this key',
     hint: 'Try again.',
   },
 
@@ -735,6 +847,24 @@ export const codes = {
   },
   'database.connection': { kind: 'internal', message: 'the database cannot be reached: {reason}' },
   'database.failed': { kind: 'internal', message: 'the database did not do it: {reason}' },
+
+  // identity: entities, aliases and groups
+  'identity.disabled': {
+    kind: 'denied',
+    message: 'permission denied',
+    hint: 'The entity of this caller is disabled; who may write to identity/entity can enable it.',
+  },
+  'identity.merge_clash': {
+    kind: 'invalid',
+    message:
+      'toEntity and at least one fromEntity have aliases with the same mount accessor, repeat the merge request specifying exactly one fromEntity, clashes: {clashes}',
+    hint: 'Name the aliases to keep in conflicting_alias_ids_to_keep.',
+  },
+  'identity.group_cycle': {
+    kind: 'invalid',
+    message: 'cyclic relationship detected for member group ID "{group}"',
+    hint: 'A group cannot be a member of its own members.',
+  },
 
   // provider: what stands between an external store and a Secret
   'provider.property_missing': {

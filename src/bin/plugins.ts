@@ -5,6 +5,7 @@ import { type Locate, postgresql } from '../engines/database/driver.ts';
 import { database } from '../engines/database/index.ts';
 import { kv } from '../engines/kv/index.ts';
 import { pki } from '../engines/pki/index.ts';
+import { totp } from '../engines/totp/index.ts';
 import { transit } from '../engines/transit/index.ts';
 import { approle } from '../methods/approle/index.ts';
 import { cert } from '../methods/cert/index.ts';
@@ -21,6 +22,7 @@ export const plugins = (readLocal?: ReadLocal, locate?: Locate): readonly Plugin
   cubbyhole,
   ...(locate === undefined ? [] : [database(postgresql(locate))]),
   pki,
+  totp,
   transit,
   approle,
   cert,
