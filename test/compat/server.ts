@@ -2,12 +2,8 @@
 
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
-import { cubbyhole } from '../../src/engines/cubbyhole/index.ts';
-import { kv } from '../../src/engines/kv/index.ts';
-import { transit } from '../../src/engines/transit/index.ts';
-import { approle } from '../../src/methods/approle/index.ts';
-import { kubernetes } from '../../src/methods/kubernetes/index.ts';
-import { userpass } from '../../src/methods/userpass/index.ts';
+import { plugins } from '../../src/bin/plugins.ts';
+import type { Dial } from '../../src/plugin/plugin.ts';
 import { listen } from '../../src/server/http/listener.ts';
 import { type Audit, createServer } from '../../src/server/server.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
@@ -20,16 +16,21 @@ export interface TestServer {
   close(): Promise<void>;
 }
 
-export async function startServer(): Promise<TestServer> {
+/** @param dial the plugins' way out; absent: nobody is dialled */
+export async function startServer({
+  dial = async () => {
+    throw new Error('these tests dial nobody');
+  },
+}: {
+  readonly dial?: Dial;
+} = {}): Promise<TestServer> {
   const backend = new MemoryBackend();
   const server = await createServer({
     backend,
-    plugins: [kv, cubbyhole, transit, approle, kubernetes(), userpass],
+    plugins: plugins(undefined, async (host) => ({ ip: host, port: 0 })),
     clock: systemClock,
     log: silentLog,
-    dial: async () => {
-      throw new Error('these tests dial nobody');
-    },
+    dial,
     audit: async () => noAudit,
   });
   const listener = await listen(server, { host: '127.0.0.1', port: 0 });

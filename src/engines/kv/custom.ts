@@ -1,7 +1,7 @@
 /** The words a user may hang on a secret: few, short, printable. Pure. */
 
 import { failure } from '../../base/errors.ts';
-import { Ordered, parseOrdered, type RawJson } from '../../base/json.ts';
+import { Exact, Ordered, parseOrdered, type RawJson, stringify } from '../../base/json.ts';
 
 const MOST_KEYS = 64;
 const LONGEST_KEY = 128;
@@ -20,8 +20,10 @@ export function parseCustom(raw: RawJson): Map<string, string | null> | null {
   if (!(json instanceof Ordered)) throw refused('it must be an object of texts');
   const custom = new Map<string, string | null>();
   for (const [key, value] of json.members) {
-    if (value !== null && typeof value !== 'string') throw refused('values must be texts');
-    custom.set(key, value);
+    // Numbers are taken as their digits: upstream does, and YAML makes a number of every build id.
+    const text = typeof value === 'number' || value instanceof Exact ? stringify(value) : value;
+    if (text !== null && typeof text !== 'string') throw refused('values must be texts');
+    custom.set(key, text);
   }
   return custom;
 }

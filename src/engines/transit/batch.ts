@@ -37,6 +37,7 @@ const TURN = 10;
 
 /**
  * Answers a request that is one item, or a batch of them.
+ * @param failed what stands beside the error of an item that failed: upstream's empty values, which typed clients read
  * @throws Failure what `one` throws, for a single item; transit.no_batch; a failure that is not the item's own fault, for all
  */
 export async function each<I, O extends object>(
@@ -44,12 +45,13 @@ export async function each<I, O extends object>(
   call: Call,
   input: Batched<I> & I,
   one: (item: I) => Promise<O>,
+  failed: Partial<O> = {},
   // biome-ignore lint/suspicious/noExplicitAny: the operation's output schema is the shape, and it is checked against it
 ): Promise<Reply<any>> {
   if (input.batch_input === undefined || input.batch_input === null) return { data: await one(input) };
   if (input.batch_input.length === 0) throw failure('transit.no_batch');
   const results: object[] = [];
-  let failed = 0;
+  let failures = 0;
   let since = mount.clock.monotonic();
   for (const item of input.batch_input) {
     if (mount.clock.monotonic() - since > TURN) {
@@ -57,19 +59,19 @@ export async function each<I, O extends object>(
       call.signal.throwIfAborted();
       since = mount.clock.monotonic();
     }
-    const named = item.reference === undefined ? {} : { reference: item.reference };
+    const named = { reference: item.reference ?? '' };
     try {
       results.push({ ...(await one(item)), ...named });
     } catch (error) {
       if (!isFailure(error) || error.kind !== 'invalid') throw error;
-      failed++;
-      results.push({ error: error.message, ...named });
+      failures++;
+      results.push({ ...failed, error: error.message, ...named });
     }
   }
   const data = { batch_results: results };
-  if (failed === 0) return { data };
+  if (failures === 0) return { data };
   const wanted = input.partial_failure_response_code ?? 400;
-  return failed < results.length ? partial(data, wanted) : { data, status: 400 };
+  return failures < results.length ? partial(data, wanted) : { data, status: 400 };
 }
 
 /** Statuses that carry a body, as HTTP knows them. */

@@ -79,9 +79,9 @@ export async function macOf(
   message: Uint8Array,
   asked: number,
   hash: HashAlgorithm,
-): Promise<{ readonly hmac: string; readonly version: number }> {
+): Promise<string> {
   const version = versionToUse(open.key, asked, 'HMAC');
-  return { hmac: versioned(version, base64(await mac(open, version, message, hash))), version };
+  return versioned(version, base64(await mac(open, version, message, hash)));
 }
 
 /** @throws Failure transit.signature, transit.too_old */

@@ -403,7 +403,7 @@ describe('batches', () => {
     expect(mixed.status).toBe(400);
     expect(mixed.data.batch_results).toEqual([
       { ciphertext: expect.stringMatching(/^vault:v1:/), key_version: 1, reference: 'first' },
-      { error: 'failed to base64-decode plaintext' },
+      { error: 'failed to base64-decode plaintext', reference: '' },
     ]);
     const told = { batch_input: input, partial_failure_response_code: 207 };
     expect((await write('encrypt/app', told)).status).toBe(207);

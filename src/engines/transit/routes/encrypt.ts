@@ -122,6 +122,7 @@ export function encryptRoutes(mount: Mount, store: KeyStore): Route[] {
                     wipe(plain);
                   }
                 },
+                { plaintext: '' },
               ),
             );
           },

@@ -31,7 +31,7 @@ const signAnswer = z.object({
   key_version: z.number(),
   public_key: z.string().optional(),
 });
-const macAnswer = z.object({ hmac: z.string(), key_version: z.number() });
+const macAnswer = z.object({ hmac: z.string() });
 const verifyAnswer = z.object({ valid: z.boolean() });
 
 type How = { readonly [K in keyof typeof how]?: z.output<(typeof how)[K]> | undefined } & {
@@ -95,13 +95,19 @@ export function signRoutes(mount: Mount, store: KeyStore): Route[] {
     async run(given, call) {
       const scheme = schemeOf(given);
       return withKey(store, await existing(given.name, 'transit.no_signing_key'), (open) =>
-        each<z.output<typeof signItem>, z.input<typeof signAnswer>>(mount, call, given, async (item) => {
-          const message = inputOf(item.input, 'missing input');
-          const context = decoded(item.context ?? '', 'context');
-          const made = await signed(open, message, context, given.key_version ?? 0, scheme);
-          const data = { signature: made.signature, key_version: made.version };
-          return made.publicKey === undefined ? data : { ...data, public_key: made.publicKey };
-        }),
+        each<z.output<typeof signItem>, z.input<typeof signAnswer>>(
+          mount,
+          call,
+          given,
+          async (item) => {
+            const message = inputOf(item.input, 'missing input');
+            const context = decoded(item.context ?? '', 'context');
+            const made = await signed(open, message, context, given.key_version ?? 0, scheme);
+            const data = { signature: made.signature, key_version: made.version };
+            return made.publicKey === undefined ? data : { ...data, public_key: made.publicKey };
+          },
+          { key_version: 0 },
+        ),
       );
     },
   });
@@ -113,24 +119,30 @@ export function signRoutes(mount: Mount, store: KeyStore): Route[] {
     effect: 'none',
     async run(given, call) {
       return withKey(store, await existing(given.name, 'transit.no_verification_key'), (open) =>
-        each<z.output<typeof verifyItem>, z.input<typeof verifyAnswer>>(mount, call, given, async (item) => {
-          const { signature, hmac } = { signature: item.signature ?? '', hmac: item.hmac ?? '' };
-          if (signature !== '' && hmac !== '')
-            throw failure('transit.field', { reason: "provide one of 'signature' or 'hmac'" });
-          if (signature === '' && hmac === '')
-            throw failure('transit.field', {
-              reason: "neither a 'signature' nor an 'hmac' was given to verify",
-            });
-          const message = inputOf(item.input, 'missing input');
-          const scheme = schemeOf(given);
-          if (hmac !== '') {
-            if (scheme.hash === undefined)
-              throw failure('transit.field', { reason: 'HMAC needs a hash algorithm' });
-            return { valid: await macMatches(open, message, hmac, scheme.hash) };
-          }
-          const context = decoded(item.context ?? '', 'context');
-          return { valid: await verified(open, message, context, signature, scheme) };
-        }),
+        each<z.output<typeof verifyItem>, z.input<typeof verifyAnswer>>(
+          mount,
+          call,
+          given,
+          async (item) => {
+            const { signature, hmac } = { signature: item.signature ?? '', hmac: item.hmac ?? '' };
+            if (signature !== '' && hmac !== '')
+              throw failure('transit.field', { reason: "provide one of 'signature' or 'hmac'" });
+            if (signature === '' && hmac === '')
+              throw failure('transit.field', {
+                reason: "neither a 'signature' nor an 'hmac' was given to verify",
+              });
+            const message = inputOf(item.input, 'missing input');
+            const scheme = schemeOf(given);
+            if (hmac !== '') {
+              if (scheme.hash === undefined)
+                throw failure('transit.field', { reason: 'HMAC needs a hash algorithm' });
+              return { valid: await macMatches(open, message, hmac, scheme.hash) };
+            }
+            const context = decoded(item.context ?? '', 'context');
+            return { valid: await verified(open, message, context, signature, scheme) };
+          },
+          { valid: false },
+        ),
       );
     },
   });
@@ -151,8 +163,7 @@ export function signRoutes(mount: Mount, store: KeyStore): Route[] {
       return withKey(store, await existing(given.name, 'transit.no_encryption_key'), (open) =>
         each<z.output<typeof macItem>, z.input<typeof macAnswer>>(mount, call, given, async (item) => {
           const message = inputOf(item.input, 'missing input for HMAC');
-          const made = await macOf(open, message, given.key_version ?? 0, hash);
-          return { hmac: made.hmac, key_version: made.version };
+          return { hmac: await macOf(open, message, given.key_version ?? 0, hash) };
         }),
       );
     },

@@ -1,0 +1,98 @@
+/** Where we differ from an upstream server on purpose, each with its reason. What is not listed here is a bug. */
+
+export interface Deviation {
+  /** Of "METHOD path". */
+  readonly request: RegExp;
+  /** Of the pointer of a difference ("/data/x", "status"). */
+  readonly at: RegExp;
+  /** Of the status that the peer gave, where that matters. */
+  readonly peerStatus?: number;
+  readonly why: string;
+}
+
+const ANY = /./;
+
+export const DEVIATIONS: readonly Deviation[] = [
+  {
+    request: ANY,
+    at: /^\/mount_type$/,
+    why: 'Vault from 1.17 on names the type of the mount; OpenBao does not',
+  },
+  {
+    request: ANY,
+    at: /\/?(running_plugin_version|running_sha256|deprecation_status)$/,
+    why: 'we have no plugin binaries with versions of their own',
+  },
+  {
+    request: /sys\/polic/,
+    at: /\/(allow_(slashes|wildcards)_in_identity_templates|cas_required|modified|version|expiration)$/,
+    why: 'versions and conditions of policies are additions of OpenBao',
+  },
+  {
+    request: /pkv\/(metadata|config)/,
+    at: /\/(current_metadata_version|metadata_cas_required)$/,
+    why: 'check-and-set on metadata is an addition of OpenBao',
+  },
+  { request: /ptr\/keys/, at: /\/soft_deleted$/, why: 'soft deletion of keys is an addition of OpenBao' },
+  {
+    request: ANY,
+    at: /\/token_strictly_bind_ip$/,
+    why: 'binding a token to one address is an addition of OpenBao',
+  },
+  {
+    request: ANY,
+    at: /^(status|\/.*)$/,
+    peerStatus: 500,
+    why: 'upstream answers 500 for input that is wrong; 500 would make clients try again, so we answer 400 or 404',
+  },
+  {
+    request: /ptr\/keys\/conv/,
+    at: /\/convergent_encryption_version$/,
+    why: 'upstream shows -1, "ask each version of the key"; ours are all of scheme 3, and we say so',
+  },
+  { request: /ptr\/keys\/t-hmac/, at: /\/keys$/, why: 'we show the versions of HMAC keys as of all others' },
+  {
+    request: /ptr\/decrypt/,
+    at: /\/batch_results\/\d+\/error$/,
+    why: 'why a ciphertext is not one of ours is said in our own words',
+  },
+  { request: /ptr\/cache-config/, at: /\/warnings$/, why: 'we keep no cache of keys to size, and say so' },
+  {
+    request: /ptr\/verify\/t-nope/,
+    at: /\/errors$/,
+    why: 'where two things are wrong with a request, which is told first is not promised',
+  },
+  {
+    request: /sys\/auth\/papp/,
+    at: /\/options$/,
+    why: 'no options are null for auth mounts as for secret mounts',
+  },
+  {
+    request: /secret-id-accessor\/lookup/,
+    at: /^\//,
+    why: 'upstream hides this error in `data`, where clients do not look; ours stands with the errors',
+  },
+  {
+    request: /PATCH pkv\/data\/none/,
+    at: /^\/$/,
+    why: 'upstream sends this 404 without a body; ours has the usual one',
+  },
+  {
+    request: /renew-accessor/,
+    at: /\/lease_duration$/,
+    why: 'upstream repeats the increment of the renewal before; ours gives the time the token was made with',
+  },
+  {
+    request: /(\/\/|%2f)/i,
+    at: /^(status|\/errors.*)$/,
+    why: 'a path with two spellings is refused: what policy judged must be what is used',
+  },
+];
+
+export const deviationOf = (request: string, at: string, peerStatus: number): Deviation | undefined =>
+  DEVIATIONS.find(
+    (one) =>
+      one.request.test(request) &&
+      one.at.test(at) &&
+      (one.peerStatus === undefined || one.peerStatus === peerStatus),
+  );

@@ -1,0 +1,127 @@
+/** Transit, beside the runs over its key types: batches, configuration, export, data keys, hashes. */
+
+import type { Step } from '../pair.ts';
+
+const b64 = (text: string): string => Buffer.from(text).toString('base64');
+
+export const transit: readonly Step[] = [
+  { ask: 'POST sys/mounts/ptr', body: { type: 'transit' } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96', body: { type: 'aes256-gcm96' } },
+  { ask: 'POST ptr/keys/k-ed25519', body: { type: 'ed25519' } },
+  { ask: 'POST ptr/keys/k-rsa-2048', body: { type: 'rsa-2048' } },
+  {
+    ask: 'POST ptr/encrypt/k-aes256-gcm96',
+    body: { plaintext: b64('x') },
+    keep: { caes256gcm96: 'data.ciphertext' },
+  },
+  { ask: 'POST ptr/keys/conv', body: { convergent_encryption: true, derived: true } },
+  { ask: 'POST ptr/keys/conv2', body: { convergent_encryption: true } },
+  { ask: 'POST ptr/encrypt/conv', body: { plaintext: b64('a') } },
+  { ask: 'POST ptr/encrypt/conv', body: { plaintext: b64('a'), context: b64('ctx') } },
+  { ask: 'POST ptr/encrypt/conv', body: { plaintext: b64('a'), context: '!!' } },
+  { ask: 'POST ptr/encrypt/k-aes256-gcm96', body: { plaintext: '!!' } },
+  { ask: 'POST ptr/encrypt/k-aes256-gcm96', body: {} },
+  { ask: 'POST ptr/encrypt/none', body: { plaintext: b64('a') } },
+  { ask: 'GET ptr/keys/nokey' },
+  { ask: 'LIST ptr/keys' },
+  {
+    ask: 'POST ptr/encrypt/k-aes256-gcm96',
+    body: { batch_input: [{ plaintext: b64('a') }, { plaintext: '!!' }, {}] },
+  },
+  {
+    ask: 'POST ptr/decrypt/k-aes256-gcm96',
+    body: {
+      batch_input: [
+        { ciphertext: 'vault:v1:xxxx' },
+        { ciphertext: 'bad' },
+        { ciphertext: `vault:v9:${b64('0123456789012345678901234567890')}` },
+      ],
+    },
+  },
+  { ask: 'POST ptr/decrypt/k-aes256-gcm96', body: { ciphertext: 'bad' } },
+  {
+    ask: 'POST ptr/decrypt/k-aes256-gcm96',
+    body: { ciphertext: `vault:v9:${b64('0123456789012345678901234567890')}` },
+  },
+  {
+    ask: 'POST ptr/decrypt/k-aes256-gcm96',
+    body: { ciphertext: `vault:v1:${b64('0123456789012345678901234567890')}` },
+  },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/rotate', body: {} },
+  { ask: 'POST ptr/rewrap/k-aes256-gcm96', body: { ciphertext: '${caes256gcm96}' } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: { min_decryption_version: 2 } },
+  { ask: 'POST ptr/decrypt/k-aes256-gcm96', body: { ciphertext: '${caes256gcm96}' } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: { min_decryption_version: 9 } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: { min_encryption_version: 1 } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: { exportable: true } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: { exportable: false } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: { auto_rotate_period: '1m' } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/config', body: {} },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/trim', body: { min_available_version: 2 } },
+  { ask: 'POST ptr/keys/k-aes256-gcm96/trim', body: {} },
+  { ask: 'GET ptr/keys/k-aes256-gcm96' },
+  { ask: 'GET ptr/export/encryption-key/k-aes256-gcm96' },
+  { ask: 'GET ptr/export/encryption-key/k-ed25519' },
+  { ask: 'GET ptr/export/nope/k-aes256-gcm96' },
+  { ask: 'GET ptr/backup/k-aes256-gcm96' },
+  { ask: 'DELETE ptr/keys/k-aes256-gcm96' },
+  { ask: 'DELETE ptr/keys/nokey' },
+  { ask: 'POST ptr/datakey/plaintext/k-aes256-gcm96', body: {} },
+  { ask: 'POST ptr/datakey/wrapped/k-aes256-gcm96', body: { bits: 512 } },
+  { ask: 'POST ptr/datakey/nope/k-aes256-gcm96', body: {} },
+  { ask: 'POST ptr/datakey/wrapped/k-aes256-gcm96', body: { bits: 5 } },
+  { ask: 'POST ptr/random/32', body: {} },
+  { ask: 'POST ptr/random', body: { bytes: 4, format: 'hex' } },
+  { ask: 'POST ptr/random/0', body: {} },
+  { ask: 'POST ptr/random/999999999', body: {} },
+  { ask: 'POST ptr/hash', body: { input: b64('x') } },
+  { ask: 'POST ptr/hash/sha2-512', body: { input: b64('x'), format: 'base64' } },
+  { ask: 'POST ptr/hash/nope', body: { input: b64('x') } },
+  {
+    ask: 'POST ptr/sign/k-rsa-2048/sha2-512',
+    body: { input: b64('x'), signature_algorithm: 'pkcs1v15' },
+    keep: { s2: 'data.signature' },
+  },
+  {
+    ask: 'POST ptr/verify/k-rsa-2048/sha2-512',
+    body: { input: b64('x'), signature_algorithm: 'pkcs1v15', signature: '${s2}' },
+  },
+  { ask: 'POST ptr/verify/k-rsa-2048', body: { input: b64('x'), signature: '${s2}' } },
+  { ask: 'POST ptr/sign/k-rsa-2048/nope', body: { input: b64('x') } },
+  { ask: 'POST ptr/verify/k-rsa-2048', body: { input: b64('x') } },
+  { ask: 'POST ptr/verify/k-rsa-2048', body: { input: b64('x'), signature: 'bad' } },
+  { ask: 'GET ptr/cache-config' },
+  { ask: 'POST ptr/cache-config', body: { size: 5 } },
+  { ask: 'POST ptr/cache-config', body: { size: 500 } },
+  { ask: 'GET ptr/cache-config' },
+  { ask: 'GET ptr/wrapping_key' },
+  { ask: 'GET ptr/config/keys' },
+  { ask: 'POST ptr/config/keys', body: { disable_upsert: true } },
+  { ask: 'POST ptr/encrypt/none2', body: { plaintext: b64('a') } },
+];
+
+/** What can be done with a key, for each type of key: also what cannot. */
+export const transitType = (type: string): readonly Step[] => [
+  { ask: `POST ptr/keys/t-${type}`, body: { type, ...(type === 'hmac' ? { key_size: 32 } : {}) } },
+  { ask: `GET ptr/keys/t-${type}` },
+  { ask: `POST ptr/encrypt/t-${type}`, body: { plaintext: b64('x') }, keep: { sealed: 'data.ciphertext' } },
+  { ask: `POST ptr/decrypt/t-${type}`, body: { ciphertext: '${sealed}' } },
+  { ask: `POST ptr/sign/t-${type}`, body: { input: b64('x') }, keep: { signature: 'data.signature' } },
+  { ask: `POST ptr/verify/t-${type}`, body: { input: b64('x'), signature: '${signature}' } },
+  { ask: `POST ptr/hmac/t-${type}`, body: { input: b64('x') }, keep: { mac: 'data.hmac' } },
+  { ask: `POST ptr/verify/t-${type}`, body: { input: b64('x'), hmac: '${mac}' } },
+];
+
+export const TYPES = [
+  'aes128-gcm96',
+  'aes256-gcm96',
+  'chacha20-poly1305',
+  'ed25519',
+  'ecdsa-p256',
+  'ecdsa-p384',
+  'ecdsa-p521',
+  'rsa-2048',
+  'rsa-3072',
+  'hmac',
+  'nope',
+] as const;
