@@ -165,7 +165,7 @@ export const codes = {
   'dial.refused_socket': {
     kind: 'denied',
     message: 'the socket {path} is not on the list of addresses that this server may reach',
-    hint: "Add \"unix:{path}\" to the list in the server's own configuration file.",
+    hint: 'Add "unix:{path}" to the list in the server\'s own configuration file.',
   },
   'dial.unreachable': { kind: 'unavailable', message: 'cannot reach {host}:{port}: {reason}' },
   'dial.too_large': {
@@ -839,6 +839,11 @@ export const codes = {
     kind: 'internal',
     message: '"{name}" is not an allowed role',
     hint: 'Add it to allowed_roles of the database; "*" stands for any run of characters.',
+  },
+  'database.taken': {
+    kind: 'conflict',
+    message: 'the username_template made "{name}", which there is already',
+    hint: 'Put something into username_template that is different each time, such as (random 20).',
   },
   'database.too_late': {
     kind: 'unavailable',

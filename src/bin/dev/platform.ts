@@ -18,6 +18,7 @@ import { type AuditWorld, createServer, type Server } from '../../server/server.
 import { openLmdb } from '../../storage/lmdb.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import type { Backend, Write } from '../../storage/storage.ts';
+import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
 import type { Home, Keys } from './home.ts';
@@ -72,7 +73,7 @@ export async function startPlatform(
       log: log.with({ program: 'server' }),
       dial: createDial(wayOut),
       mayReach: createMayReach(wayOut),
-      audit: openAudit,
+      audit: (world) => openAudit(world, wayOut),
     });
     closing.push(() => server.close());
     const { keys, fresh } = await openBarrier(server, home);
@@ -159,8 +160,8 @@ async function empty(store: Backend): Promise<void> {
   await store.commit(writes);
 }
 
-async function openAudit(world: AuditWorld) {
-  const broker = createAuditBroker(world);
+async function openAudit(world: AuditWorld, wayOut: DialOptions) {
+  const broker = createAuditBroker({ ...world, openLink: auditLinks(wayOut) });
   await broker.load();
   return broker;
 }

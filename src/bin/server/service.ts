@@ -16,6 +16,7 @@ import type { ListenerSettings } from '../../server/config/listener.ts';
 import { createDial, createMayReach, type DialOptions } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
 import { createServer, REPORTED_VERSION, type Server } from '../../server/server.ts';
+import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
@@ -64,14 +65,15 @@ export async function startService(
     };
     const server = await createServer({
       backend,
-      plugins: plugins(readPodAccount, locator(wayOut)),
+      plugins: plugins(readPodAccount, locator(wayOut), env),
       ttl: config.ttl,
       clock,
       log,
       dial: createDial(wayOut),
       mayReach: createMayReach(wayOut),
       async audit(given) {
-        const broker = createAuditBroker(given);
+        const openLink = auditLinks(wayOut, config.egress.sockets);
+        const broker = createAuditBroker({ ...given, openLink });
         await broker.load();
         audit = broker;
         return broker;

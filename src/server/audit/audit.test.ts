@@ -10,6 +10,7 @@ import { silentLog } from '../../base/log.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import type { AuditAuth, AuditRequest, AuditResponse, AuditSink } from './audit.ts';
 import { type AuditBrokerOptions, createAuditBroker } from './broker.ts';
+import { sinkOpener } from './sinks.ts';
 
 const CANARY = 'canary-8f2d1c';
 
@@ -218,7 +219,7 @@ describe('fail-closed', () => {
     await broker.request(request, auth, undefined);
   });
   it('refuses in the words that clients know when no device takes the line', async () => {
-    const { broker } = setup({ openDevice: async () => sinkOf(() => Promise.reject(full)) });
+    const { broker } = setup({ openSink: async () => sinkOf(() => Promise.reject(full)) });
     await broker.enable('file/', config());
     await expect(broker.request(request, auth, undefined)).rejects.toMatchObject({
       code: 'audit.failed',
@@ -230,7 +231,7 @@ describe('fail-closed', () => {
     let opened = 0;
     const took: string[] = [];
     const { broker } = setup({
-      openDevice: async () =>
+      openSink: async () =>
         opened++ === 0
           ? sinkOf(() => new Promise(() => {}))
           : sinkOf(async (bytes) => {
@@ -244,7 +245,7 @@ describe('fail-closed', () => {
   });
   it('gives up on a device that hangs when its time is over, and on its closing', async () => {
     const clock = new ManualClock();
-    const { broker } = setup({ clock, openDevice: async () => sinkOf(() => new Promise(() => {})) });
+    const { broker } = setup({ clock, openSink: async () => sinkOf(() => new Promise(() => {})) });
     await broker.enable('file/', config());
     const asked = broker.request(request, auth, undefined);
     const refused = expect(asked).rejects.toMatchObject({ code: 'audit.failed' });
@@ -261,10 +262,10 @@ describe('fail-closed', () => {
     await first.broker.enable('file/', config());
     await first.broker.close();
     let broken = true;
-    const { openAuditFile } = await import('./file.ts');
+    const openFile = sinkOpener({ clock: systemClock });
     const second = setup({
       storage: first.storage,
-      openDevice: (options) => (broken ? Promise.reject(full) : openAuditFile(options)),
+      openSink: (name, target) => (broken ? Promise.reject(full) : openFile(name, target)),
     });
     await second.broker.load();
     expect(second.broker.enabled).toBe(true);

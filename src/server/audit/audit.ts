@@ -8,6 +8,8 @@ import type { Json } from '../../base/json.ts';
 /** Where lines go: whole lines, already hashed for this device and closed by line feeds, one or many at a time. */
 export interface AuditSink {
   readonly name: string;
+  /** Where a line that failed is worth a second try, because the connection may have been at fault. */
+  readonly redials?: true;
   append(lines: Uint8Array): Promise<void>;
   reopen(): Promise<void>;
   close(): Promise<void>;
@@ -41,8 +43,11 @@ export interface AuditAuth {
   readonly displayName?: string;
   readonly policies?: readonly string[];
   readonly tokenPolicies?: readonly string[];
+  readonly identityPolicies?: readonly string[];
   readonly metadata?: Readonly<Record<string, string>>;
   readonly entityId?: string;
+  /** This login was the first of the entity. */
+  readonly entityCreated?: boolean;
   readonly tokenType?: string;
   readonly tokenTtlMs?: number;
   readonly issuedAt?: string;
@@ -73,8 +78,15 @@ export interface Clear {
   readonly response: readonly string[];
 }
 
+/** Lines since the barrier opened, and those that no device took. */
+export interface AuditCounts {
+  readonly request: { readonly lines: number; readonly failures: number };
+  readonly response: { readonly lines: number; readonly failures: number };
+}
+
 export interface AuditBroker {
   readonly enabled: boolean;
+  counts?(): AuditCounts;
   /** @throws Failure audit.failed when devices exist and none took the line */
   request(
     request: AuditRequest,

@@ -3,20 +3,22 @@
  * none took fails the request. Salts, options and anchors lie in the storage that is handed in, which the barrier guards.
  */
 
-import { randomBytes } from 'node:crypto';
-import { hex, textOf, utf8 } from '../../base/bytes.ts';
+import { randomBytes, randomUUID } from 'node:crypto';
+import { hex, utf8 } from '../../base/bytes.ts';
 import type { Anchor } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { AuditBroker, AuditSink } from './audit.ts';
+import { Anchors } from './anchors.ts';
+import type { AuditBroker, AuditCounts } from './audit.ts';
 import { Device } from './device.ts';
-import { type AuditFileOptions, openAuditFile } from './file.ts';
 import { Hasher } from './hash.ts';
 import { auditLine, type LineInput } from './line.ts';
+import type { OpenLink } from './link.ts';
 import { type DeviceSettings, type KeptDevice, keptDevice, readSettings } from './settings.ts';
+import { type OpenSink, sinkOpener } from './sinks.ts';
 
 export interface AuditDeviceConfig {
   readonly type: string;
@@ -30,24 +32,30 @@ export interface AuditBrokerOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly log: Log;
-  /** How a file is opened; tests hand in one that fails. */
-  readonly openDevice?: (options: AuditFileOptions) => Promise<AuditSink>;
-  /** How long a device may take for a line. */
+  /** The way to syslog daemons and collectors; absent: devices that need one are refused. */
+  readonly openLink?: OpenLink;
+  /** How a device is opened; tests hand in one that fails. */
+  readonly openSink?: OpenSink;
+  /** How long a device may take for a line, where it has no write_timeout. */
   readonly timeoutMs?: number;
 }
 
 export interface ManagedAuditBroker extends AuditBroker {
-  /** @throws Failure audit.in_use, audit.unknown_type, audit.bad_option */
+  /** @throws Failure audit.in_use, audit.unknown_type, audit.bad_option, audit.test_failed */
   enable(path: string, config: AuditDeviceConfig): Promise<void>;
   disable(path: string): Promise<void>;
   list(): readonly (AuditDeviceConfig & { readonly path: string })[];
   /** @throws Failure audit.missing */
   hash(path: string, input: string): Promise<string>;
-  /** The newest known line of each writer of the device, for `verifyAudit`. */
+  counts(): AuditCounts;
+  /**
+   * The newest known line of each writer of the device, for `ChainVerifier`. What was written before this was asked for is
+   * covered, so the files are to be read afterwards. A device that was disabled still has them.
+   */
   anchors(path: string): Promise<readonly Anchor[]>;
   /** Opens the devices that were enabled before. One that does not open counts as one that takes no line. */
   load(): Promise<void>;
-  /** Opens every file anew, after a rotation. */
+  /** Opens every file anew, after a rotation, and drops every connection, which the next line makes again. */
   reopen(): Promise<void>;
   /** Before the barrier closes: the heads are anchored, the files closed, the salts forgotten. */
   close(): Promise<void>;
@@ -60,11 +68,14 @@ interface Active {
   readonly hasher: Hasher;
   /** Absent where it did not open. */
   device: Device | undefined;
+  /** When it was last tried to open, on the monotonic clock. */
+  triedAt: number;
 }
 
 const DEVICES = 'devices/';
-const ANCHORS = 'anchors/';
 const TIMEOUT_MS = 5000;
+/** How often a device that did not open is tried again. */
+const RETRY_MS = 1000;
 
 const normal = (path: string): string => (path.endsWith('/') ? path : `${path}/`);
 /** One storage name per path, whatever slashes it holds. */
@@ -74,26 +85,36 @@ export function createAuditBroker({
   storage,
   clock,
   log,
-  openDevice = openAuditFile,
+  openLink,
+  openSink = sinkOpener({ clock, ...(openLink === undefined ? {} : { openLink }) }),
   timeoutMs = TIMEOUT_MS,
 }: AuditBrokerOptions): ManagedAuditBroker {
   const active = new Map<string, Active>();
+  const anchors = new Anchors(storage, clock);
+  const counts = { request: { lines: 0, failures: 0 }, response: { lines: 0, failures: 0 } };
 
-  const open = async (path: string, settings: DeviceSettings): Promise<Device> =>
+  const open = async (path: string, { target, prefix }: DeviceSettings): Promise<Device> =>
     new Device({
-      sink: await openDevice({ name: path, ...settings.file }),
+      sink: await openSink(path, target),
       clock,
-      prefix: settings.prefix,
-      timeoutMs,
+      prefix,
+      timeoutMs: 'timeoutMs' in target ? target.timeoutMs : timeoutMs,
       async anchor(head) {
         try {
-          const key = `${ANCHORS}${nameOf(path)}/${head.writer}`;
-          await storage.commit([{ key, value: utf8(stringify(head)) }]);
+          await anchors.put(path, head);
         } catch (error) {
           log.warn('the head of an audit trail could not be anchored', { device: path, error });
         }
       },
     });
+
+  /** Opens a device that did not open before; without this a disk that was mounted late would need a signal. */
+  const openAgain = async (entry: Active): Promise<void> => {
+    entry.triedAt = clock.monotonic();
+    const device = await open(entry.path, entry.settings);
+    if (entry.device === undefined && active.get(entry.path) === entry) entry.device = device;
+    else await device.close();
+  };
 
   const found = (path: string): Active => {
     const device = active.get(normal(path));
@@ -104,10 +125,14 @@ export function createAuditBroker({
   const write = async (type: 'request' | 'response', input: LineInput): Promise<void> => {
     if (active.size === 0) return;
     const at = clock.now();
-    const tries = [...active.values()].map(async ({ path, device, hasher, settings }) => {
+    counts[type].lines++;
+    const tries = [...active.values()].map(async (entry) => {
+      const { path, hasher, settings } = entry;
       try {
-        if (device === undefined) throw new Error('the audit device is not open');
-        await device.write(stringify(auditLine(type, input, hasher, settings, at)));
+        if (entry.device === undefined && clock.monotonic() - entry.triedAt >= RETRY_MS)
+          await openAgain(entry);
+        if (entry.device === undefined) throw new Error('the audit device is not open');
+        await entry.device.write(stringify(auditLine(type, input, hasher, settings, at)));
       } catch (error) {
         log.error('an audit device did not take a line', { device: path, request: input.request.id, error });
         throw error;
@@ -116,7 +141,25 @@ export function createAuditBroker({
     try {
       await Promise.any(tries);
     } catch {
+      counts[type].failures++;
       throw failure('audit.failed');
+    }
+  };
+
+  /** Upstream's test message: a device that would refuse every line must not be enabled, and refuse every request. */
+  const test = async (device: Device, hasher: Hasher, settings: DeviceSettings): Promise<void> => {
+    const request = {
+      id: randomUUID(),
+      operation: 'update',
+      path: 'sys/audit/test',
+      remoteAddress: '',
+      remotePort: 0,
+    };
+    const input: LineInput = { request, auth: undefined, error: undefined, clear: undefined };
+    try {
+      await device.write(stringify(auditLine('request', input, hasher, settings, clock.now())));
+    } catch (error) {
+      throw failure('audit.test_failed', { reason: error instanceof Error ? error.message : 'unknown' });
     }
   };
 
@@ -124,27 +167,29 @@ export function createAuditBroker({
     get enabled() {
       return active.size > 0;
     },
+    counts: () => counts,
     request: (request, auth, error, clear) => write('request', { request, auth, error, clear }),
     response: (request, auth, response, error, clear) =>
       write('response', { request, auth, response, error, clear }),
 
     async enable(given, config) {
       const path = normal(given);
-      if (active.has(path)) throw failure('audit.in_use');
+      const isTaken = (): boolean =>
+        [...active.keys()].some((other) => other.startsWith(path) || path.startsWith(other));
+      if (isTaken()) throw failure('audit.in_use');
       const settings = readSettings(config);
       const kept: KeptDevice = { ...config, salt: hex(randomBytes(32)) };
+      const hasher = new Hasher(kept.salt);
       const device = await open(path, settings);
-      if (active.has(path)) {
-        await device.close();
-        throw failure('audit.in_use');
-      }
       try {
+        if (settings.tested) await test(device, hasher, settings);
+        if (isTaken()) throw failure('audit.in_use');
         await storage.commit([{ key: DEVICES + nameOf(path), value: utf8(stringify(kept)) }]);
       } catch (error) {
         await device.close();
         throw error;
       }
-      active.set(path, { path, kept, settings, hasher: new Hasher(kept.salt), device });
+      active.set(path, { path, kept, settings, hasher, device, triedAt: clock.monotonic() });
     },
 
     async disable(given) {
@@ -169,15 +214,10 @@ export function createAuditBroker({
 
     hash: async (path, input) => found(path).hasher.hash(input),
 
-    async anchors(path) {
-      const folder = `${ANCHORS}${nameOf(normal(path))}/`;
-      const heads: Anchor[] = [];
-      for (const writer of await storage.list(folder)) {
-        const entry = await storage.get(folder + writer);
-        const text = entry && textOf(entry.value);
-        if (text !== undefined) heads.push(JSON.parse(text) as Anchor);
-      }
-      return heads;
+    async anchors(given) {
+      const path = normal(given);
+      await active.get(path)?.device?.anchorNow();
+      return anchors.all(path);
     },
 
     async load() {
@@ -191,17 +231,18 @@ export function createAuditBroker({
         try {
           device = await open(path, settings);
         } catch (error) {
-          // Left out, it would turn fail-closed into fail-open: it stays, and takes no line until `reopen` finds it.
+          // Left out, it would turn fail-closed into fail-open: it stays, and takes no line until it opens.
           log.error('an audit device did not open', { device: path, error });
         }
-        active.set(path, { path, kept, settings, hasher: new Hasher(kept.salt), device });
+        const hasher = new Hasher(kept.salt);
+        active.set(path, { path, kept, settings, hasher, device, triedAt: clock.monotonic() });
       }
     },
 
     async reopen() {
       for (const entry of active.values()) {
         try {
-          if (entry.device === undefined) entry.device = await open(entry.path, entry.settings);
+          if (entry.device === undefined) await openAgain(entry);
           else await entry.device.reopen();
         } catch (error) {
           log.error('an audit device did not open again', { device: entry.path, error });

@@ -21,6 +21,8 @@ export interface DeviceOptions {
 
 interface Waiting {
   readonly body: string;
+  /** Whether somebody still wants to know. */
+  waits: boolean;
   readonly resolve: () => void;
   readonly reject: (error: Error) => void;
 }
@@ -53,11 +55,13 @@ export class Device {
       if (this.#queue.length >= QUEUE_LIMIT) return failed(new Error('the audit device is too slow'));
       const { clock, timeoutMs } = this.#options;
       const stop = clock.after(timeoutMs, () => {
+        waiting.waits = false;
         this.#queue = this.#queue.filter((other) => other !== waiting);
         failed(new Error(`the audit device did not answer within ${timeoutMs} ms`));
       });
       const waiting: Waiting = {
         body,
+        waits: true,
         resolve: () => {
           stop();
           done();
@@ -74,6 +78,11 @@ export class Device {
 
   reopen(): Promise<void> {
     return this.#options.sink.reopen();
+  }
+
+  /** Anchors the newest line now, for who is about to verify the trail. */
+  anchorNow(): Promise<void> {
+    return this.#anchor();
   }
 
   /** Writes what waits, anchors the head, closes the sink; gives up on a sink that hangs. */
@@ -102,33 +111,59 @@ export class Device {
   }
 
   async #writeBatch(): Promise<void> {
+    const batch = this.#nextBatch();
+    try {
+      await this.#append(batch);
+    } catch (error) {
+      await this.#beginAnew();
+      if (!this.#options.sink.redials) return rejectAll(batch, error);
+      // Those whose time is over are refused already, and are not said again.
+      const left = batch.filter((waiting) => waiting.waits);
+      if (left.length === 0) return;
+      try {
+        await this.#append(left);
+      } catch (again) {
+        await this.#beginAnew();
+        return rejectAll(left, again);
+      }
+    }
+  }
+
+  #nextBatch(): Waiting[] {
     const batch: Waiting[] = [];
-    let text = '';
-    let head = this.#head;
-    while (text.length < BATCH_BYTES) {
+    for (let size = 0; size < BATCH_BYTES; ) {
       const next = this.#queue.shift();
       if (next === undefined) break;
-      const linked = link(head, next.body);
-      head = linked.head;
-      text += `${this.#options.prefix}${linked.line}\n`;
+      size += next.body.length;
       batch.push(next);
     }
-    try {
-      await this.#options.sink.append(utf8(text));
-    } catch (error) {
-      // Part of the batch may be in the file: going on with its numbers would show lines as missing that nobody was
-      // promised, so what follows is a new chain.
-      await this.#anchor();
-      this.#head = newWriter();
-      this.#anchored = 0;
-      const problem = error instanceof Error ? error : new Error('the audit device failed');
-      for (const waiting of batch) waiting.reject(problem);
-      return;
+    return batch;
+  }
+
+  /** Chains the lines to the head, and acknowledges them once the sink has them. */
+  async #append(batch: readonly Waiting[]): Promise<void> {
+    let head = this.#head;
+    let text = '';
+    for (const { body } of batch) {
+      const linked = link(head, body);
+      head = linked.head;
+      text += `${this.#options.prefix}${linked.line}\n`;
     }
+    await this.#options.sink.append(utf8(text));
     this.#head = head;
     for (const waiting of batch) waiting.resolve();
     if (head.seq - this.#anchored >= ANCHOR_LINES) void this.#anchor();
     else this.#anchorTimer ??= this.#options.clock.after(ANCHOR_MS, () => void this.#anchor());
+  }
+
+  /**
+   * Part of a batch that failed may have arrived: going on with its numbers would show lines as missing that nobody was
+   * promised, so what follows is a new chain.
+   */
+  async #beginAnew(): Promise<void> {
+    await this.#anchor();
+    this.#head = newWriter();
+    this.#anchored = 0;
   }
 
   async #anchor(): Promise<void> {
@@ -139,4 +174,9 @@ export class Device {
     this.#anchored = head.seq;
     await this.#options.anchor(head);
   }
+}
+
+function rejectAll(batch: readonly Waiting[], error: unknown): void {
+  const problem = error instanceof Error ? error : new Error('the audit device failed');
+  for (const waiting of batch) waiting.reject(problem);
 }

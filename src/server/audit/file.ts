@@ -4,19 +4,22 @@
  * one line and not two.
  */
 
-import { constants, type FileHandle, open } from 'node:fs/promises';
-import { failure } from '../../base/errors.ts';
+import { constants, type FileHandle, mkdir, open } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import type { AuditSink } from './audit.ts';
 
 export interface AuditFileOptions {
   readonly name: string;
   readonly path: string;
-  /** Permission bits of a file that is made. */
-  readonly mode: number;
+  /** Permission bits that the file shall have; absent: those that it has, and 0600 for one that is made. */
+  readonly mode: number | undefined;
   /** Waits for the disk with each batch: a power cut then loses no acknowledged line. */
   readonly fsync: boolean;
 }
 
+const DEFAULT_MODE = 0o600;
+const FOLDER_MODE = 0o700;
 const LINE_FEED = new Uint8Array([10]);
 /** Never waits for the other end of a pipe that somebody put there. */
 const FLAGS = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
@@ -53,17 +56,42 @@ export async function openAuditFile({ name, path, mode, fsync }: AuditFileOption
   };
 }
 
-async function openFile(path: string, mode: number): Promise<FileHandle> {
+async function openFile(path: string, mode: number | undefined): Promise<FileHandle> {
+  const refused = (what: string): Failure =>
+    failure('audit.bad_option', { reason: `the audit file ${path} ${what}` });
+  let file: FileHandle;
   try {
-    const file = await open(path, FLAGS, mode);
-    if ((await file.stat()).isFile()) return file;
-    await file.close();
+    await makeFolder(dirname(path));
+    file = await open(path, FLAGS, mode ?? DEFAULT_MODE);
   } catch (error) {
-    const reason = (error as NodeJS.ErrnoException).code ?? 'unknown';
-    throw failure('audit.bad_option', { reason: `the audit file ${path} cannot be opened: ${reason}` });
+    throw refused(`cannot be opened: ${codeOf(error)}`);
   }
-  throw failure('audit.bad_option', { reason: `the audit file ${path} is not a regular file` });
+  try {
+    const stat = await file.stat();
+    if (!stat.isFile()) throw refused('is not a regular file');
+    if (mode !== undefined && (stat.mode & 0o777) !== mode) await file.chmod(mode);
+    return file;
+  } catch (error) {
+    await file.close();
+    throw isFailure(error)
+      ? error
+      : refused(`cannot be given its mode: ${codeOf(error)}; mode=0000 leaves it as it is`);
+  }
 }
+
+/** Not by mkdir's own recursion, which never ends where a file system refuses to hold folders (Node 20, below /proc). */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, FOLDER_MODE);
+  } catch (error) {
+    if (codeOf(error) === 'EEXIST') return;
+    if (codeOf(error) !== 'ENOENT' || dirname(folder) === folder) throw error;
+    await makeFolder(dirname(folder));
+    await mkdir(folder, FOLDER_MODE);
+  }
+}
+
+const codeOf = (error: unknown): string => (error as NodeJS.ErrnoException).code ?? 'unknown';
 
 /** Whether the file ends in the middle of a line. A file that cannot be read is taken to. */
 async function endsInside(path: string): Promise<boolean> {

@@ -43,6 +43,7 @@ export function auditLine(
     display_name: from.displayName,
     policies: from.policies,
     token_policies: from.tokenPolicies,
+    identity_policies: from.identityPolicies,
     policy_results: from.policyResults && {
       allowed: from.policyResults.allowed,
       granting_policies: from.policyResults.granting.map(({ name, type: kind }) => ({
@@ -53,6 +54,7 @@ export function auditLine(
     },
     metadata: from.metadata,
     entity_id: from.entityId || undefined,
+    entity_created: from.entityCreated,
     token_type: from.tokenType,
     token_ttl: from.tokenTtlMs === undefined ? undefined : seconds(from.tokenTtlMs),
     token_issue_time: from.issuedAt,

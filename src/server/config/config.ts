@@ -25,6 +25,8 @@ export interface ServerConfig {
   readonly apiAddress: string;
   readonly egress: {
     readonly rules: readonly EgressRule[];
+    /** Unix sockets that audit devices may connect to. */
+    readonly sockets: readonly string[];
     /** Whether the API server of the cluster that this runs in may be reached. */
     readonly cluster: boolean;
   };
@@ -240,15 +242,19 @@ function apiAddress(top: Stanza, env: Readonly<Record<string, string | undefined
 
 function egressOf(top: Stanza): ServerConfig['egress'] {
   const stanza = top.block('egress', ['allow', 'cluster']);
-  const rules = (stanza?.texts('allow') ?? []).map((given) => {
+  const rules: EgressRule[] = [];
+  const sockets: string[] = [];
+  for (const given of stanza?.texts('allow') ?? []) {
     const rule = egressRule(given.text);
-    if (rule === undefined)
+    const [, socket] = /^unix:(\/[^\0]+)$/.exec(given.text) ?? [];
+    if (rule !== undefined) rules.push(rule);
+    else if (socket !== undefined) sockets.push(socket);
+    else
       throw refusal(
         given,
         `${JSON.stringify(given.text.slice(0, 80))} is not an address to allow`,
-        'Write "HOST:PORT", "10.0.0.0/8:5432" or "[fd00::/8]:5432".',
+        'Write "HOST:PORT", "10.0.0.0/8:5432", "[fd00::/8]:5432" or "unix:/run/collector.sock".',
       );
-    return rule;
-  });
-  return { rules, cluster: stanza?.truth('cluster') ?? true };
+  }
+  return { rules, sockets, cluster: stanza?.truth('cluster') ?? true };
 }
