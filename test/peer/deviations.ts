@@ -73,8 +73,9 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: 'upstream hides this error in `data`, where clients do not look; ours stands with the errors',
   },
   {
-    request: /PATCH pkv\/data\/none/,
+    request: /PATCH pkv\/data\//,
     at: /^\/$/,
+    peerStatus: 404,
     why: 'upstream sends this 404 without a body; ours has the usual one',
   },
   {

@@ -87,11 +87,14 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
         output: nothing,
         effect: 'write',
         raw: ['custom_metadata'],
-        run: (input) =>
-          change(input, 'metadata-write', (before = store.create(), custom) => ({
-            ...withFields(before, input),
+        async run({ path: given, ...sent }) {
+          // Upstream makes nothing of a write that says nothing: no empty secret, no event.
+          if (given !== '' && Object.values(sent).every((field) => field === undefined)) return {};
+          return change({ path: given, ...sent }, 'metadata-write', (before = store.create(), custom) => ({
+            ...withFields(before, sent),
             ...(custom === undefined ? {} : { custom: custom && boundCustom(custom) }),
-          })),
+          }));
+        },
       }),
 
       patch: operation({
@@ -160,7 +163,7 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
 const parsed = (raw: RawJson | undefined) => (raw === undefined ? undefined : parseCustom(raw));
 
 /** The secret with the fields that were sent. A null field takes `reset`, or is passed over where there is none. */
-function withFields(secret: Secret, given: Fields, reset?: Config): Secret {
+function withFields(secret: Secret, given: Omit<Fields, 'path'>, reset?: Config): Secret {
   const pick = <T>(sent: T | null | undefined, before: T, initial: T | undefined): T =>
     sent === undefined ? before : (sent ?? initial ?? before);
   return {
