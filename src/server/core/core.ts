@@ -3,6 +3,7 @@
  * What is done with a request, and in which order, is in pipeline.ts.
  */
 
+import type { Anchor } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -13,6 +14,7 @@ import type { TokenStore } from '../auth/tokens.ts';
 import type { TokenRoles } from '../auth/tokens-roles.ts';
 import type { KeyCustody } from '../barrier/custody.ts';
 import type { EventBus } from '../events/events.ts';
+import type { IdentityStore } from '../identity/store.ts';
 import type { LeaseManager } from '../lease/leases.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { Ceremonies } from '../seal/ceremonies.ts';
@@ -30,6 +32,7 @@ export interface Services {
   readonly lockout: Lockout;
   readonly leases: LeaseManager;
   readonly policies: PolicyStore;
+  readonly identity: IdentityStore;
   readonly mounts: MountTable;
   readonly audit: AuditBroker & AuditDevices;
   readonly events: EventBus;
@@ -79,6 +82,8 @@ export interface AuditDevices {
   list(): readonly (AuditDevice & { readonly path: string })[];
   /** How `input` looks in the lines of the device. */
   hash(path: string, input: string): Promise<string>;
+  /** The newest known line of each writer of the device; absent where the trail is no chain. */
+  anchors?(path: string): Promise<readonly Anchor[]>;
 }
 
 export interface AuditDevice {

@@ -6,7 +6,13 @@ import { flag, keyValues } from '../../base/schema.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import { type Core, services } from '../core/core.ts';
 
-const reply = z.unknown();
+const device = z.object({
+  path: z.string(),
+  type: z.string(),
+  description: z.string(),
+  options: z.record(z.string(), z.string()),
+  local: z.boolean(),
+});
 const withSlash = (path: string): string => (path.endsWith('/') ? path : `${path}/`);
 
 export function auditRoutes(core: Core): Route[] {
@@ -18,7 +24,7 @@ export function auditRoutes(core: Core): Route[] {
         read: operation({
           summary: 'The audit devices.',
           input: z.object({}),
-          output: reply,
+          output: z.record(z.string(), device),
           effect: 'none',
           flat: true,
           async run() {
@@ -49,7 +55,7 @@ export function auditRoutes(core: Core): Route[] {
             options: keyValues().nullish(),
             local: flag().default(false),
           }),
-          output: reply,
+          output: z.undefined(),
           effect: 'write',
           async run({ path, type, description, options, local }) {
             await services(core).audit.enable(withSlash(path), {
@@ -64,7 +70,7 @@ export function auditRoutes(core: Core): Route[] {
         delete: operation({
           summary: 'Disables an audit device.',
           input: z.object({ path: z.string().min(1) }),
-          output: reply,
+          output: z.undefined(),
           effect: 'write',
           async run({ path }) {
             await services(core).audit.disable(withSlash(path));
@@ -79,12 +85,33 @@ export function auditRoutes(core: Core): Route[] {
         write: operation({
           summary: 'How a value looks in the lines of a device.',
           input: z.object({ path: z.string().min(1), input: z.string().default('') }),
-          output: reply,
+          output: z.object({ hash: z.string() }),
           effect: 'none',
           flat: true,
           async run({ path, input }) {
             if (input === '') throw failure('request.invalid', { reason: 'the "input" parameter is empty' });
             return { data: { hash: await services(core).audit.hash(withSlash(path), input) } };
+          },
+        }),
+      },
+    },
+    {
+      path: 'audit-chain/*path',
+      access: 'sudo',
+      operations: {
+        read: operation({
+          summary:
+            'The newest line of each writer of a device, against which `holdfast audit verify` holds its files.',
+          input: z.object({ path: z.string().min(1) }),
+          output: z.object({
+            anchors: z.array(z.object({ writer: z.string(), seq: z.number(), sum: z.string() })),
+          }),
+          effect: 'none',
+          async run({ path }) {
+            const anchors = (await services(core).audit.anchors?.(withSlash(path))) ?? [];
+            // A device that was disabled keeps its anchors, because its files can still be verified.
+            if (anchors.length === 0) throw failure('audit.missing', { path: withSlash(path) });
+            return { data: { anchors: [...anchors] } };
           },
         }),
       },
