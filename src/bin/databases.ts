@@ -1,8 +1,9 @@
 /** Where databases are found: what a request named is looked up once, judged, and connected to at the address that was judged. */
 
 import { lookup } from 'node:dns/promises';
+import { connect } from 'node:net';
 import { failure } from '../base/errors.ts';
-import type { Locate } from '../engines/database/driver.ts';
+import type { Locate, Open } from '../engines/database/driver.ts';
 import { type DialOptions, isMetadata } from '../server/http/dial.ts';
 
 /** @returns what finds databases, by the same list that every other way out of the server goes by */
@@ -17,3 +18,6 @@ export const locator =
     if (first === undefined) throw failure('dial.refused', { host, port });
     return { ip: first.address, port: found.port };
   };
+
+/** A socket to an address that was judged. */
+export const openSocket: Open = ({ ip, port }) => connect({ host: ip, port, noDelay: true, keepAlive: true });

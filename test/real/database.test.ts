@@ -8,7 +8,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { locator } from '../../src/bin/databases.ts';
-import { type Connect, postgresql } from '../../src/engines/database/driver.ts';
+import type { Connect } from '../../src/engines/database/driver.ts';
+import { postgresql } from '../../src/engines/database/drivers/postgresql.ts';
 import { database } from '../../src/engines/database/index.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
 

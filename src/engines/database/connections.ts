@@ -3,24 +3,15 @@
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Mount } from '../../plugin/plugin.ts';
 import type { Connect, Database, Query } from './driver.ts';
-import { type DatabaseKind, kindOf } from './plugins.ts';
-import { fillStatement, splitStatements } from './sql.ts';
+import type { DatabaseKind } from './kinds/kind.ts';
+import { kindOf } from './plugins.ts';
 import { type Config, Shelf } from './store.ts';
-import { parseConnectionUrl } from './target.ts';
 
 /** One database, as a call works with it. */
 export interface Connection {
   readonly config: Config;
   readonly kind: DatabaseKind;
   transaction<T>(work: (query: Query) => Promise<T>): Promise<T>;
-}
-
-export type Values = Readonly<Record<string, string>>;
-
-/** Runs the statements with their values. @throws Failure database.statements, database.failed */
-export async function run(query: Query, texts: readonly string[], values: Values): Promise<void> {
-  for (const text of texts)
-    for (const statement of splitStatements(text)) await query(fillStatement(statement, values));
 }
 
 export class Connections {
@@ -47,11 +38,17 @@ export class Connections {
     };
   }
 
+  /** What kind of database it is, or undefined where there is none of the name yet: roles may be written first. */
+  async kind(name: string): Promise<DatabaseKind | undefined> {
+    const config = await this.shelf.get(name);
+    return config && kindOf(config.plugin);
+  }
+
   /** Tries a configuration before it is kept. @throws Failure database.verify */
   async verify(config: Config): Promise<void> {
     const database = this.#make(config, config.password);
     try {
-      await database.transaction((query) => query('SELECT 1'));
+      await database.transaction((query) => kindOf(config.plugin).probe(query));
     } catch (error) {
       if (!isFailure(error)) throw error;
       throw failure('database.verify', { reason: error.message });
@@ -94,12 +91,12 @@ export class Connections {
     const password = await this.#mount.password(config.passwordPolicy || undefined);
     const pending: Config = { ...config, pendingPassword: password };
     const noted = await this.shelf.put(name, pending, revision);
-    const statements =
-      config.rootStatements.length > 0 ? config.rootStatements : [kindOf(config.plugin).rotation];
     const values = { name: config.username, username: config.username, password };
     const database = this.#make(config, config.password);
     try {
-      await database.transaction((query) => run(query, statements, values));
+      await database.transaction((query) =>
+        kindOf(config.plugin).perform(query, 'rotation', config.rootStatements, values),
+      );
     } finally {
       await database.close();
     }
@@ -124,7 +121,7 @@ export class Connections {
     for (const password of [pendingPassword, found.value.password]) {
       const database = this.#make(found.value, password);
       try {
-        await database.transaction((query) => query('SELECT 1'));
+        await database.transaction((query) => kindOf(found.value.plugin).probe(query));
       } catch {
         continue;
       } finally {
@@ -146,7 +143,7 @@ export class Connections {
   }
 
   #make(config: Config, password: string): Database {
-    const { target, inline } = parseConnectionUrl(config.url);
+    const { target, inline } = kindOf(config.plugin).address(config);
     const login = inline ?? { username: config.username, password };
     return this.#connect(target, login, config.tls, config.pool);
   }

@@ -21,7 +21,7 @@ class Double {
   readonly log: string[] = [];
   /** Asked before a statement; what it throws is what the database answers. */
   before: (statement: string) => void = () => {};
-  /** Asked after a transaction was kept: the answer is lost on its way. */
+  /** Asked after a transaction that changed something was kept: the answer is lost on its way. */
   after: () => void = () => {};
 
   readonly connect: Connect = (_target, login) => ({
@@ -30,9 +30,10 @@ class Double {
       if (this.accounts.get(login.username) !== login.password)
         throw failure('database.connection', { reason: 'password authentication failed' });
       const kept = new Map(this.accounts);
+      const begun = this.log.length;
       try {
         const result = await work(async (statement, values = []) => this.#run(statement, values));
-        this.after();
+        if (this.log.slice(begun).some((statement) => !statement.startsWith('SELECT'))) this.after();
         return result;
       } catch (error) {
         if ((error as Error).message !== 'the process died') {
@@ -168,8 +169,8 @@ describe('the database engine', () => {
   it.each([
     [
       'config/x',
-      { ...CONFIG, plugin_name: 'mysql-database-plugin' },
-      'unknown database plugin "mysql-database-plugin"',
+      { ...CONFIG, plugin_name: 'cassandra-database-plugin' },
+      'unknown database plugin "cassandra-database-plugin"',
     ],
     ['config/x', { ...CONFIG, plugin_name: '__proto__' }, 'unknown database plugin "__proto__"'],
     ['config/x', { ...CONFIG, password: 'canary-no' }, 'error verifying connection'],
@@ -197,8 +198,8 @@ describe('the database engine', () => {
     ['static-roles/app-x', { db_name: 'none', username: 'u', rotation_period: '1h' }, 'failed to find entry'],
     [
       'static-roles/app-x',
-      { db_name: 'main', username: 'u', rotation_schedule: '* * * * *' },
-      'rotation_schedule',
+      { db_name: 'main', username: 'u', rotation_schedule: '* * * *' },
+      'could not parse rotation_schedule',
     ],
     ['rotate-root/none', {}, 'failed to find entry'],
     ['reset/none', {}, 'failed to find entry'],

@@ -7,7 +7,8 @@ import { failure, isFailure } from '../../base/errors.ts';
 import { globMatches } from '../../base/glob.ts';
 import type { Json } from '../../base/json.ts';
 import type { Call, LeaseHandler, LeaseInfo, Mount } from '../../plugin/plugin.ts';
-import { type Connection, type Connections, run, type Values } from './connections.ts';
+import type { Connection, Connections } from './connections.ts';
+import type { Values } from './kinds/kind.ts';
 import type { Role, Shelf } from './store.ts';
 import { compileTemplate } from './username.ts';
 
@@ -46,14 +47,15 @@ export async function makeAccount(
 ): Promise<Credentials> {
   const connection = await connections.get(role.db);
   checkAllowed(connection.config.allowedRoles, roleName);
-  if (role.creation.length === 0)
-    throw failure('database.role', { reason: 'the role has no creation_statements' });
+  // A role may have been written before its connection, when nobody knew what its statements had to be.
+  connection.kind.check('creation', role.creation);
   const now = mount.clock.now();
   const username = compileTemplate(connection.config.usernameTemplate || connection.kind.usernameTemplate)({
     displayName: call.caller?.displayName ?? '',
     roleName,
     now,
   });
+  await checkFree(connection, username);
   const password = await mount.password(connection.config.passwordPolicy || undefined);
 
   const limits = mount.ttl();
@@ -64,7 +66,9 @@ export async function makeAccount(
   const lease = await call.reserve('creds', state as unknown as Json, { ttlMs, maxTtlMs });
   const values = { ...accountValues(username, now + lease.durationMs), password };
   try {
-    await connection.transaction((query) => run(query, role.creation, values));
+    await connection.transaction((query) =>
+      connection.kind.perform(query, 'creation', role.creation, values),
+    );
     // A database that took longer than the lease lives: nobody would come to take the account away.
     if (mount.clock.now() >= now + lease.durationMs) throw failure('database.too_late');
   } catch (error) {
@@ -72,6 +76,21 @@ export async function makeAccount(
     throw error;
   }
   return { username, password, lease };
+}
+
+/**
+ * A username_template with nothing random in it may make a name that is in use. To fail only at its creation would be too late:
+ * what is undone then is the account of somebody else. @throws Failure database.taken
+ */
+async function checkFree(connection: Connection, username: string): Promise<void> {
+  const isTaken = await connection
+    .transaction((query) => connection.kind.exists(query, username))
+    .catch((error: unknown) => {
+      // Who may make accounts need not be allowed to look at them.
+      if (isFailure(error, 'database.failed')) return false;
+      throw error;
+    });
+  if (isTaken) throw failure('database.taken', { name: username });
 }
 
 /** Nobody will have the password: the account, if there is one, goes at once. Where that fails too, the lease sees to it. */
@@ -83,7 +102,10 @@ async function undo(
   values: Values,
 ): Promise<void> {
   try {
-    if (role.rollback.length > 0) await connection.transaction((query) => run(query, role.rollback, values));
+    if (role.rollback.length > 0)
+      await connection.transaction((query) =>
+        connection.kind.perform(query, 'rollback', role.rollback, values),
+      );
     else await takeAway(connection, state);
   } catch (error) {
     mount.log.warn('an account that was not wholly made could not be taken away; its lease will try again', {
@@ -96,7 +118,7 @@ async function undo(
 async function takeAway(connection: Connection, { username, revocation }: State): Promise<void> {
   if (revocation.length > 0) {
     const values = { name: username, username };
-    await connection.transaction((query) => run(query, revocation, values));
+    await connection.transaction((query) => connection.kind.perform(query, 'revocation', revocation, values));
     return;
   }
   // Apart, so that nobody logs in any more even where something else keeps the account from being dropped.
@@ -113,10 +135,8 @@ export function credentialLeases(mount: Mount, connections: Connections, roles: 
       const granted = Math.max(1, Math.min(asked, state.endsAt - now));
       const connection = await connections.get(state.db);
       const renewal = (await roles.get(state.role))?.renewal ?? state.renewal;
-      const statements = renewal.length > 0 ? renewal : [connection.kind.renewal];
-      await connection.transaction((query) =>
-        run(query, statements, accountValues(state.username, now + granted)),
-      );
+      const values = accountValues(state.username, now + granted);
+      await connection.transaction((query) => connection.kind.perform(query, 'renewal', renewal, values));
       return granted;
     },
     async revoke(given) {
@@ -128,7 +148,7 @@ export function credentialLeases(mount: Mount, connections: Connections, roles: 
   };
 }
 
-function accountValues(username: string, endsAt: number): Record<string, string> {
+function accountValues(username: string, endsAt: number) {
   return { name: username, username, expiration: timeText(endsAt + GRACE_MS) };
 }
 

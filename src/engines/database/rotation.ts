@@ -5,9 +5,10 @@
 
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Mount } from '../../plugin/plugin.ts';
-import { type Connections, run } from './connections.ts';
+import type { Connections } from './connections.ts';
 import { checkAllowed } from './dynamic.ts';
 import type { Found, Shelf, StaticRole } from './store.ts';
+import { nextRotation } from './timing.ts';
 
 /** How often the clock is looked at, as upstream does; the store is read through less often. */
 const REST_MS = 5000;
@@ -40,7 +41,9 @@ export class Rotation {
     return this.inTurn(name, async () => {
       const before = await this.#roles.find(name);
       const role = change(before?.value);
-      checkAllowed((await this.#connections.get(role.db)).config.allowedRoles, name);
+      const { config, kind } = await this.#connections.get(role.db);
+      checkAllowed(config.allowedRoles, name);
+      kind.check('rotation', role.statements);
       const revision = await this.#roles.put(name, role, before?.revision ?? 0);
       this.#nextAt = 0;
       if (before !== undefined) return;
@@ -103,13 +106,13 @@ export class Rotation {
   async #rotateDue(name: string, now: number): Promise<number> {
     const found = await this.#roles.find(name);
     if (found === undefined) return Number.POSITIVE_INFINITY;
-    const { pendingPassword, rotatedAt, periodMs } = found.value;
-    const due = pendingPassword === undefined ? rotatedAt + periodMs : 0;
+    const { pendingPassword, rotatedAt, timing } = found.value;
+    const due = pendingPassword === undefined ? nextRotation(timing, rotatedAt, now) : 0;
     const at = Math.max(due, this.#retryAt.get(name) ?? 0);
     if (at > now) return at;
-    await this.#rotate(name, found, pendingPassword);
+    const rotated = await this.#rotate(name, found, pendingPassword);
     this.#retryAt.delete(name);
-    return now + periodMs;
+    return nextRotation(timing, rotated.rotatedAt, now);
   }
 
   /** @param pending the password of a rotation that was cut short; absent: a new one */
@@ -122,8 +125,8 @@ export class Rotation {
       pending === undefined
         ? await this.#roles.put(name, { ...found.value, pendingPassword: password }, found.revision)
         : found.revision;
-    const texts = statements.length > 0 ? statements : [connection.kind.rotation];
-    await connection.transaction((query) => run(query, texts, { name: username, username, password }));
+    const values = { name: username, username, password };
+    await connection.transaction((query) => connection.kind.perform(query, 'rotation', statements, values));
     const { pendingPassword: _, ...rest } = found.value;
     const rotated: StaticRole = { ...rest, password, rotatedAt: this.#mount.clock.now() };
     await this.#roles.put(name, rotated, noted);

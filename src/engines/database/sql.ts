@@ -1,21 +1,28 @@
 /**
  * Statements of SQL as an administrator writes them: several in one text, with {{name}}, {{password}} and {{expiration}} where
  * the values go. Pure. The text is trusted, the values are not: each is escaped for the kind of quotes that it stands in, and
- * where escaping cannot make it safe it is refused. Quoting follows PostgreSQL, "Lexical Structure" (4.1).
+ * where escaping cannot make it safe it is refused. Which quotes there are is told by the dialect of the database.
  */
 
 import { failure } from '../../base/errors.ts';
 
-type Kind = 'bare' | 'text' | 'escaped' | 'name' | 'dollar' | 'comment';
+/** What a piece of a statement is: `escaped` is a text with backslashes, `dollar` a body of SQL in dollar quotes. */
+export type Kind = 'bare' | 'text' | 'escaped' | 'name' | 'dollar' | 'comment';
 
-interface Segment {
+export interface Segment {
   readonly kind: Kind;
   readonly text: string;
 }
 
+export interface Dialect {
+  /** The text in pieces that together are the text again. @throws Failure database.statements for quotes that do not end */
+  segments(text: string): Segment[];
+  /** The value as it may stand within a piece of the kind. */
+  escape(value: string, kind: 'text' | 'escaped' | 'name'): string;
+}
+
 /** What may stand for itself outside of quotes. */
 const PLAIN = /^[A-Za-z0-9_]+$/;
-const DOLLAR_TAG = /\$(?:[A-Za-z_\u0080-\uffff][A-Za-z0-9_\u0080-\uffff]*)?\$/y;
 const PLACEHOLDER = /\{\{\s*([a-z_]+)\s*\}\}/g;
 /** Bodies within bodies: deeper than any function that somebody wrote. */
 const DEEPEST = 4;
@@ -24,7 +31,7 @@ const DEEPEST = 4;
  * The single statements, without their semicolons; empty ones are left out.
  * @throws Failure database.statements for quotes or comments that do not end
  */
-export function splitStatements(text: string): string[] {
+export function splitStatements(dialect: Dialect, text: string): string[] {
   const statements: string[] = [];
   let current = '';
   let hasContent = false;
@@ -33,7 +40,7 @@ export function splitStatements(text: string): string[] {
     current = '';
     hasContent = false;
   };
-  for (const { kind, text: part } of segments(text)) {
+  for (const { kind, text: part } of dialect.segments(text)) {
     if (kind === 'bare') {
       const pieces = part.split(';');
       pieces.forEach((piece, at) => {
@@ -54,27 +61,45 @@ export function splitStatements(text: string): string[] {
  * The statement with its values in place. Placeholders in comments stay as they are: no escape works there.
  * @throws Failure database.statements for an unknown placeholder, or a value that is not safe where it stands
  */
-export function fillStatement(statement: string, values: Readonly<Record<string, string>>): string {
-  return fill(statement, values, 0);
+export function fillStatement(
+  dialect: Dialect,
+  statement: string,
+  values: Readonly<Record<string, string>>,
+): string {
+  return fill(dialect, statement, values, 0);
 }
 
-function fill(statement: string, values: Readonly<Record<string, string>>, depth: number): string {
+function fill(
+  dialect: Dialect,
+  statement: string,
+  values: Readonly<Record<string, string>>,
+  depth: number,
+): string {
   if (depth > DEEPEST) throw bad('bodies in dollar quotes are nested too deeply');
-  return segments(statement)
+  return dialect
+    .segments(statement)
     .map(({ kind, text }) => {
       if (kind === 'comment') return text;
-      if (kind === 'dollar') return fillBody(text, values, depth);
-      return text.replace(PLACEHOLDER, (_, name: string) => escaped(valueFor(values, name), name, kind));
+      if (kind === 'dollar') return fillBody(dialect, text, values, depth);
+      return text.replace(PLACEHOLDER, (_, name: string) => {
+        const value = valueFor(values, name);
+        return kind === 'bare' ? plain(value, name) : dialect.escape(value, kind);
+      });
     })
     .join('');
 }
 
 /** What stands between dollar quotes is SQL again, and its own quotes are what a value has to be escaped for. */
-function fillBody(text: string, values: Readonly<Record<string, string>>, depth: number): string {
+function fillBody(
+  dialect: Dialect,
+  text: string,
+  values: Readonly<Record<string, string>>,
+  depth: number,
+): string {
   const length = text.indexOf('$', 1) + 1;
   const tag = text.slice(0, length);
   const body = text.slice(length, -length);
-  const filled = fill(body, values, depth + 1);
+  const filled = fill(dialect, body, values, depth + 1);
   if (filled !== body && filled.includes(tag)) throw bad(`a value holds ${tag}, which would end the body`);
   return tag + filled + tag;
 }
@@ -87,50 +112,14 @@ function valueFor(values: Readonly<Record<string, string>>, name: string): strin
   return value;
 }
 
-function escaped(value: string, name: string, kind: Kind): string {
-  if (kind === 'name') return value.replaceAll('"', '""');
-  if (kind === 'text') return value.replaceAll("'", "''");
-  if (kind === 'escaped') return value.replaceAll('\\', '\\\\').replaceAll("'", "''");
+function plain(value: string, name: string): string {
   if (!PLAIN.test(value))
     throw bad(`{{${name}}} must stand in quotes: its value has more than letters and digits`);
   return value;
 }
 
-/** The text in pieces that together are the text again. */
-export function segments(text: string): Segment[] {
-  const found: Segment[] = [];
-  let start = 0;
-  let at = 0;
-  const take = (kind: Kind, from: number, end: number): void => {
-    if (from > start) found.push({ kind: 'bare', text: text.slice(start, from) });
-    found.push({ kind, text: text.slice(from, end) });
-    start = end;
-    at = end;
-  };
-  while (at < text.length) {
-    const character = text[at];
-    if (character === "'") {
-      const isEscape = /(^|[^A-Za-z0-9_$\u0080-\uffff])[eE]$/.test(text.slice(Math.max(0, at - 2), at));
-      take(isEscape ? 'escaped' : 'text', at, endOfQuote(text, at, isEscape));
-    } else if (character === '"') take('name', at, endOfQuote(text, at, false));
-    else if (text.startsWith('--', at)) take('comment', at, endOfLine(text, at));
-    else if (text.startsWith('/*', at)) take('comment', at, endOfComment(text, at));
-    else if (character === '$' && !/[A-Za-z0-9_$\u0080-\uffff]/.test(text[at - 1] ?? '')) {
-      DOLLAR_TAG.lastIndex = at;
-      const tag = DOLLAR_TAG.exec(text)?.[0];
-      if (tag === undefined) at++;
-      else {
-        const end = text.indexOf(tag, at + tag.length);
-        if (end === -1) throw bad(`the body that begins with ${tag} does not end`);
-        take('dollar', at, end + tag.length);
-      }
-    } else at++;
-  }
-  if (start < text.length) found.push({ kind: 'bare', text: text.slice(start) });
-  return found;
-}
-
-function endOfQuote(text: string, start: number, backslashes: boolean): number {
+/** The end of what is in quotes that begin at `start`; a doubled quote is one in the text. @throws Failure database.statements */
+export function endOfQuote(text: string, start: number, backslashes: boolean): number {
   const quote = text[start];
   for (let at = start + 1; at < text.length; at++) {
     if (backslashes && text[at] === '\\') at++;
@@ -139,25 +128,37 @@ function endOfQuote(text: string, start: number, backslashes: boolean): number {
       at++;
     }
   }
-  throw bad(`a text in ${quote === '"' ? 'double' : 'single'} quotes does not end`);
+  const called = quote === "'" ? 'single quotes' : quote === '"' ? 'double quotes' : 'backticks';
+  throw bad(`a text in ${called} does not end`);
 }
 
-function endOfLine(text: string, start: number): number {
-  const found = /[\r\n]/.exec(text.slice(start));
-  return found === null ? text.length : start + found.index;
-}
+/** Gathers the pieces of a text; what lies between those that are taken is bare. */
+export class Pieces {
+  readonly #text: string;
+  readonly #found: Segment[] = [];
+  #start = 0;
 
-/** Comments of this kind nest. */
-function endOfComment(text: string, start: number): number {
-  let depth = 0;
-  for (let at = start; at < text.length - 1; at++) {
-    const two = text.slice(at, at + 2);
-    if (two !== '/*' && two !== '*/') continue;
-    depth += two === '/*' ? 1 : -1;
-    at++;
-    if (depth === 0) return at + 1;
+  constructor(text: string) {
+    this.#text = text;
   }
-  throw bad('a comment does not end');
+
+  /** @returns `end`, where to read on */
+  take(kind: Kind, from: number, end: number): number {
+    this.#bare(from);
+    this.#found.push({ kind, text: this.#text.slice(from, end) });
+    this.#start = end;
+    return end;
+  }
+
+  all(): Segment[] {
+    this.#bare(this.#text.length);
+    this.#start = this.#text.length;
+    return this.#found;
+  }
+
+  #bare(end: number): void {
+    if (end > this.#start) this.#found.push({ kind: 'bare', text: this.#text.slice(this.#start, end) });
+  }
 }
 
-const bad = (reason: string) => failure('database.statements', { reason });
+export const bad = (reason: string) => failure('database.statements', { reason });

@@ -6,6 +6,7 @@
 import { failure } from '../../base/errors.ts';
 import type { PoolSize } from './driver.ts';
 import type { TlsMaterial } from './target.ts';
+import type { Timing } from './timing.ts';
 
 export { type Found, Shelf } from '../shelf.ts';
 
@@ -24,6 +25,16 @@ export interface Config {
   readonly verify: boolean;
   readonly pool: PoolSize;
   readonly tls: TlsMaterial;
+  /** MySQL: another name for the certificate than the host's, and whether it is looked at. */
+  readonly tlsServerName: string;
+  readonly tlsSkipVerify: boolean;
+  /** Redis: the address, in place of a URL. 0: no port was given. */
+  readonly host: string;
+  readonly port: number;
+  readonly useTls: boolean;
+  readonly insecureTls: boolean;
+  /** Kept for who reads it back: a login is never made part of a URL here, so that nothing has to be escaped. */
+  readonly disableEscaping: boolean;
 }
 
 export interface Role {
@@ -43,7 +54,7 @@ export interface StaticRole {
   readonly password: string;
   /** A password that may be set at the database by now. */
   readonly pendingPassword?: string;
-  readonly periodMs: number;
+  readonly timing: Timing;
   readonly rotatedAt: number;
   readonly statements: readonly string[];
 }

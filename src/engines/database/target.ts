@@ -1,16 +1,24 @@
-/** Which database a `connection_url` and the TLS fields name. Pure: the text comes from a request, and nothing in it is believed. */
+/**
+ * Which database a configuration names, and what proves that it is the one. Pure: the text comes from a request, and nothing in
+ * it is believed. How each kind of database writes its address is beside this, in `target-*.ts`.
+ */
 
 import { createPrivateKey, createPublicKey, X509Certificate } from 'node:crypto';
 import { failure } from '../../base/errors.ts';
+
+export type Protocol = 'postgresql' | 'mysql' | 'redis';
 
 export type TlsMode = 'disable' | 'prefer' | 'require' | 'verify-ca' | 'verify-full';
 
 /** Where a database is and how it is spoken to; who logs in is not part of it. */
 export interface Target {
+  readonly protocol: Protocol;
   readonly host: string;
   readonly port: number;
   readonly database: string;
   readonly tls: TlsMode;
+  /** What the certificate of the server is for: its host, where nothing else is said. */
+  readonly serverName: string;
   readonly connectTimeoutMs: number;
 }
 
@@ -27,73 +35,33 @@ export interface ConnectionUrl {
   readonly inline: { readonly username: string; readonly password: string } | undefined;
 }
 
-const SHAPE =
-  /^postgres(?:ql)?:\/\/(?:([^/?#]*)@)?(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::(\d{1,5}))?(?:\/([^?#]*))?(?:\?([^#]*))?$/;
-const MODES: Readonly<Record<string, TlsMode>> = {
-  disable: 'disable',
-  allow: 'prefer',
-  prefer: 'prefer',
-  require: 'require',
-  'verify-ca': 'verify-ca',
-  'verify-full': 'verify-full',
-};
+export const CONNECT_TIMEOUT_MS = 10_000;
+export const LONGEST_TIMEOUT_S = 60;
 const URL_LIMIT = 4096;
-const CONNECT_TIMEOUT_MS = 10_000;
-const LONGEST_TIMEOUT_S = 60;
 
-/** @throws Failure database.config; never with a part of the URL, which may hold a password */
-export function parseConnectionUrl(url: string): ConnectionUrl {
-  const parts = url.length > URL_LIMIT ? null : SHAPE.exec(url.trim());
-  if (parts === null)
-    throw bad(
-      'connection_url must read postgresql://{{username}}:{{password}}@HOST:PORT/DATABASE?sslmode=MODE, with one host',
-    );
-  const [, user = '', host = '', port = '5432', database = '', query = ''] = parts;
-  const { tls, connectTimeoutMs } = parameters(query);
-  const number = Number(port);
-  if (number < 1 || number > 65_535) throw bad('the port of connection_url is out of range');
-  return {
-    target: {
-      host: host.replace(/^\[|\]$/g, ''),
-      port: number,
-      database: decoded(database),
-      tls,
-      connectTimeoutMs,
-    },
-    inline: inlineOf(user),
-  };
-}
+/** @returns the text without what stands around it, or undefined where it is too long to be an address */
+export const bounded = (url: string): string | undefined => (url.length > URL_LIMIT ? undefined : url.trim());
 
-function inlineOf(user: string): ConnectionUrl['inline'] {
+/** The login in front of an address, or none where the fields of the configuration stand in for it. @throws Failure database.config */
+export function inlineOf(user: string, decode: (text: string) => string): ConnectionUrl['inline'] {
   if (user === '' || /^\{\{\s*username\s*\}\}:\{\{\s*password\s*\}\}$/.test(user)) return undefined;
-  const [name = '', password = ''] = user.split(/:(.*)/s);
   if (/\{\{/.test(user)) throw bad('connection_url must have both {{username}} and {{password}}, or neither');
-  return { username: decoded(name), password: decoded(password) };
+  const [name = '', password = ''] = user.split(/:(.*)/s);
+  return { username: decode(name), password: decode(password) };
 }
 
-function parameters(query: string): { tls: TlsMode; connectTimeoutMs: number } {
-  let tls: TlsMode = 'prefer';
-  let connectTimeoutMs = CONNECT_TIMEOUT_MS;
-  for (const [name, value] of new URLSearchParams(query)) {
-    if (name === 'sslmode') {
-      const mode = Object.hasOwn(MODES, value) ? MODES[value] : undefined;
-      if (mode === undefined) throw bad(`sslmode must be one of ${Object.keys(MODES).join(', ')}`);
-      tls = mode;
-    } else if (name === 'connect_timeout') {
-      const seconds = /^\d{1,4}$/.test(value) ? Number(value) : 0;
-      if (seconds < 1 || seconds > LONGEST_TIMEOUT_S)
-        throw bad(`connect_timeout must be from 1 to ${LONGEST_TIMEOUT_S} seconds`);
-      connectTimeoutMs = seconds * 1000;
-    } else if (name !== 'application_name')
-      // sslrootcert and its like name files: a request could have any file of the server opened.
-      throw bad(
-        'connection_url takes sslmode, connect_timeout and application_name; certificates go into tls_ca',
-      );
-  }
-  return { tls, connectTimeoutMs };
+/** Whether it is an IP address, of which no TLS server is told the name. */
+export const isAddress = (host: string): boolean => /^[\d.]+$|:/.test(host);
+
+/** @throws Failure database.config */
+export function portOf(text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : 0;
+  if (port < 1 || port > 65_535) throw bad('the port of the database is out of range');
+  return port;
 }
 
-function decoded(text: string): string {
+/** @throws Failure database.config */
+export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
@@ -115,10 +83,10 @@ export function checkTls({ ca, certificate, key }: TlsMaterial): void {
   throw bad('private_key is not the key of tls_certificate');
 }
 
-/** The URL as it may be shown. */
+/** The URL or DSN as it may be shown: whatever stands between the name of the user and the last "@" is its password. */
 export const shownUrl = (url: string): string =>
-  url.replace(/^([a-z]+:\/\/[^/?#:@]*:)([^/?#]*)@/, (whole, head: string, password: string) =>
+  url.replace(/^((?:[a-z]+:\/\/)?[^/?#:@]*:)(.*)@/s, (whole, head: string, password: string) =>
     /^\{\{\s*password\s*\}\}$/.test(password) ? whole : `${head}*****@`,
   );
 
-const bad = (reason: string) => failure('database.config', { reason });
+export const bad = (reason: string) => failure('database.config', { reason });

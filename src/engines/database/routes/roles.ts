@@ -7,8 +7,10 @@ import { duration } from '../../../base/schema.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
 import type { Connections } from '../connections.ts';
 import { makeAccount } from '../dynamic.ts';
-import { checkedSpan, checkedStatements, keys, named, nothing, statements } from '../fields.ts';
+import { checkedSpan, named, nothing, statements } from '../fields.ts';
+import type { DatabaseKind } from '../kinds/kind.ts';
 import { checkedName, type Role, type Shelf } from '../store.ts';
+import { doing, listing, reading } from './common.ts';
 
 const input = named.extend({
   db_name: z.string().max(128).nullish(),
@@ -45,35 +47,12 @@ const EMPTY: Role = {
 
 export function roleRoutes(mount: Mount, connections: Connections, roles: Shelf<Role>): Route[] {
   return [
-    {
-      path: 'roles',
-      operations: {
-        list: operation({
-          summary: 'List the roles.',
-          input: nothing,
-          output: keys,
-          effect: 'none',
-          async run() {
-            const names = await roles.names();
-            return names.length === 0 ? {} : { data: { keys: names } };
-          },
-        }),
-      },
-    },
+    listing('roles', 'List the roles.', roles),
     {
       path: 'roles/:name',
       exists: async ({ name = '' }) => (await roles.get(name)) !== undefined,
       operations: {
-        read: operation({
-          summary: 'Read a role.',
-          input: named,
-          output,
-          effect: 'none',
-          async run({ name }) {
-            const role = await roles.get(name);
-            return role === undefined ? {} : { data: shown(role) };
-          },
-        }),
+        read: reading('Read a role.', roles, output, shown),
         write: operation({
           summary: 'Make or change a role: how its accounts are made and taken away, and how long they live.',
           input,
@@ -82,20 +61,15 @@ export function roleRoutes(mount: Mount, connections: Connections, roles: Shelf<
           async run(given) {
             const name = checkedName(given.name);
             const found = await roles.find(name);
-            await roles.put(name, merged(found?.value ?? EMPTY, given), found?.revision ?? 0);
+            const role = merged(found?.value ?? EMPTY, given);
+            checkStatements(role, await connections.kind(role.db));
+            await roles.put(name, role, found?.revision ?? 0);
             return {};
           },
         }),
-        delete: operation({
-          summary: 'Delete a role; accounts that it made live on until their leases end.',
-          input: named,
-          output: nothing,
-          effect: 'write',
-          async run({ name }) {
-            await roles.delete(name);
-            return {};
-          },
-        }),
+        delete: doing('Delete a role; accounts that it made live on until their leases end.', (name) =>
+          roles.delete(name),
+        ),
       },
     },
     {
@@ -118,20 +92,27 @@ export function roleRoutes(mount: Mount, connections: Connections, roles: Shelf<
   ];
 }
 
-/** @throws Failure database.role, database.statements */
+/** @param kind absent where the connection is not there yet: accounts are refused then */
+function checkStatements(role: Role, kind: DatabaseKind | undefined): void {
+  kind?.check('creation', role.creation);
+  kind?.check('revocation', role.revocation);
+  kind?.check('rollback', role.rollback);
+  kind?.check('renewal', role.renewal);
+}
+
+/** @throws Failure database.role */
 function merged(before: Role, given: Given): Role {
   if ((given.credential_type || 'password') !== 'password') throw bad('credential_type must be "password"');
   const role: Role = {
     db: given.db_name ?? before.db,
-    creation: checkedStatements(given.creation_statements ?? before.creation),
-    revocation: checkedStatements(given.revocation_statements ?? before.revocation),
-    rollback: checkedStatements(given.rollback_statements ?? before.rollback),
-    renewal: checkedStatements(given.renew_statements ?? before.renewal),
+    creation: given.creation_statements ?? before.creation,
+    revocation: given.revocation_statements ?? before.revocation,
+    rollback: given.rollback_statements ?? before.rollback,
+    renewal: given.renew_statements ?? before.renewal,
     defaultTtlMs: checkedSpan(given.default_ttl ?? before.defaultTtlMs, 'default_ttl'),
     maxTtlMs: checkedSpan(given.max_ttl ?? before.maxTtlMs, 'max_ttl'),
   };
   if (role.db === '') throw bad('empty database name attribute');
-  if (role.creation.length === 0) throw bad('creation_statements are required');
   if (role.maxTtlMs > 0 && role.defaultTtlMs > role.maxTtlMs)
     throw bad('default_ttl must not be longer than max_ttl');
   return role;

@@ -5,26 +5,36 @@ import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { duration } from '../../../base/schema.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
-import { checkedStatements, keys, named, nothing, statements } from '../fields.ts';
+import { named, nothing, statements } from '../fields.ts';
 import type { Rotation } from '../rotation.ts';
 import { checkedName, type Shelf, type StaticRole } from '../store.ts';
+import { nextRotation, readSchedule, type Timing } from '../timing.ts';
+import { doing, listing, reading } from './common.ts';
 
 const SHORTEST_PERIOD_MS = 5000;
+const SHORTEST_WINDOW_MS = 3_600_000;
 
 const input = named.extend({
   db_name: z.string().max(128).nullish(),
   username: z.string().max(256).nullish(),
   rotation_period: duration().nullish(),
   rotation_schedule: z.string().max(256).nullish(),
+  rotation_window: duration().nullish(),
   rotation_statements: statements().nullish(),
   credential_type: z.string().max(64).nullish(),
 });
 type Given = z.output<typeof input>;
 
+/** A role has a period, or a schedule and its window. */
+const timing = {
+  rotation_period: z.number().optional(),
+  rotation_schedule: z.string().optional(),
+  rotation_window: z.number().optional(),
+};
 const output = z.object({
   db_name: z.string(),
   username: z.string(),
-  rotation_period: z.number(),
+  ...timing,
   rotation_statements: z.array(z.string()),
   credential_type: z.string(),
   last_vault_rotation: z.string(),
@@ -33,7 +43,7 @@ const credentials = z.object({
   username: z.string(),
   password: z.string(),
   ttl: z.number(),
-  rotation_period: z.number(),
+  ...timing,
   last_vault_rotation: z.string(),
 });
 
@@ -42,55 +52,31 @@ const UNSURE =
 
 export function staticRoutes(mount: Mount, roles: Shelf<StaticRole>, rotation: Rotation): Route[] {
   return [
-    {
-      path: 'static-roles',
-      operations: {
-        list: operation({
-          summary: 'List the accounts whose passwords are rotated.',
-          input: nothing,
-          output: keys,
-          effect: 'none',
-          async run() {
-            const names = await roles.names();
-            return names.length === 0 ? {} : { data: { keys: names } };
-          },
-        }),
-      },
-    },
+    listing('static-roles', 'List the accounts whose passwords are rotated.', roles),
     {
       path: 'static-roles/:name',
       exists: async ({ name = '' }) => (await roles.get(name)) !== undefined,
       operations: {
-        read: operation({
-          summary: 'Read how an account is rotated; its password is at static-creds.',
-          input: named,
+        read: reading(
+          'Read how an account is rotated; its password is at static-creds.',
+          roles,
           output,
-          effect: 'none',
-          async run({ name }) {
-            const role = await roles.get(name);
-            return role === undefined ? {} : { data: shown(role) };
-          },
-        }),
+          shown,
+        ),
         write: operation({
           summary: 'Take over an account, which gets a new password at once, or change how it is rotated.',
           input,
           output: nothing,
           effect: 'write',
           async run(given) {
-            await rotation.save(checkedName(given.name), (before) => merged(before, given));
+            const now = mount.clock.now();
+            await rotation.save(checkedName(given.name), (before) => merged(before, given, now));
             return {};
           },
         }),
-        delete: operation({
-          summary: 'Let go of an account: it stays, with the password that it has.',
-          input: named,
-          output: nothing,
-          effect: 'write',
-          async run({ name }) {
-            await rotation.delete(name);
-            return {};
-          },
-        }),
+        delete: doing('Let go of an account: it stays, with the password that it has.', (name) =>
+          rotation.delete(name),
+        ),
       },
     },
     {
@@ -103,12 +89,13 @@ export function staticRoutes(mount: Mount, roles: Shelf<StaticRole>, rotation: R
           effect: 'none',
           async run({ name }) {
             const { role, unsure } = await rotation.current(name);
-            const left = role.rotatedAt + role.periodMs - mount.clock.now();
+            const now = mount.clock.now();
+            const left = nextRotation(role.timing, role.rotatedAt, now) - now;
             const data = {
               username: role.username,
               password: role.password,
               ttl: Math.max(0, seconds(left)),
-              rotation_period: seconds(role.periodMs),
+              ...shownTiming(role.timing),
               last_vault_rotation: new Date(role.rotatedAt).toISOString(),
             };
             return { data, ...(unsure ? { warnings: [UNSURE] } : {}) };
@@ -119,51 +106,76 @@ export function staticRoutes(mount: Mount, roles: Shelf<StaticRole>, rotation: R
     {
       path: 'rotate-role/:name',
       operations: {
-        write: operation({
-          summary: 'Give an account a new password now.',
-          input: named,
-          output: nothing,
-          effect: 'write',
-          async run({ name }) {
-            await rotation.rotate(name);
-            return {};
-          },
+        write: doing('Give an account a new password now.', async (name) => {
+          await rotation.rotate(name);
         }),
       },
     },
   ];
 }
 
-/** @throws Failure database.role, database.statements */
-function merged(before: StaticRole | undefined, given: Given): StaticRole {
+/** @throws Failure database.role */
+function merged(before: StaticRole | undefined, given: Given, now: number): StaticRole {
   if ((given.credential_type || 'password') !== 'password') throw bad('credential_type must be "password"');
-  if (given.rotation_schedule) throw bad('rotation_schedule is not taken here; set rotation_period');
   const username = given.username ?? before?.username ?? '';
   const db = given.db_name ?? before?.db ?? '';
-  const periodMs = given.rotation_period ?? before?.periodMs ?? 0;
   if (db === '') throw bad('empty database name attribute');
   if (username === '') throw bad('username is a required field to create a static account');
   if (before !== undefined && (before.username !== username || before.db !== db))
     throw bad('cannot update static account username or db_name');
-  if (periodMs < SHORTEST_PERIOD_MS) throw bad('rotation_period must be 5 seconds or more');
   return {
     password: '',
     rotatedAt: NEVER,
     ...before,
     db,
     username,
-    periodMs,
-    statements: checkedStatements(given.rotation_statements ?? before?.statements ?? []),
+    timing: timingOf(before?.timing, given, now),
+    statements: given.rotation_statements ?? before?.statements ?? [],
   };
 }
 
 /** A role that was never rotated. */
 const NEVER = 0;
 
+/** A period takes the place of a schedule, and a schedule that of a period. @throws Failure database.role */
+function timingOf(before: Timing | undefined, given: Given, now: number): Timing {
+  const period = given.rotation_period ?? undefined;
+  const schedule = given.rotation_schedule || undefined;
+  const window = given.rotation_window ?? undefined;
+  if (period !== undefined && schedule !== undefined)
+    throw bad(
+      'mutually exclusive fields rotation_period and rotation_schedule were both specified; only one of them can be provided',
+    );
+  const old = before !== undefined && 'schedule' in before ? before : undefined;
+  if (period !== undefined || (before !== undefined && old === undefined && schedule === undefined)) {
+    if (window !== undefined) throw bad('rotation_window is invalid with use of rotation_period');
+    const periodMs = period ?? (before !== undefined && 'periodMs' in before ? before.periodMs : 0);
+    if (periodMs < SHORTEST_PERIOD_MS) throw bad('rotation_period must be 5 seconds or more');
+    return { periodMs };
+  }
+  const text = schedule ?? old?.schedule;
+  if (text === undefined)
+    throw bad('one of rotation_schedule or rotation_period must be provided to create a static account');
+  if (readSchedule(text) === undefined)
+    throw bad('could not parse rotation_schedule: write five fields of cron, in UTC, such as "0 3 * * SAT"');
+  if (window !== undefined && window < SHORTEST_WINDOW_MS)
+    throw bad('rotation_window must be 3600 seconds or more');
+  return {
+    schedule: text,
+    windowMs: window ?? old?.windowMs ?? 0,
+    since: text === old?.schedule ? old.since : now,
+  };
+}
+
+const shownTiming = (timing: Timing) =>
+  'periodMs' in timing
+    ? { rotation_period: seconds(timing.periodMs) }
+    : { rotation_schedule: timing.schedule, rotation_window: seconds(timing.windowMs) };
+
 const shown = (role: StaticRole): z.input<typeof output> => ({
   db_name: role.db,
   username: role.username,
-  rotation_period: seconds(role.periodMs),
+  ...shownTiming(role.timing),
   rotation_statements: [...role.statements],
   credential_type: 'password',
   last_vault_rotation: new Date(role.rotatedAt).toISOString(),
