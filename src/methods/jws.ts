@@ -23,8 +23,9 @@ export interface Jws {
 }
 
 interface Algorithm {
-  readonly hash: string;
-  readonly keyType: 'rsa' | 'ec';
+  /** null: the algorithm hashes by itself. */
+  readonly hash: string | null;
+  readonly keyType: 'rsa' | 'ec' | 'ed25519';
   readonly curve?: string;
   readonly pss?: true;
 }
@@ -40,7 +41,12 @@ const ALGORITHMS: Readonly<Record<string, Algorithm>> = {
   ES256: { hash: 'sha256', keyType: 'ec', curve: 'prime256v1' },
   ES384: { hash: 'sha384', keyType: 'ec', curve: 'secp384r1' },
   ES512: { hash: 'sha512', keyType: 'ec', curve: 'secp521r1' },
+  // RFC 8037, over Ed25519 alone.
+  EdDSA: { hash: null, keyType: 'ed25519' },
 };
+
+/** The names of the algorithms that are taken, as the `alg` of a header spells them. */
+export const SIGNATURE_ALGORITHMS: readonly string[] = Object.keys(ALGORITHMS);
 
 const LIMITS = { depth: 16, count: 2000 };
 
