@@ -4,12 +4,13 @@ import type { Command } from 'commander';
 import { failure, isFailure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { type Answer, problemOf } from '../client/client.ts';
-import { answerFailure } from '../client/envelope.ts';
+import { answerFailure, bagOf } from '../client/envelope.ts';
 import { mountOf } from '../client/kv.ts';
 import { type Data, readData, truth } from './arguments.ts';
 import { banner, printAnswer, printField, titledTable } from './output.ts';
 import { barePath } from './read.ts';
 import {
+  asking,
   type Flags,
   nothingAt,
   open,
@@ -21,6 +22,7 @@ import {
   success,
   warn,
 } from './session.ts';
+import { more } from './settings.ts';
 import { Exit, type Terminal } from './terminal.ts';
 
 type KvFlags = Flags & { readonly mount?: string };
@@ -38,7 +40,7 @@ async function locate(session: Session, typed: string, mountFlag: string | undef
   const path = barePath(typed);
   // Asked for in the clear even where the answer itself shall be wrapped.
   const found = await mountOf(
-    session.client.with({ wrapTtl: undefined }),
+    asking(session),
     mountFlag === undefined ? path : `${barePath(mountFlag).replace(/\/+$/, '')}`,
   );
   const mount =
@@ -100,11 +102,7 @@ export function declareKv(program: Command, terminal: Terminal): void {
       '--method <method>',
       'patch, or rw (read, then write); by default patch, and rw where the server has none',
     )
-    .option(
-      '--remove-data <key>',
-      'a key to remove; may be given again',
-      (value: string, all: string[] = []) => [...all, value],
-    )
+    .option('--remove-data <key>', 'a key to remove; may be given again', more)
     .action(
       async (
         key: string,
@@ -170,7 +168,7 @@ export function declareKv(program: Command, terminal: Terminal): void {
       const session = await open(terminal, flags);
       const place = await locateV2(session, key, flags.mount);
       const version = versionOf(flags.version);
-      const newest = bag((await readVersion(session, place, undefined))?.bag['metadata'])['version'];
+      const newest = bagOf((await readVersion(session, place, undefined))?.bag['metadata'])['version'];
       const earlier = await readVersion(session, place, version);
       if (newest === undefined || earlier === undefined) return nothingAt(session, place.at('data'));
       if (earlier.lost !== undefined) {
@@ -220,11 +218,7 @@ function declareMetadata(parent: Command, terminal: Terminal): void {
       .option('--max-versions <number>', 'how many versions are kept; 0: as the engine has it')
       .option('--cas-required <bool>', 'whether every write must carry -cas')
       .option('--delete-version-after <duration>', 'delete versions after this time')
-      .option(
-        '--custom-metadata <key=value>',
-        'a note; may be given again',
-        (value: string, all: string[] = []) => [...all, value],
-      )
+      .option('--custom-metadata <key=value>', 'a note; may be given again', more)
       .action(
         async (
           key: string,
@@ -295,9 +289,9 @@ async function readVersion(
   const { client } = session;
   const query = place.version === 2 && version !== undefined ? { version: String(version) } : {};
   const answer = await client.request('GET', place.at('data'), { query, accept: [404] });
-  const found = bag(answer.envelope?.data);
+  const found = bagOf(answer.envelope?.data);
   if (answer.status !== 404) return { answer, bag: found, lost: undefined };
-  const metadata = bag(found['metadata']);
+  const metadata = bagOf(found['metadata']);
   if (found['metadata'] !== undefined)
     return { answer, bag: found, lost: metadata['destroyed'] === true ? 'destroyed' : 'deleted' };
   const told = answerFailure(answer, `GET ${place.at('data')}`, client.address);
@@ -329,9 +323,9 @@ async function patchByWriting(session: Session, place: Place, data: Data): Promi
   const current = (await readVersion(session, place, undefined))?.bag ?? {};
   if (current['data'] === undefined || current['data'] === null) return undefined;
   const merged = Object.fromEntries(
-    Object.entries({ ...bag(current['data']), ...data }).filter(([, value]) => value !== null),
+    Object.entries({ ...bagOf(current['data']), ...data }).filter(([, value]) => value !== null),
   );
-  const version = bag(current['metadata'])['version'] ?? 0;
+  const version = bagOf(current['metadata'])['version'] ?? 0;
   return session.client.request('PUT', place.at('data'), {
     body: { data: merged, options: { cas: version } },
   });
@@ -366,14 +360,14 @@ function printKv(session: Session, place: Place, { answer, bag: found }: Found):
   if (answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
   warn(session, answer);
   const gone = place.version === 2 && (found['data'] === null || found['data'] === undefined);
-  const data = place.version === 1 ? found : bag(found['data']);
+  const data = place.version === 1 ? found : bagOf(found['data']);
   if (flags.field !== undefined) {
     if (!gone) return printField(terminal, format, data, flags.field);
     terminal.err(`No data found at ${place.at('data')}\n`);
     throw new Exit(2);
   }
   printAnswer(terminal, format, answer, () => {
-    const head = place.version === 1 ? '' : `${metadataTable(place, bag(found['metadata']))}\n`;
+    const head = place.version === 1 ? '' : `${metadataTable(place, bagOf(found['metadata']))}\n`;
     return gone ? head : `${head}${titledTable('Data', data)}`;
   });
 }
@@ -387,7 +381,7 @@ function printVersion(session: Session, place: Place, answer: Answer): void {
   const { terminal, format, flags } = session;
   if (answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
   warn(session, answer);
-  const data = bag(answer.envelope?.data);
+  const data = bagOf(answer.envelope?.data);
   if (flags.field !== undefined) return printField(terminal, format, data, flags.field);
   printAnswer(terminal, format, answer, () => metadataTable(place, data));
 }
@@ -395,15 +389,12 @@ function printVersion(session: Session, place: Place, answer: Answer): void {
 function printMetadata(session: Session, place: Place, answer: Answer): void {
   const { terminal, format, flags } = session;
   if (answer.envelope?.wrapInfo !== undefined) return printSecret(session, answer);
-  const { versions, ...rest } = bag(answer.envelope?.data);
+  const { versions, ...rest } = bagOf(answer.envelope?.data);
   if (flags.field !== undefined)
     return printField(terminal, format, { ...rest, versions: versions ?? null }, flags.field);
   printAnswer(terminal, format, answer, () => {
-    const each = Object.entries(bag(versions)).sort(([a], [b]) => Number(a) - Number(b));
-    const tables = each.map(([number, version]) => `\n${titledTable(`Version ${number}`, bag(version))}`);
+    const each = Object.entries(bagOf(versions)).sort(([a], [b]) => Number(a) - Number(b));
+    const tables = each.map(([number, version]) => `\n${titledTable(`Version ${number}`, bagOf(version))}`);
     return `${pathTitle('Metadata Path', place.at('metadata'))}${titledTable('Metadata', rest)}${tables.join('')}`;
   });
 }
-
-const bag = (value: unknown): Readonly<Record<string, Json>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, Json>) : {};

@@ -1,24 +1,21 @@
 /** secrets and auth: enable, list, tune and disable what is mounted. The two differ in one word of the API's path. */
 
-import type { Command } from 'commander';
-import { isBag } from '../client/envelope.ts';
+import { type Command, Option } from 'commander';
+import { failure } from '../base/errors.ts';
+import { sleep } from '../base/retry.ts';
+import { bagOf } from '../client/envelope.ts';
 import { authMounts, type MountInfo, mounts } from '../client/sys.ts';
-import { print, table } from './output.ts';
-import { type Flags, open, remote, spell, success } from './session.ts';
-import type { Terminal } from './terminal.ts';
+import { configOf, given, optionsOf, type TuningFlags, withTuning } from './mounttuning.ts';
+import { cell, print, table } from './output.ts';
+import { type Flags, open, remote, type Session, spell, success } from './session.ts';
+import { Exit, type Terminal } from './terminal.ts';
 
-interface MountFlags extends Flags {
+interface EnableFlags extends TuningFlags {
   readonly path?: string;
-  readonly description?: string;
-  readonly defaultLeaseTtl?: string;
-  readonly maxLeaseTtl?: string;
-  readonly version?: string;
-  readonly listingVisibility?: string;
   readonly local?: boolean;
-  readonly options?: readonly string[];
-  readonly auditNonHmacRequestKeys?: readonly string[];
-  readonly auditNonHmacResponseKeys?: readonly string[];
-  readonly detailed?: boolean;
+  readonly sealWrap?: boolean;
+  readonly externalEntropyAccess?: boolean;
+  readonly pluginName?: string;
 }
 
 interface Side {
@@ -37,63 +34,28 @@ export function declareMounts(program: Command, terminal: Terminal): void {
   for (const side of SIDES) declareSide(program, side, terminal);
 }
 
-const more = (value: string, all: string[] = []): string[] => [...all, value];
-
-function tuning(command: Command): Command {
-  return command
-    .option('--description <text>', 'what it is for')
-    .option('--default-lease-ttl <duration>', 'life of a lease or token where none is asked for')
-    .option('--max-lease-ttl <duration>', 'the longest life of one')
-    .option('--version <number>', 'version of a key/value engine: 1 or 2')
-    .option('--listing-visibility <who>', 'unauth: show it to whoever is not logged in')
-    .option('--options <key=value>', 'an option of the engine; may be given again', more)
-    .option(
-      '--audit-non-hmac-request-keys <key>',
-      'a key left in the clear in the audit trail; may be given again',
-      more,
-    )
-    .option('--audit-non-hmac-response-keys <key>', 'the same for answers', more);
-}
-
-function configOf(flags: MountFlags): Record<string, unknown> {
-  return {
-    ...(flags.defaultLeaseTtl === undefined ? {} : { default_lease_ttl: flags.defaultLeaseTtl }),
-    ...(flags.maxLeaseTtl === undefined ? {} : { max_lease_ttl: flags.maxLeaseTtl }),
-    ...(flags.listingVisibility === undefined ? {} : { listing_visibility: flags.listingVisibility }),
-    ...(flags.auditNonHmacRequestKeys === undefined
-      ? {}
-      : { audit_non_hmac_request_keys: flags.auditNonHmacRequestKeys }),
-    ...(flags.auditNonHmacResponseKeys === undefined
-      ? {}
-      : { audit_non_hmac_response_keys: flags.auditNonHmacResponseKeys }),
-  };
-}
-
-function optionsOf(flags: MountFlags): { options?: Record<string, string> } {
-  const pairs = (flags.options ?? []).map((text) => text.split(/=(.*)/s).slice(0, 2) as [string, string]);
-  const options = {
-    ...Object.fromEntries(pairs),
-    ...(flags.version === undefined ? {} : { version: flags.version }),
-  };
-  return Object.keys(options).length === 0 ? {} : { options };
-}
-
 function declareSide(program: Command, { command, api, noun, list }: Side, terminal: Terminal): void {
   const group = program.command(command).description(`Interact with ${noun}s`);
 
-  tuning(remote(group, 'enable <type>', `Enable a ${noun}`))
+  withTuning(remote(group, 'enable <type>', `Enable a ${noun}`), command)
     .option('--path <path>', 'where; by default under the name of its type')
     .option('--local', 'accepted for compatibility: there is one cluster')
-    .action(async (type: string, flags: MountFlags) => {
-      const session = await open(terminal, flags);
+    .addOption(new Option('--seal-wrap', 'accepted for compatibility').hideHelp())
+    .addOption(new Option('--external-entropy-access', 'accepted for compatibility').hideHelp())
+    .addOption(new Option('--plugin-name <name>', 'accepted for compatibility').hideHelp())
+    .action(async (typed: string, flags: EnableFlags) => {
+      const type = typed === 'plugin' ? (flags.pluginName ?? typed) : typed;
       const path = (flags.path ?? type).replace(/\/+$/, '');
-      const body = {
+      const body = given({
         type,
-        ...(flags.description === undefined ? {} : { description: flags.description }),
+        description: flags.description,
         config: configOf(flags),
         ...optionsOf(flags),
-        ...(flags.local ? { local: true } : {}),
-      };
+        local: flags.local,
+        seal_wrap: flags.sealWrap,
+        external_entropy_access: flags.externalEntropyAccess,
+      });
+      const session = await open(terminal, flags);
       await session.client.request('POST', `${api}/${path}`, { body });
       success(
         session,
@@ -105,34 +67,34 @@ function declareSide(program: Command, { command, api, noun, list }: Side, termi
 
   remote(group, 'list', `List the ${noun}s`)
     .option('--detailed', 'all there is to tell')
-    .action(async (flags: MountFlags) => {
+    .action(async (flags: Flags & { detailed?: boolean }) => {
       const session = await open(terminal, flags);
       const found = [...(await list(session.client))].sort((a, b) => (a.path < b.path ? -1 : 1));
       print(
         terminal,
         session.format,
         Object.fromEntries(found.map((mount) => [mount.path, mount.raw])),
-        () => (flags.detailed === true ? detailed(found) : brief(found)),
+        () => (flags.detailed === true ? detailed(found, command) : brief(found)),
       );
     });
 
-  tuning(remote(group, 'tune <path>', `Change the settings of a ${noun}`)).action(
-    async (typed: string, flags: MountFlags) => {
-      const session = await open(terminal, flags);
+  withTuning(remote(group, 'tune <path>', `Change the settings of a ${noun}`), command).action(
+    async (typed: string, flags: TuningFlags) => {
       const path = typed.replace(/\/+$/, '');
-      await session.client.request('POST', `${api}/${path}/tune`, {
-        body: {
-          ...configOf(flags),
-          ...(flags.description === undefined ? {} : { description: flags.description }),
-          ...optionsOf(flags),
-        },
-      });
+      const body = { ...configOf(flags), ...given({ description: flags.description }), ...optionsOf(flags) };
+      const session = await open(terminal, flags);
+      await session.client.request('POST', `${api}/${path}/tune`, { body });
       success(session, `Tuned the ${noun} at: ${path}/`);
     },
   );
 
+  remote(group, 'move <from> <to>', `Move a ${noun} to another path, with all it holds`).action(
+    async (from: string, to: string, flags: Flags) =>
+      move(await open(terminal, flags), { command, noun, from: folder(from), to: folder(to) }),
+  );
+
   remote(group, 'disable <path>', `Disable a ${noun}, with all it holds`).action(
-    async (typed: string, flags: MountFlags) => {
+    async (typed: string, flags: Flags) => {
       const session = await open(terminal, flags);
       const path = typed.replace(/\/+$/, '');
       await session.client.request('DELETE', `${api}/${path}`);
@@ -141,32 +103,96 @@ function declareSide(program: Command, { command, api, noun, list }: Side, termi
   );
 }
 
+const folder = (path: string): string => `${path.replace(/^\/+|\/+$/g, '')}/`;
+
+/** Between questions about a move that takes its time. */
+const MOVE_WAIT_MS = 1000;
+
+/** Asks for the move, and goes on asking until it has come to an end. */
+async function move(
+  session: Session,
+  {
+    command,
+    noun,
+    from,
+    to,
+  }: { readonly command: Side['command']; readonly noun: string; readonly from: string; readonly to: string },
+): Promise<void> {
+  const { client, terminal, format } = session;
+  const prefix = command === 'auth' ? 'auth/' : '';
+  const answer = await client.request('POST', 'sys/remount', {
+    body: { from: prefix + from, to: prefix + to },
+  });
+  const id = bagOf(answer.envelope?.data)['migration_id'];
+  if (typeof id !== 'string')
+    throw failure('api.garbage', { address: client.address, reason: 'it did not name the move' });
+  const tell = (text: string): void => {
+    if (format === 'table') terminal.out(`${text} ${noun} ${from} to ${to}, with migration ID ${id}\n`);
+  };
+  tell('Started moving');
+  for (;;) {
+    const told = await client.request('GET', `sys/remount/status/${id}`);
+    const status = bagOf(bagOf(told.envelope?.data)['migration_info'])['status'];
+    if (status === 'success') return tell('Success! Finished moving');
+    if (status !== 'in-progress') {
+      terminal.err(`Failure! Error encountered moving ${noun} ${from} to ${to}, with migration ID ${id}\n`);
+      throw new Exit(2);
+    }
+    await sleep(MOVE_WAIT_MS);
+  }
+}
+
 const brief = (found: readonly MountInfo[]): string =>
   table([
     ['Path', 'Type', 'Accessor', 'Description'],
-    ...found.map((m) => [m.path, m.type, m.accessor, m.description === '' ? 'n/a' : m.description]),
+    ...found.map((m) => [m.path, m.type, m.accessor, m.description || 'n/a']),
   ]);
 
-const detailed = (found: readonly MountInfo[]): string =>
+const detailed = (found: readonly MountInfo[], side: Side['command']): string =>
   table([
-    ['Path', 'Plugin', 'Accessor', 'Default TTL', 'Max TTL', 'Options', 'Description', 'UUID'],
+    [
+      'Path',
+      'Plugin',
+      'Accessor',
+      'Default TTL',
+      'Max TTL',
+      side === 'auth' ? 'Token Type' : 'Force No Cache',
+      'Replication',
+      'Seal Wrap',
+      'External Entropy Access',
+      'Options',
+      'Description',
+      'UUID',
+      'Version',
+      'Running Version',
+      'Running SHA256',
+      'Deprecation Status',
+    ],
     ...found.map((m) => [
       m.path,
       m.type,
       m.accessor,
       lifeOf(m, 'default_lease_ttl'),
       lifeOf(m, 'max_lease_ttl'),
-      `map[${Object.entries(m.options)
-        .map(([k, v]) => `${k}:${v}`)
-        .join(' ')}]`,
-      m.description === '' ? 'n/a' : m.description,
-      String(m.raw['uuid'] ?? ''),
+      side === 'auth'
+        ? cell(bagOf(m.raw['config'])['token_type'] || 'n/a')
+        : cell(bagOf(m.raw['config'])['force_no_cache'] === true),
+      m.raw['local'] === true ? 'local' : 'replicated',
+      cell(m.raw['seal_wrap'] === true),
+      cell(m.raw['external_entropy_access'] === true),
+      cell(m.options),
+      m.description || 'n/a',
+      cell(m.raw['uuid'] || 'n/a'),
+      cell(m.raw['plugin_version'] || 'n/a'),
+      cell(m.raw['running_plugin_version'] || 'n/a'),
+      cell(m.raw['running_sha256'] || 'n/a'),
+      cell(m.raw['deprecation_status'] || 'n/a'),
     ]),
   ]);
 
-/** A time of a mount's settings; 0 is the server's own. */
+/** A time of a mount's settings; 0 is the server's own, and mounts that give out no leases have none. */
 function lifeOf(mount: MountInfo, setting: string): string {
-  const config = mount.raw['config'];
-  const seconds = isBag(config) ? config[setting] : undefined;
+  if (mount.type === 'system' || mount.type === 'cubbyhole') return 'n/a';
+  const seconds = bagOf(mount.raw['config'])[setting];
   return typeof seconds === 'number' && seconds > 0 ? spell(seconds) : 'system';
 }

@@ -27,18 +27,24 @@ export function formatOf(terminal: Terminal, flag: string | undefined): Format {
   });
 }
 
-/** Columns, padded to the widest cell, four blanks apart; the first row is the heading and is underlined. */
-export function table(rows: readonly (readonly string[])[]): string {
-  const [heading = [], ...body] = rows;
-  const underline = heading.map((cell) => '-'.repeat(cell.length));
-  const all = [heading, underline, ...body];
-  const widths = heading.map((_, column) => Math.max(...all.map((row) => row[column]?.length ?? 0)));
-  return all
+/** Columns, padded to the widest cell, four blanks apart. */
+export function columns(rows: readonly (readonly string[])[]): string {
+  const count = Math.max(0, ...rows.map((row) => row.length));
+  const widths = Array.from({ length: count }, (_, column) =>
+    Math.max(...rows.map((row) => row[column]?.length ?? 0)),
+  );
+  return rows
     .map(
       (row) =>
         `${row.map((cell, column) => (column === row.length - 1 ? cell : cell.padEnd((widths[column] ?? 0) + 4))).join('')}\n`,
     )
     .join('');
+}
+
+/** The same, where the first row is the heading and is underlined. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const [heading = [], ...body] = rows;
+  return columns([heading, heading.map((cell) => '-'.repeat(cell.length)), ...body]);
 }
 
 /** Key and value rows of an object, sorted by key as upstream sorts them. */

@@ -1,8 +1,12 @@
-/** policy: write, read, list, delete. */
+/** policy: write, read, list, delete, fmt. */
 
+import { writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
 import type { Command } from 'commander';
+import { failure } from '../base/errors.ts';
 import { deletePolicy, policies, readPolicy, writePolicy } from '../client/sys.ts';
 import { print } from './output.ts';
+import { formatHcl } from './policyformat.ts';
 import { type Flags, open, remote, success } from './session.ts';
 import { Exit, type Terminal } from './terminal.ts';
 
@@ -17,6 +21,8 @@ export function declarePolicy(program: Command, terminal: Terminal): void {
         name.toLowerCase(),
         file === '-' ? await terminal.stdin() : await terminal.readFile(file),
       );
+      if (name !== name.toLowerCase())
+        terminal.err(`Policy name was converted from "${name}" to "${name.toLowerCase()}"\n`);
       success(session, `Uploaded policy: ${name.toLowerCase()}`);
     },
   );
@@ -42,4 +48,17 @@ export function declarePolicy(program: Command, terminal: Terminal): void {
     await deletePolicy(session.client, name.toLowerCase());
     success(session, `Deleted policy: ${name.toLowerCase()}`);
   });
+
+  group
+    .command('fmt <file>')
+    .description('Lay out a policy in its file the usual way; needs no server')
+    .action(async (file: string) => {
+      const text = await terminal.readFile(file);
+      const laidOut = formatHcl(text);
+      if (laidOut !== text)
+        await writeFile(file.replace(/^~(?=\/)/, homedir()), laidOut).catch(() => {
+          throw failure('cli.unwritable', { path: file });
+        });
+      terminal.out(`Success! Formatted policy: ${file}\n`);
+    });
 }

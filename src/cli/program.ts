@@ -3,16 +3,23 @@
 import { Command, CommanderError, type Option } from 'commander';
 import { normalizeFlags } from './arguments.ts';
 import { declareAudit } from './audit.ts';
+import { declareEvents } from './events.ts';
 import { declareKv } from './kv.ts';
+import { declareLease } from './lease.ts';
 import { declareLogin } from './login.ts';
 import { declareMounts } from './mounts.ts';
-import { declareOperator } from './operator.ts';
+import { declareNamespace } from './namespace.ts';
+import { declareOperator } from './operator/index.ts';
+import { declarePathHelp } from './pathhelp.ts';
+import { declarePlugin } from './plugin.ts';
 import { declarePolicy } from './policy.ts';
+import { declarePrint } from './print.ts';
 import { declareRead } from './read.ts';
 import { declareSeed } from './seed.ts';
 import { declareStatus } from './status.ts';
 import { type ExitCode, explain, type Terminal } from './terminal.ts';
 import { declareToken } from './token.ts';
+import { declareVersion } from './version.ts';
 
 /** Declares a command on the program. */
 export type Declare = (program: Command, terminal: Terminal) => void;
@@ -26,7 +33,13 @@ const COMMANDS: readonly Declare[] = [
   declarePolicy,
   declareMounts,
   declareToken,
+  declareLease,
   declareAudit,
+  declarePlugin,
+  declareEvents,
+  declarePathHelp,
+  declarePrint,
+  declareNamespace,
   declareSeed,
 ];
 
@@ -47,16 +60,24 @@ export async function runCli(
     .exitOverride()
     .configureOutput({ writeOut: (text) => terminal.out(text), writeErr: (text) => terminal.err(text) });
   for (const declare of [...more, ...COMMANDS]) declare(program, terminal);
+  declareVersion(program, terminal, version);
   inherit(program);
   try {
     await program.parseAsync(normalizeFlags(argv, flagsOf(program)), { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 1;
+    if (error instanceof CommanderError) return usageCode(error, program, argv);
     const { text, code } = explain(error);
     if (text !== '') terminal.err(text);
     return code;
   }
+}
+
+/** As shells and Vault have it, 127 where there is no such command; 1 for what else is wrong with a command line. */
+function usageCode(error: CommanderError, program: Command, argv: readonly string[]): ExitCode {
+  if (error.exitCode === 0) return 0;
+  const known = program.commands.some((command) => command.name() === argv[0]);
+  return error.code === 'commander.unknownCommand' && !known ? 127 : 1;
 }
 
 /** The flags of all commands that take no value, and those that say yes or no. */

@@ -1,10 +1,10 @@
 /** What every command is given: the terminal, and a way to declare itself on the program. */
 
 import type { Command } from 'commander';
-import { isFailure } from '../base/errors.ts';
+import { failure, isFailure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { type Answer, problemOf, type VaultClient } from '../client/client.ts';
-import { isBag } from '../client/envelope.ts';
+import { bagOf, isBag } from '../client/envelope.ts';
 import { cell, type Format, formatOf, keyValueTable, printAnswer, printField, table } from './output.ts';
 import { type ConnectionFlags, connect, withConnection } from './settings.ts';
 import { Exit, type Terminal } from './terminal.ts';
@@ -32,8 +32,21 @@ export interface Session {
 
 export async function open(terminal: Terminal, flags: Flags): Promise<Session> {
   const format = formatOf(terminal, flags.format);
-  return { terminal, flags, format, client: await connect(terminal, flags) };
+  const there = flags.nonInteractive === true ? unattended(terminal) : terminal;
+  return { terminal: there, flags, format, client: await connect(terminal, flags) };
 }
+
+/** A terminal at which nobody is asked for anything, for -non-interactive. */
+const unattended = (terminal: Terminal): Terminal => ({
+  ...terminal,
+  secret: async () => {
+    throw failure('cli.no_terminal');
+  },
+});
+
+/** The client for what a command has to ask before its own request: asked in the clear, and even in a rehearsal. */
+export const asking = ({ client }: Session): VaultClient =>
+  client.with({ wrapTtl: undefined, rehearse: undefined });
 
 /** Says that something was done; silent where a script reads JSON or YAML. */
 export function success({ terminal, format }: Session, message: string): void {
@@ -132,7 +145,7 @@ export function fieldsOf(answer: Answer): Record<string, Json> {
         : {};
   // sys/seal-status, sys/health and their like answer without an envelope: the answer is the data.
   const bare = isBag(answer.json) && !('data' in answer.json) && !('request_id' in answer.json);
-  const data = bare ? answer.json : isBag(envelope.data) ? envelope.data : {};
+  const data = bagOf(bare ? answer.json : envelope.data);
   return { ...lease, ...Object.fromEntries(Object.entries(data).sort(([a], [b]) => (a < b ? -1 : 1))) };
 }
 

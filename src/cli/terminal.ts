@@ -7,9 +7,9 @@ import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
-import { Failure, failure } from '../base/errors.ts';
+import { Failure, failure, isFailure } from '../base/errors.ts';
+import { tame } from '../base/tame.ts';
 import { problemOf } from '../client/client.ts';
-import { tame } from '../client/envelope.ts';
 
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
@@ -29,8 +29,8 @@ export interface TokenFile {
   write(token: string): Promise<void>;
 }
 
-/** 0: done. 1: the command line is at fault. 2: the server said no, or is sealed. */
-export type ExitCode = 0 | 1 | 2;
+/** 0: done. 1: the command line is at fault. 2: the server said no, or is sealed. 127: there is no such command. */
+export type ExitCode = 0 | 1 | 2 | 127;
 
 /** Ends a command with a code and nothing more to say. */
 export class Exit extends Error {
@@ -47,9 +47,16 @@ export function explain(error: unknown): { readonly text: string; readonly code:
   if (error instanceof Exit) return { text: '', code: error.code };
   const problem = problemOf(error);
   if (problem !== undefined && error instanceof Failure) {
+    const hints = [
+      ...(error.hint === undefined ? [] : [error.hint]),
+      // A login is made without a token: where it is denied, "log in" is no advice.
+      ...(problem.anonymous && isFailure(error, 'api.denied') && !/\/login(\/|$)/.test(problem.request)
+        ? ['No token was sent with it. Log in (holdfast login), or set VAULT_TOKEN.']
+        : []),
+    ];
     const errors = [...problem.errors, ...(problem.envelope?.warnings ?? [])].map((e) => `* ${tame(e)}\n`);
     return {
-      text: `Error making API request.\n\nURL: ${problem.request}\nCode: ${problem.status}. Errors:\n\n${errors.join('')}${error.hint === undefined ? '' : `\n${error.hint}\n`}`,
+      text: `Error making API request.\n\nURL: ${problem.request}\nCode: ${problem.status}. Errors:\n\n${errors.join('')}${hints.map((hint) => `\n${hint}\n`).join('')}`,
       code: 2,
     };
   }

@@ -6,6 +6,7 @@ import { capabilities } from '../client/sys.ts';
 import { readData, truth } from './arguments.ts';
 import { print } from './output.ts';
 import { type Flags, open, printSecret, remote, success } from './session.ts';
+import { more } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
 interface CreateFlags extends Flags {
@@ -22,9 +23,14 @@ interface CreateFlags extends Flags {
   readonly renewable?: string;
   readonly type?: string;
   readonly role?: string;
+  readonly entityAlias?: string;
 }
 
-const more = (value: string, all: string[] = []): string[] => [...all, value];
+interface RevokeFlags extends Flags {
+  readonly accessor?: boolean;
+  readonly self?: boolean;
+  readonly mode?: string;
+}
 
 export function declareToken(program: Command, terminal: Terminal): void {
   const group = program.command('token').description('Interact with tokens');
@@ -43,6 +49,7 @@ export function declareToken(program: Command, terminal: Terminal): void {
     .option('--renewable <bool>', 'whether it can be renewed')
     .option('--type <type>', 'service or batch')
     .option('--role <name>', 'after this role')
+    .option('--entity-alias <name>', 'with -role: the alias of the entity that the token shall be of')
     .action(async (flags: CreateFlags) => {
       const session = await open(terminal, flags);
       const route =
@@ -57,12 +64,13 @@ export function declareToken(program: Command, terminal: Terminal): void {
         ttl: flags.ttl,
         explicit_max_ttl: flags.explicitMaxTtl,
         period: flags.period,
-        num_uses: flags.useLimit === undefined ? undefined : Number(flags.useLimit),
+        num_uses: flags.useLimit === undefined ? undefined : usesOf(flags.useLimit),
         display_name: flags.displayName,
         meta: flags.metadata === undefined ? undefined : await readData(flags.metadata, terminal),
         no_default_policy: flags.defaultPolicy ? undefined : true,
         renewable: flags.renewable === undefined ? undefined : truth(flags.renewable, '-renewable'),
         type: flags.type,
+        entity_alias: flags.entityAlias,
       };
       printSecret(session, await session.client.request('POST', `auth/token/${route}`, { body }));
     });
@@ -100,31 +108,13 @@ export function declareToken(program: Command, terminal: Terminal): void {
   remote(group, 'revoke [token]', 'End a token, and the tokens made with it')
     .option('--accessor', 'the argument is an accessor')
     .option('--self', 'the token in use')
-    .option('--mode <mode>', 'orphan: its children live on')
-    .action(
-      async (
-        token: string | undefined,
-        flags: Flags & { accessor?: boolean; self?: boolean; mode?: string },
-      ) => {
-        const session = await open(terminal, flags);
-        if (token === undefined && flags.self !== true)
-          throw failure('cli.usage', { reason: 'name a token or an accessor, or use -self' });
-        if (token !== undefined && flags.self === true)
-          throw failure('cli.usage', { reason: '-self is the token in use: name no other beside it' });
-        if (flags.mode !== undefined && flags.mode !== 'orphan')
-          throw failure('cli.usage', {
-            reason: '-mode takes "orphan" (leases under a path: lease revoke -prefix)',
-          });
-        const { client } = session;
-        if (token === undefined) await client.request('PUT', 'auth/token/revoke-self', { body: {} });
-        else if (flags.accessor === true)
-          await client.request('POST', 'auth/token/revoke-accessor', { body: { accessor: token } });
-        else if (flags.mode === 'orphan')
-          await client.request('PUT', 'auth/token/revoke-orphan', { body: { token } });
-        else await client.request('PUT', 'auth/token/revoke', { body: { token } });
-        success(session, 'Revoked token (if it existed)');
-      },
-    );
+    .option('--mode <mode>', 'orphan: its children live on; path: the argument is a path, whose tokens end')
+    .action(async (token: string | undefined, flags: RevokeFlags) => {
+      const revocation = revocationOf(token?.trim(), flags);
+      const session = await open(terminal, flags);
+      await session.client.request(revocation.method, revocation.path, { body: revocation.body });
+      success(session, 'Revoked token (if it existed)');
+    });
 
   remote(group, 'capabilities <token-or-path> [path]', 'Show what a token may do on a path').action(
     async (first: string, second: string | undefined, flags: Flags) => {
@@ -134,7 +124,39 @@ export function declareToken(program: Command, terminal: Terminal): void {
         (await capabilities(session.client, [path], second === undefined ? {} : { token: first })).get(
           path,
         ) ?? [];
-      print(terminal, session.format, found, () => `${found.join(', ')}\n`);
+      print(terminal, session.format, found, () => `${[...found].sort().join(', ')}\n`);
     },
   );
+}
+
+interface Revocation {
+  readonly method: 'PUT' | 'POST';
+  readonly path: string;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** Which request ends what the command line names; combinations that would end something else are refused. */
+function revocationOf(token: string | undefined, { accessor, self, mode }: RevokeFlags): Revocation {
+  const refuse = (reason: string) => failure('cli.usage', { reason });
+  if (mode !== undefined && mode !== 'orphan' && mode !== 'path') throw refuse(`Invalid mode: ${mode}`);
+  if (self === true) {
+    if (token !== undefined) throw refuse('Too many arguments with -self (expected 0, got 1)');
+    if (accessor === true) throw refuse('Cannot use -self with -accessor!');
+    if (mode !== undefined) throw refuse('Cannot use -self with -mode!');
+    return { method: 'PUT', path: 'auth/token/revoke-self', body: {} };
+  }
+  if (token === undefined || token === '') throw refuse('Not enough arguments (expected 1 or -self, got 0)');
+  if (accessor === true) {
+    if (mode !== undefined) throw refuse(`Cannot use -accessor with -mode=${mode}!`);
+    return { method: 'POST', path: 'auth/token/revoke-accessor', body: { accessor: token } };
+  }
+  if (mode === 'path')
+    return { method: 'PUT', path: `sys/leases/revoke-prefix/${token.replace(/^\/+|\/+$/g, '')}`, body: {} };
+  return { method: 'PUT', path: `auth/token/revoke${mode === 'orphan' ? '-orphan' : ''}`, body: { token } };
+}
+
+/** @throws Failure cli.usage */
+function usesOf(text: string): number {
+  if (/^\d{1,9}$/.test(text)) return Number(text);
+  throw failure('cli.usage', { reason: '-use-limit takes a number' });
 }

@@ -28,6 +28,20 @@ export interface Identity {
   /** Response wrapping for every request: seconds as text or a Go duration. */
   readonly wrapTtl?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Given each request in place of the server: nothing is sent. It ends the call by throwing. */
+  readonly rehearse?: ((planned: Planned) => never) | undefined;
+}
+
+/** A request as it would have gone out. */
+export interface Planned {
+  readonly method: Exclude<Method, 'LIST'>;
+  /** Whether it asks for a list: upstream's clients send a GET for that. */
+  readonly listing: boolean;
+  /** Decoded, without "v1/" and without a slash at its end: what a policy names. */
+  readonly path: string;
+  readonly url: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: Uint8Array | undefined;
 }
 
 export interface ClientOptions extends Identity, TransportOptions {
@@ -40,6 +54,8 @@ export interface ClientOptions extends Identity, TransportOptions {
   /** First wait between tries, in milliseconds; doubles. Default 500. */
   readonly retryWaitMs?: number | undefined;
   readonly resolve?: ((host: string, port: number) => Target) | undefined;
+  /** False: a redirect is a failure that names where it leads. Default true. */
+  readonly redirects?: boolean | undefined;
 }
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
@@ -124,14 +140,23 @@ export class VaultClient {
       limit: ANSWER_LIMIT,
       signal: options.signal,
     };
+    this.#identity.rehearse?.({
+      method: verb,
+      listing,
+      path: path.replace(/^\/+|\/+$/g, ''),
+      url: exchange.url.origin + exchange.path,
+      headers: exchange.headers,
+      body,
+    });
     const request = `${method} ${path}`;
+    const anonymous = (this.#identity.token ?? '') === '';
     const safe = verb === 'GET' || verb === 'HEAD';
     const retries = this.#options.retries ?? 2;
     for (let attempt = 0; ; attempt++) {
       try {
         const answer = await this.#once(exchange);
         if (isOk(answer.status) || options.accept?.includes(answer.status)) return answer;
-        throw answerFailure(answer, request, this.address);
+        throw answerFailure(answer, request, this.address, anonymous);
       } catch (error) {
         const unsent = error instanceof Unsent;
         const told = unsent ? error.failure : error;
@@ -171,6 +196,8 @@ export class VaultClient {
     }
     if (location === undefined || target === undefined || !/^https?:$/.test(target.protocol))
       throw failure('api.garbage', { address: this.address, reason: 'it redirects to nowhere' });
+    if (this.#options.redirects === false)
+      throw failure('api.redirected', { address: this.address, target: target.origin });
     const weaker = exchange.url.protocol === 'https:' && target.protocol !== 'https:';
     if (weaker || target.hostname !== exchange.url.hostname)
       throw failure('api.redirected', { address: this.address, target: target.origin });

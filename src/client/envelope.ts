@@ -10,8 +10,6 @@ import { Failure, failure, isFailure } from '../base/errors.ts';
 import { Exact, type Json, parseJson } from '../base/json.ts';
 import { tame } from '../base/tame.ts';
 
-export { tame };
-
 /** Largest answer that is read, in bytes: what a Vault server itself takes as a request. */
 export const ANSWER_LIMIT = 32 * 1024 * 1024;
 const JSON_LIMITS = { depth: 128, count: 2_000_000 };
@@ -64,6 +62,8 @@ export interface ApiProblem {
   /** The verb and the whole address, without the query: "GET http://127.0.0.1:8200/v1/secret/data/app". */
   readonly request: string;
   readonly errors: readonly string[];
+  /** Whether the request went out without a token: what is denied then mostly wants a login. */
+  readonly anonymous: boolean;
   /** The envelope of an error that has one: a deleted KV version answers 404 with its metadata. */
   readonly envelope?: Envelope;
 }
@@ -74,14 +74,19 @@ export function problemOf(error: unknown): ApiProblem | undefined {
   return 'status' in error.data && 'errors' in error.data ? (error.data as ApiProblem) : undefined;
 }
 
-type Bag = { readonly [key: string]: Json };
+/** An object of parsed JSON. */
+export type Bag = { readonly [key: string]: Json };
 
+/** Whether it is one. Stricter than that of base/shape: a number kept to the digit is no object here. */
 export const isBag = (value: unknown): value is Bag =>
   typeof value === 'object' &&
   value !== null &&
   !Array.isArray(value) &&
   !(value instanceof Exact) &&
   [null, Object.prototype].includes(Object.getPrototypeOf(value));
+
+/** The value as an object of JSON; anything else is one without members. */
+export const bagOf = (value: unknown): Bag => (isBag(value) ? value : {});
 
 const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
 const count = (value: Json | undefined): number =>
@@ -191,7 +196,7 @@ const BY_STATUS: Readonly<Record<number, Code>> = {
 };
 
 /** The failure that an answer outside 2xx stands for. `request` is "GET secret/data/app", for the message. */
-export function answerFailure(answer: Answer, request: string, address: string): Failure {
+export function answerFailure(answer: Answer, request: string, address: string, anonymous = false): Failure {
   const { status } = answer;
   let envelope: Envelope | undefined;
   let errors: readonly string[] = [];
@@ -212,6 +217,7 @@ export function answerFailure(answer: Answer, request: string, address: string):
     status,
     request: `${verb} ${address.replace(/\/+$/, '')}/v1/${path.join(' ')}`,
     errors,
+    anonymous,
     ...(envelope === undefined ? {} : { envelope }),
   };
   const retryAfterMs = retryAfter(answer.headers['retry-after']);

@@ -59,24 +59,52 @@ export async function initialized(client: VaultClient, options: Asked = {}): Pro
   return objectOf(client, answer, 'bare', 'sys/init')['initialized'] === true;
 }
 
-/** @throws Failure api.invalid "Vault is already initialized" */
+export interface InitWish {
+  readonly shares: number;
+  readonly threshold: number;
+  readonly recoveryShares: number;
+  readonly recoveryThreshold: number;
+  /** PGP keys in base64, one for each share. */
+  readonly pgpKeys: readonly string[];
+  readonly recoveryPgpKeys: readonly string[];
+  readonly rootTokenPgpKey: string | undefined;
+}
+
+/**
+ * @param kind whether people unseal the server by shares, or a service does and people hold recovery shares: a server of
+ * the one kind refuses the numbers of the other
+ * @throws Failure api.invalid "Vault is already initialized"
+ */
 export async function init(
   client: VaultClient,
-  shares: number,
-  threshold: number,
+  wish: InitWish,
+  kind: 'shares' | 'recovery',
 ): Promise<{
   readonly keys: readonly string[];
   readonly keysBase64: readonly string[];
+  readonly recoveryKeys: readonly string[];
+  readonly recoveryKeysBase64: readonly string[];
   readonly rootToken: string;
 }> {
+  const keysOf = (keys: readonly string[]): readonly string[] | undefined =>
+    keys.length === 0 ? undefined : keys;
   const answer = await client.request('PUT', 'sys/init', {
-    body: { secret_shares: shares, secret_threshold: threshold },
+    body: {
+      ...(kind === 'shares'
+        ? { secret_shares: wish.shares, secret_threshold: wish.threshold }
+        : { recovery_shares: wish.recoveryShares, recovery_threshold: wish.recoveryThreshold }),
+      pgp_keys: keysOf(wish.pgpKeys),
+      recovery_pgp_keys: keysOf(wish.recoveryPgpKeys),
+      root_token_pgp_key: wish.rootTokenPgpKey,
+    },
   });
   const data = objectOf(client, answer, 'bare', 'sys/init');
   const rootToken = data['root_token'];
   return {
     keys: textsOf(data['keys']),
     keysBase64: textsOf(data['keys_base64']),
+    recoveryKeys: textsOf(data['recovery_keys']),
+    recoveryKeysBase64: textsOf(data['recovery_keys_base64']),
     rootToken: typeof rootToken === 'string' ? rootToken : '',
   };
 }
@@ -84,7 +112,7 @@ export async function init(
 /** Gives one share (hex or base64), or takes all given ones back. */
 export async function unseal(
   client: VaultClient,
-  share: { readonly key: string } | { readonly reset: true },
+  share: { readonly key: string; readonly migrate?: boolean } | { readonly reset: true },
 ): Promise<SealStatus> {
   const answer = await client.request('PUT', 'sys/unseal', { body: share });
   return sealStatusOf(objectOf(client, answer, 'bare', 'sys/unseal'));

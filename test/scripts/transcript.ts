@@ -93,7 +93,7 @@ const MASKS: readonly (readonly [RegExp, string])[] = [
   [/\bhv[sb]\.[\w-]+/g, '<token>'],
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '<uuid>'],
   [/\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z| \+0000 UTC)/g, '<time>'],
-  [/\b(kv|cubbyhole|system|auth_\w+)_[0-9a-f]{8}\b/g, '$1_<id>'],
+  [/\b((?:auth_)?[a-z]+)_[0-9a-f]{8}\b/g, '$1_<id>'],
   [/\$2y\$10\$[./\w]{53}/g, '<bcrypt>'],
   [/(accessor:? +|"accessor": ")[A-Za-z0-9]{24}\b/g, '$1<accessor>'],
   [/((?:unseal key \d+|root_token_b64): )\S+/gi, '$1<key>'],

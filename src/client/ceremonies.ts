@@ -1,0 +1,98 @@
+/**
+ * What holders of key shares do together over several requests: making a root token, replacing the shares. The routes
+ * that need no token are asked, because they are there for the day on which nobody has one; they answer bare JSON.
+ */
+
+import { failure } from '../base/errors.ts';
+import type { Json } from '../base/json.ts';
+import type { Answer, Method, VaultClient } from './client.ts';
+import { isBag } from './envelope.ts';
+
+/** The JSON of an answer, as it came. */
+export type Told = { readonly [key: string]: Json };
+
+const ROOT = 'sys/generate-root';
+
+/** How far the making of a root token is: nonce, started, progress, required, complete, otp_length, encoded_root_token. */
+export const rootStatus = (client: VaultClient): Promise<Told> => ask(client, 'GET', `${ROOT}/attempt`);
+
+/** Begins to make a root token. @param how by which it is told: a one-time pad of the caller's, or a PGP key in base64 */
+export const beginRoot = (
+  client: VaultClient,
+  how: { readonly otp?: string | undefined; readonly pgpKey?: string | undefined },
+): Promise<Told> => ask(client, 'PUT', `${ROOT}/attempt`, { otp: how.otp ?? '', pgp_key: how.pgpKey ?? '' });
+
+export const cancelRoot = async (client: VaultClient): Promise<void> => {
+  await client.request('DELETE', `${ROOT}/attempt`);
+};
+
+/** Gives one share; with enough of them the answer is complete and holds the encoded token. */
+export const updateRoot = (client: VaultClient, key: string, nonce: string): Promise<Told> =>
+  ask(client, 'PUT', `${ROOT}/update`, { key, nonce });
+
+/** Whose shares are replaced: those that unseal, or those that stand in for them where a service unseals. */
+export type RekeyTarget = 'barrier' | 'recovery';
+
+const REKEY: Readonly<Record<RekeyTarget, { readonly root: string; readonly backup: string }>> = {
+  barrier: { root: 'sys/rekey', backup: 'sys/rekey/backup' },
+  recovery: { root: 'sys/rekey-recovery-key', backup: 'sys/rekey/recovery-key-backup' },
+};
+
+export interface RekeyWish {
+  readonly shares: number;
+  readonly threshold: number;
+  /** PGP keys in base64, one for each share. */
+  readonly pgpKeys: readonly string[];
+  /** Whether the encrypted shares are kept in the server too. */
+  readonly backup: boolean;
+  /** Whether the new shares must be given back before they count. */
+  readonly verify: boolean;
+}
+
+/** The two halves of replacing shares: getting the new ones by the present ones, and proving that they were kept. */
+export type RekeyPart = 'init' | 'verify';
+
+/** nonce, started, t, n, progress, required, verification_required; of `verify`: nonce, started, t, n, progress. */
+export const rekeyStatus = (client: VaultClient, target: RekeyTarget, part: RekeyPart): Promise<Told> =>
+  ask(client, 'GET', `${REKEY[target].root}/${part}`);
+
+export const beginRekey = (client: VaultClient, target: RekeyTarget, wish: RekeyWish): Promise<Told> =>
+  ask(client, 'PUT', `${REKEY[target].root}/init`, {
+    secret_shares: wish.shares,
+    secret_threshold: wish.threshold,
+    pgp_keys: wish.pgpKeys.length === 0 ? null : wish.pgpKeys,
+    backup: wish.backup,
+    require_verification: wish.verify,
+  });
+
+export const cancelRekey = async (
+  client: VaultClient,
+  target: RekeyTarget,
+  part: RekeyPart,
+): Promise<void> => {
+  await client.request('DELETE', `${REKEY[target].root}/${part}`);
+};
+
+/** Gives one share. With enough of them: complete, and the new keys where it is not a verification. */
+export const updateRekey = (
+  client: VaultClient,
+  target: RekeyTarget,
+  part: RekeyPart,
+  share: { readonly key: string; readonly nonce: string },
+): Promise<Told> =>
+  ask(client, 'PUT', `${REKEY[target].root}/${part === 'init' ? 'update' : 'verify'}`, share);
+
+/** The encrypted shares that the server keeps: nonce, keys, keys_base64. */
+export const rekeyBackup = (client: VaultClient, target: RekeyTarget): Promise<Answer> =>
+  client.request('GET', REKEY[target].backup);
+
+export const deleteRekeyBackup = async (client: VaultClient, target: RekeyTarget): Promise<void> => {
+  await client.request('DELETE', REKEY[target].backup);
+};
+
+async function ask(client: VaultClient, method: Method, path: string, body?: unknown): Promise<Told> {
+  const answer = await client.request(method, path, body === undefined ? {} : { body });
+  const json = answer.json;
+  if (isBag(json)) return json;
+  throw failure('api.garbage', { address: client.address, reason: `${path} told nothing` });
+}
