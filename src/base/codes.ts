@@ -387,6 +387,7 @@ export const codes = {
   'policy.default': { kind: 'invalid', message: 'cannot delete default policy' },
   'policy.builtin': { kind: 'invalid', message: 'cannot {action} {name} policy' },
   'lease.unknown': { kind: 'invalid', message: 'invalid lease' },
+  'lease.not_found': { kind: 'invalid', message: 'lease not found' },
   'request.foreign_origin': {
     kind: 'denied',
     message: 'a page of another origin may not call this server',

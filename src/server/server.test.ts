@@ -63,7 +63,7 @@ describe('the envelope', () => {
     expect(json['secret/']).toEqual(json.data['secret/']);
     expect(json.data['secret/']).toMatchObject({ type: 'kv', options: { version: '2' } });
     expect(json.data['secret/'].accessor).toMatch(/^kv_[0-9a-f]{8}$/);
-    expect(Object.keys(json.data)).toEqual(['cubbyhole/', 'secret/', 'sys/']);
+    expect(Object.keys(json.data)).toEqual(['cubbyhole/', 'identity/', 'secret/', 'sys/']);
   });
 
   it('says 404 with the words of the API for a path that nothing is mounted at', async () => {
@@ -347,11 +347,18 @@ describe('wrapping', () => {
       { 'x-vault-wrap-ttl': '5m' },
     );
     const { token, wrapped_accessor } = made.json.wrap_info;
+    const own = await it_.ask('POST', 'sys/wrapping/rewrap', {}, as(token));
+    expect([own.status, own.json.errors]).toEqual([403, ['permission denied']]);
     const again = await it_.ask('POST', 'sys/wrapping/rewrap', { token });
     const next = again.json.wrap_info.token;
     expect((await it_.ask('POST', 'sys/wrapping/unwrap', { token })).status).toBe(400);
     const opened = await it_.ask('POST', 'sys/wrapping/unwrap', { token: next });
     expect(opened.json.auth.accessor).toBe(wrapped_accessor);
+    const open = await it_.ask('POST', 'sys/wrapping/wrap', { a: 1 });
+    expect([open.status, open.json.errors]).toEqual([
+      400,
+      ['endpoint requires response wrapping to be used'],
+    ]);
     const any = await it_.ask('POST', 'sys/wrapping/wrap', { a: 1 }, { 'x-vault-wrap-ttl': '5m' });
     const old = await it_.ask('GET', 'cubbyhole/response', undefined, as(any.json.wrap_info.token));
     expect(JSON.parse(old.json.data.response).data).toEqual({ a: 1 });

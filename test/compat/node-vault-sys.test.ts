@@ -69,7 +69,7 @@ test('a mount moves with its data', async () => {
 test('leases that are not there are revoked in peace, and not renewed', async () => {
   await command('revoke', { lease_id: 'database/creds/x/abc' });
   await command('revokePrefix', { path_prefix: 'database/creds' });
-  await expect(command('renew', { lease_id: 'database/creds/x/abc' })).rejects.toThrow('invalid lease');
+  await expect(command('renew', { lease_id: 'database/creds/x/abc' })).rejects.toThrow('lease not found');
 });
 
 test('the key shares are replaced, and only the new ones unseal', async () => {

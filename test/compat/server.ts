@@ -5,7 +5,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { plugins } from '../../src/bin/plugins.ts';
 import type { Dial } from '../../src/plugin/plugin.ts';
 import { listen } from '../../src/server/http/listener.ts';
-import { type Audit, createServer } from '../../src/server/server.ts';
+import { createServer } from '../../src/server/server.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
 
 export interface TestServer {
@@ -31,7 +31,6 @@ export async function startServer({
     clock: systemClock,
     log: silentLog,
     dial,
-    audit: async () => noAudit,
   });
   const listener = await listen(server, { host: '127.0.0.1', port: 0 });
   const { keys, rootToken } = await server.seal.initialize(1, 1);
@@ -47,13 +46,3 @@ export async function startServer({
     },
   };
 }
-
-const noAudit: Audit = {
-  enabled: false,
-  request: async () => {},
-  response: async () => {},
-  enable: async () => {},
-  disable: async () => {},
-  list: () => [],
-  hash: async () => '',
-};

@@ -84,6 +84,59 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: 'upstream repeats the increment of the renewal before; ours gives the time the token was made with',
   },
   {
+    request: /sys\/(health|leader)/,
+    at: /\/(enterprise|performance_standby.*|active_time|is_self|leader_.*|version)$/,
+    why: 'Vault tells these where OpenBao does not, and the number of its own version',
+  },
+  {
+    request: /sys\/key-status/,
+    at: /\/encryptions$/,
+    why: 'each server counts what it has sealed for itself',
+  },
+  {
+    request: /sys\/mounts\/p/,
+    at: /\/options$/,
+    why: 'a mount without options says null, as its listing does',
+  },
+  {
+    request: /GET pwrap/,
+    at: /\/lease_duration$/,
+    why: 'upstream tells the default time of the system, even where the mount ends sooner',
+  },
+  {
+    request: /GET sys\/leases$/,
+    at: /^(status|\/.*)$/,
+    why: 'a listing that needs a type says so',
+  },
+  {
+    request: /sys\/leases\/tidy/,
+    at: /\/warnings/,
+    why: 'a warning for people',
+  },
+  {
+    request: /auditing\/request-headers$/,
+    at: /(correlation-id|user-agent)$/,
+    why: 'Vault keeps these headers by default, OpenBao none',
+  },
+  {
+    request: /sys\/config\/cors/,
+    at: /^(status|\/.*)$/,
+    why: 'browsers of other origins are not served, and there is no way to let them in',
+  },
+  {
+    request: /sys\/(generate-root|rekey)\//,
+    at: /^(status|\/.*)$/,
+    peerStatus: 405,
+    why: 'OpenBao has these behind a token elsewhere; the clients of Vault ask here',
+  },
+  {
+    request: /sys\/(remount|health)/,
+    at: /^\/errors$/,
+    peerStatus: 405,
+    why: 'an error for people',
+  },
+  { request: /POST sys\/remount/, at: /^\/errors$/, why: 'the error names the mount that is not there' },
+  {
     request: /(\/\/|%2f)/i,
     at: /^(status|\/errors.*)$/,
     why: 'a path with two spellings is refused: what policy judged must be what is used',

@@ -7,6 +7,7 @@ import { approle } from './sequences/approle.ts';
 import { kv } from './sequences/kv.ts';
 import { mounts } from './sequences/mounts.ts';
 import { policies } from './sequences/policies.ts';
+import { sys } from './sequences/sys.ts';
 import { tokens } from './sequences/tokens.ts';
 import { TYPES, transit, transitType } from './sequences/transit.ts';
 import { userpass } from './sequences/userpass.ts';
@@ -31,6 +32,7 @@ describe.skipIf(withoutPeer !== undefined)('the same requests to both get the sa
     ['approle', approle],
     ['userpass', userpass],
     ['mounts', mounts],
+    ['sys', sys],
   ];
 
   test.each(sequences)('of %s', async (name, steps) => {

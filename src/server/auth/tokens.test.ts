@@ -258,7 +258,7 @@ describe('a lease', () => {
     clock.jump(HOUR / 2);
     expect((await leases.renew(id, 50 * HOUR)).durationMs).toBe(9.5 * HOUR);
     clock.jump(10 * HOUR);
-    await expect(leases.renew(id, HOUR)).rejects.toMatchObject({ code: 'lease.unknown' });
+    await expect(leases.renew(id, HOUR)).rejects.toMatchObject({ code: 'lease.not_found' });
   });
 
   it('is not given to a token that is gone', async () => {

@@ -170,7 +170,7 @@ test('a lease that is being taken back is no longer renewed', async () => {
   const id = await give('db/creds/r', 'user');
   broken = true;
   await leases.revokeSoon(id);
-  await expect(leases.renew(id, MINUTE)).rejects.toMatchObject({ code: 'lease.unknown' });
+  await expect(leases.renew(id, MINUTE)).rejects.toMatchObject({ code: 'lease.not_found' });
 });
 
 test('what failed for a day is told as irrevocable, and by nothing else', async () => {

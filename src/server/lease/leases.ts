@@ -128,12 +128,12 @@ export class LeaseManager {
 
   /**
    * Gives a lease more time, as far as its handler and its caps allow.
-   * @throws Failure lease.unknown, token.not_renewable
+   * @throws Failure lease.not_found, token.not_renewable
    */
   async renew(id: string, incrementMs: Milliseconds): Promise<LeaseInfo> {
     const found = await load<LeaseEntry>(this.#storage, idKey(id));
     const now = this.#clock.now();
-    if (found === undefined || found.value.expiresAt <= now) throw failure('lease.unknown');
+    if (found === undefined || found.value.expiresAt <= now) throw failure('lease.not_found');
     const entry = found.value;
     const handler = this.#handlerOf(entry.mountUuid, entry.handler);
     if (!entry.renewable || handler === undefined) throw failure('token.not_renewable');

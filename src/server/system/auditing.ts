@@ -43,6 +43,7 @@ export function auditingRoutes(core: Core): Route[] {
           input: one,
           output: z.record(z.string(), hmacText),
           effect: 'none',
+          flat: true,
           async run({ header }) {
             const kept = shown()[header];
             if (kept === undefined)

@@ -168,6 +168,8 @@ function healthRoute({ core, seal, version }: Pick<Platform, 'core' | 'seal' | '
           activecode: statusCode().default(200),
           sealedcode: statusCode().default(503),
           uninitcode: statusCode().default(501),
+          standbyok: flag().optional(),
+          perfstandbyok: flag().optional(),
           standbycode: integer().optional(),
           drsecondarycode: integer().optional(),
           performancestandbycode: integer().optional(),

@@ -11,7 +11,7 @@ import { timestamp } from '../core/envelope.ts';
 import { type Exchange, exchangeOf } from '../core/exchange.ts';
 import { isWrapping, unwrap, wrap, wrapped, wrappingToken } from '../core/wrapping.ts';
 
-const reply = z.unknown();
+const lookedUp = z.object({ creation_path: z.string(), creation_time: z.string(), creation_ttl: z.number() });
 const input = z.object({ token: z.string().optional() });
 
 export function wrappingRoutes(core: Core): Route[] {
@@ -20,12 +20,14 @@ export function wrappingRoutes(core: Core): Route[] {
       path: 'wrapping/wrap',
       operations: {
         write: operation({
-          summary: 'Answers what it is sent; with a wrapping time asked for, wrapped.',
+          summary: 'Wraps what it is sent, for the time that X-Vault-Wrap-TTL says.',
           input: z.looseObject({}),
-          output: reply,
+          output: z.looseObject({}),
           effect: 'write',
-          flat: true,
-          run: async (given) => ({ data: given }),
+          async run(given, call) {
+            if ((exchangeOf(call).request.wrapTtlMs ?? 0) > 0) return { data: given };
+            throw failure('request.invalid', { reason: 'endpoint requires response wrapping to be used' });
+          },
         }),
       },
     },
@@ -36,14 +38,14 @@ export function wrappingRoutes(core: Core): Route[] {
         write: operation({
           summary: 'When, for how long and by which request something was wrapped.',
           input,
-          output: reply,
+          output: lookedUp,
           effect: 'none',
           run: async ({ token }, call) => about(core, token ?? exchangeOf(call).request.token),
         }),
         read: operation({
           summary: 'When, for how long and by which request something was wrapped.',
           input,
-          output: reply,
+          output: lookedUp,
           effect: 'none',
           run: async ({ token }, call) => about(core, token ?? exchangeOf(call).request.token),
         }),
@@ -56,7 +58,7 @@ export function wrappingRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Takes out what was wrapped, once.',
           input,
-          output: reply,
+          output: z.undefined(),
           effect: 'write',
           async run({ token }, call) {
             const entry = await claimed(core, token, call);
@@ -75,9 +77,12 @@ export function wrappingRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Moves what was wrapped to a new token; the old one ends.',
           input,
-          output: reply,
+          output: z.undefined(),
           effect: 'write',
           async run({ token }, call) {
+            // A wrapping token opens what it wraps and no more: who found one could keep it alive for ever.
+            if (token === undefined || token === exchangeOf(call).request.token)
+              throw failure('request.denied');
             const entry = await claimed(core, token, call);
             const open = services(core);
             const { path, ttlMs } = await wrapped(open, entry);
@@ -91,7 +96,7 @@ export function wrappingRoutes(core: Core): Route[] {
   ];
 }
 
-async function about(core: Core, token: string | undefined): Promise<{ data: unknown }> {
+async function about(core: Core, token: string | undefined): Promise<{ data: z.input<typeof lookedUp> }> {
   const open = services(core);
   const { path, createdAt, ttlMs } = await wrapped(open, await wrappingToken(open, token));
   return {
