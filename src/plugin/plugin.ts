@@ -156,6 +156,8 @@ export interface Caller {
 export interface Call {
   readonly id: string;
   readonly verb: Verb;
+  /** A read that was asked by HEAD: the answer's body stays behind, which some protocols answer in another way. */
+  readonly headersOnly?: boolean;
   /** The whole path of the request, mount included. */
   readonly path: Path;
   readonly caller: Caller | undefined;

@@ -21,6 +21,7 @@ import type { Backend, Write } from '../../storage/storage.ts';
 import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
+import { probes } from '../probes.ts';
 import type { Home, Keys } from './home.ts';
 import { VAULT_NAMESPACE } from './kubernetes.ts';
 import { isLoopback, listenNear, type Resolve, resolver } from './network.ts';
@@ -68,7 +69,7 @@ export async function startPlatform(
     };
     const server = await createServer({
       backend: stores.server,
-      plugins: plugins(undefined, locator(wayOut)),
+      plugins: plugins(undefined, locator(wayOut), {}, probes(wayOut)),
       clock: systemClock,
       log: log.with({ program: 'server' }),
       dial: createDial(wayOut),

@@ -19,6 +19,7 @@ import { createServer, REPORTED_VERSION, type Server } from '../../server/server
 import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
+import { probes } from '../probes.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
 import { podOf, register } from './registration.ts';
 import { openStore } from './store.ts';
@@ -65,7 +66,7 @@ export async function startService(
     };
     const server = await createServer({
       backend,
-      plugins: plugins(readPodAccount, locator(wayOut), env),
+      plugins: plugins(readPodAccount, locator(wayOut), env, probes(wayOut)),
       ttl: config.ttl,
       clock,
       log,

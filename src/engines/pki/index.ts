@@ -9,8 +9,12 @@
 import { failure } from '../../base/errors.ts';
 import { bagOf } from '../../base/shape.ts';
 import type { PluginType } from '../../plugin/plugin.ts';
+import type { Probes } from './acme/probes.ts';
+import { Validator } from './acme/validator.ts';
 import { refreshLists } from './lists.ts';
 import { revokeStored } from './revoking.ts';
+import { acmeRoutes } from './routes/acme.ts';
+import { acmeConfigRoutes } from './routes/acmeconfig.ts';
 import { certRoutes } from './routes/certs.ts';
 import { configRoutes } from './routes/config.ts';
 import { issueRoutes } from './routes/issue.ts';
@@ -22,12 +26,15 @@ import { tidyRoutes } from './routes/tidy.ts';
 import { PkiStore } from './store.ts';
 import { Tidier } from './tidying.ts';
 
-export const pki: PluginType = {
+/** @param probes what looks at ACME challenges in the DNS and over TLS; absent: those challenges fail, saying so */
+export const pki = (probes?: Probes): PluginType => ({
   name: 'pki',
   kind: 'secret',
   create(mount) {
     const store = new PkiStore(mount);
     const tidier = new Tidier(mount, store);
+    const validator = new Validator(mount, store, probes);
+    let resumed = false;
     return {
       routes: [
         ...rootRoutes(mount, store),
@@ -39,6 +46,8 @@ export const pki: PluginType = {
         ...certRoutes(store),
         ...revokeRoutes(store),
         ...tidyRoutes(tidier),
+        ...acmeRoutes(mount, store, validator),
+        ...acmeConfigRoutes(mount, store),
       ],
       leases: {
         certificate: {
@@ -52,8 +61,14 @@ export const pki: PluginType = {
           },
         },
       },
-      close: () => tidier.close(),
-      tick: async () => new Date(await refreshLists(store)),
+      async close() {
+        await Promise.all([tidier.close(), validator.close()]);
+      },
+      async tick() {
+        if (!resumed) await validator.resume();
+        resumed = true;
+        return new Date(await refreshLists(store));
+      },
     };
   },
-};
+});

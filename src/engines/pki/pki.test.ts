@@ -29,7 +29,7 @@ if (!hasOpenssl)
 let server: TestServer;
 let folder: string;
 beforeEach(async () => {
-  server = await startServer([pki]);
+  server = await startServer([pki()]);
   folder = await mkdtemp(join(tmpdir(), 'pki-'));
   const mounted = await server.ask('POST', 'sys/mounts/pki', { type: 'pki' });
   expect(mounted.text).toBe('');
@@ -427,7 +427,7 @@ test('help and OpenAPI are made of the routes', async () => {
 describe('tidying', () => {
   test('what ended long enough ago goes, with its revocation, and nothing else', async () => {
     const clock = new ManualClock();
-    const mount = mountForTest(pki, { path: 'pki/', clock });
+    const mount = mountForTest(pki(), { path: 'pki/', clock });
     const write = async (path: string, body: object) => (await mount.call('write', path, body)).data;
     const made = await write('root/generate/internal', { common_name: 'Root', key_type: 'ec', ttl: '700h' });
     await write('roles/web', { allow_any_name: true, key_type: 'ec' });

@@ -8,6 +8,7 @@
  *   cert/<serial>    DER of what was issued; the serial with hyphens
  *   revoked/<serial> one `Revoked` (JSON)
  *   crl/<group>      one `List` (JSON): the revocation list of one name and key
+ *   acme/<what>/     accounts, orders and the like (JSON): acme/records.ts
  *   config/<what>    settings (JSON)
  *   state            how often anything was revoked (JSON): tells a list that is behind
  *
@@ -22,6 +23,7 @@ import { stringify } from '../../base/json.ts';
 import { uuid } from '../../crypto/random.ts';
 import type { Mount } from '../../plugin/plugin.ts';
 import type { Check, Page, Write } from '../../storage/storage.ts';
+import { ACME_DEFAULTS, type AcmeFolders, type AcmeSettings } from './acme/records.ts';
 import type { KeyKind, KeyType } from './keytype.ts';
 import type { Role } from './role.ts';
 
@@ -96,6 +98,7 @@ export interface Settings {
   readonly keys: { readonly default: string };
   readonly crl: CrlSettings;
   readonly cluster: { readonly path: string; readonly aiaPath: string };
+  readonly acme: AcmeSettings;
 }
 export interface CrlSettings {
   /** Milliseconds. */
@@ -125,9 +128,10 @@ const DEFAULTS: Settings = {
     deltaInterval: HOUR / 4,
   },
   cluster: { path: '', aiaPath: '' },
+  acme: ACME_DEFAULTS,
 };
 
-interface Folders {
+interface Folders extends AcmeFolders {
   issuer: Issuer;
   key: Key;
   role: Role;
@@ -171,7 +175,17 @@ export class PkiStore {
     return entry && decode<Folders[F]>(at, entry.value);
   }
 
-  list(folder: Folder | 'cert', page: Page = {}): Promise<string[]> {
+  /** A thing and its revision, for a commit that must not overwrite what somebody else did meanwhile. */
+  async entry<F extends Folder>(
+    folder: F,
+    name: string,
+  ): Promise<{ readonly value: Folders[F]; readonly check: Check } | undefined> {
+    const key = `${folder}/${name}`;
+    const entry = await this.#mount.storage.get(key);
+    return entry && { value: decode<Folders[F]>(key, entry.value), check: { key, revision: entry.revision } };
+  }
+
+  list(folder: Folder | 'cert' | `${Folder}/${string}`, page: Page = {}): Promise<string[]> {
     return this.#mount.storage.list(`${folder}/`, page);
   }
 
@@ -208,7 +222,7 @@ export class PkiStore {
     rule: (before: Folders[F]) => Folders[F],
   ): Promise<Folders[F] | undefined> {
     const key = `${folder}/${name}`;
-    return this.#again(async () => {
+    return this.again(async () => {
       const entry = await this.#mount.storage.get(key);
       if (entry === undefined) return undefined;
       const after = rule(decode<Folders[F]>(key, entry.value));
@@ -230,7 +244,7 @@ export class PkiStore {
     rule: (before: Settings[S]) => Settings[S],
   ): Promise<Settings[S]> {
     const key = `config/${name}`;
-    return this.#again(async () => {
+    return this.again(async () => {
       const entry = await this.#mount.storage.get(key);
       const before =
         entry === undefined
@@ -265,6 +279,16 @@ export class PkiStore {
     return { key: made, existed: false };
   }
 
+  /** What takes a thing away, as part of a commit. */
+  gone(folder: Folder | 'cert', name: string): Write {
+    return { key: `${folder}/${name}`, delete: true };
+  }
+
+  /** That a thing is not there, as a condition of a commit. */
+  absent(folder: Folder | 'cert', name: string): Check {
+    return { key: `${folder}/${name}`, revision: 0 };
+  }
+
   async dropKey(id: string): Promise<void> {
     await this.#mount.storage.commit([
       { key: `key/${id}`, delete: true },
@@ -285,7 +309,11 @@ export class PkiStore {
   }
 
   async keepCertificate(serial: string, der: Buffer): Promise<void> {
-    await this.#mount.storage.commit([{ key: `cert/${fileOf(serial)}`, value: der }]);
+    await this.#mount.storage.commit([this.storedCertificate(serial, der)]);
+  }
+
+  storedCertificate(serial: string, der: Buffer): Write {
+    return { key: `cert/${fileOf(serial)}`, value: der };
   }
 
   /** How many revocations there have been. */
@@ -297,7 +325,7 @@ export class PkiStore {
   /** Revokes, unless it is revoked already; gives what is known of it then. */
   async revoke(asked: Omit<Revoked, 'turn'>): Promise<Revoked> {
     const name = fileOf(asked.serial);
-    return this.#again(async () => {
+    return this.again(async () => {
       const there = await this.get('revoked', name);
       if (there !== undefined) return there;
       const state = await this.#mount.storage.get('state');
@@ -324,7 +352,8 @@ export class PkiStore {
     return run;
   }
 
-  async #again<T>(act: () => Promise<T>): Promise<T> {
+  /** Does it again where somebody else was faster. @throws Failure pki.busy */
+  async again<T>(act: () => Promise<T>): Promise<T> {
     for (let tries = 0; tries < MOST_TRIES; tries++) {
       try {
         return await act();

@@ -84,6 +84,9 @@ export class ExchangeCall implements Call {
   get verb(): Verb {
     return this.#exchange.verb;
   }
+  get headersOnly(): boolean {
+    return this.#exchange.request.headersOnly === true;
+  }
   get path(): Path {
     return this.#exchange.path;
   }

@@ -12,6 +12,8 @@ export interface Request {
   readonly verb: Verb;
   /** Below /v1/. */
   readonly path: Path;
+  /** Of the answer nobody will see more than its status and headers (HEAD). */
+  readonly headersOnly?: boolean;
   /** The body as it came, or members that are already parsed (a query, or a caller in this process). */
   readonly body?: Uint8Array;
   readonly data?: Readonly<Record<string, Json>>;

@@ -68,6 +68,7 @@ export function readHead(message: IncomingMessage, signal: AbortSignal): Request
     signal,
     form: headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false,
     remote: { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
+    ...(message.method === 'HEAD' ? { headersOnly: true } : {}),
     ...(data === undefined ? {} : { data }),
     ...(token === undefined ? {} : { token }),
     ...(wrapTtlMs === undefined ? {} : { wrapTtlMs }),
