@@ -11,7 +11,7 @@ import { inSql } from './statements.ts';
 
 const USUAL = `{{ printf "v-%s-%s-%s-%s" (.DisplayName | truncate 10) (.RoleName | truncate 10) (random 20) (unix_time) | truncate 32 }}`;
 /** Before 5.7 a name could have sixteen characters. */
-const LEGACY = `{{ printf "v-%s-%s-%s" (.RoleName | truncate 4) (random 20) | truncate 16 }}`;
+const LEGACY = `{{ printf "v-%s-%s" (.RoleName | truncate 4) (random 20) | truncate 16 }}`;
 
 const quoted = (text: string): string => `'${DIALECT.escape(text, 'escaped')}'`;
 

@@ -1,0 +1,203 @@
+/** MariaDB and Redis of this machine, each in a folder of its own, on the loopback interface, for the tests beside this. */
+
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createClient } from '@redis/client';
+import mysql from 'mysql2/promise';
+import { createAuthority, issueCertificate } from '../../src/crypto/certificate.ts';
+
+/** What the server files of these tests are called in their certificates. */
+export const TLS_NAME = 'db.example.test';
+export const KEEPER = 'keeper';
+export const ROOT = 'canary-root-password';
+
+export interface Started {
+  readonly port: number;
+  /** Speaks TLS and nothing else; the same port where the server speaks both on one. */
+  readonly tlsPort: number;
+  /** PEM of who signed the server's certificate. */
+  readonly ca: string;
+  /** Ends the server and starts it again over the same folder. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export const isHere = (command: string): boolean => {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+const user = process.getuid?.() === 0 ? ['--user=mysql'] : [];
+
+/** @param settings more of the server's command line, such as --sql-mode=ANSI */
+export async function startMariadb(settings: readonly string[] = []): Promise<Started> {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-mariadb-'));
+  chmodSync(folder, 0o755);
+  const data = join(folder, 'data');
+  const { ca, certificate, key } = await writeCertificate(folder);
+  if (user.length > 0) execFileSync('chown', ['mysql', folder, key]);
+  execFileSync(
+    'mariadb-install-db',
+    [
+      '--no-defaults',
+      `--datadir=${data}`,
+      ...user,
+      '--skip-test-db',
+      '--auth-root-authentication-method=normal',
+    ],
+    { stdio: 'ignore' },
+  );
+  const port = await freePort();
+  const start = () =>
+    spawn(
+      'mariadbd',
+      [
+        '--no-defaults',
+        `--datadir=${data}`,
+        ...user,
+        `--port=${port}`,
+        '--bind-address=127.0.0.1',
+        `--socket=${join(folder, 'socket')}`,
+        `--pid-file=${join(folder, 'pid')}`,
+        `--ssl-ca=${join(folder, 'ca.pem')}`,
+        `--ssl-cert=${certificate}`,
+        `--ssl-key=${key}`,
+        '--skip-log-bin',
+        '--innodb-buffer-pool-size=16M',
+        ...settings,
+      ],
+      { stdio: 'ignore' },
+    );
+  const made = await running(folder, port, port, ca, start, async () => {
+    const first = await mysql
+      .createConnection({ host: '127.0.0.1', port, user: 'root' })
+      .catch(() => undefined);
+    if (first === undefined) {
+      const again = await mysql.createConnection({ host: '127.0.0.1', port, user: KEEPER, password: ROOT });
+      await again.end();
+      return;
+    }
+    await first.query(`CREATE USER IF NOT EXISTS '${KEEPER}'@'%' IDENTIFIED BY '${ROOT}'`);
+    await first.query(`GRANT ALL PRIVILEGES ON *.* TO '${KEEPER}'@'%' WITH GRANT OPTION`);
+    await first.end();
+  });
+  return made;
+}
+
+/** @param settings more lines of redis.conf */
+export async function startRedis(settings: readonly string[] = []): Promise<Started> {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-redis-'));
+  const { ca, certificate, key } = await writeCertificate(folder);
+  const users = join(folder, 'users.acl');
+  writeFileSync(users, `user default off\nuser ${KEEPER} on >${ROOT} ~* &* +@all\n`);
+  const port = await freePort();
+  const tlsPort = await freePort();
+  const file = join(folder, 'redis.conf');
+  writeFileSync(
+    file,
+    [
+      'bind 127.0.0.1',
+      `port ${port}`,
+      `tls-port ${tlsPort}`,
+      `tls-cert-file ${certificate}`,
+      `tls-key-file ${key}`,
+      `tls-ca-cert-file ${join(folder, 'ca.pem')}`,
+      'tls-auth-clients no',
+      `dir ${folder}`,
+      `aclfile ${users}`,
+      'save ""',
+      ...settings,
+    ].join('\n'),
+  );
+  return running(
+    folder,
+    port,
+    tlsPort,
+    ca,
+    () => spawn('redis-server', [file], { stdio: 'ignore' }),
+    async () => {
+      const client = createClient({
+        username: KEEPER,
+        password: ROOT,
+        socket: { host: '127.0.0.1', port, reconnectStrategy: false },
+      });
+      client.on('error', () => {});
+      await client.connect();
+      client.destroy();
+    },
+  );
+}
+
+async function writeCertificate(folder: string) {
+  const authority = await createAuthority('databases of a test');
+  const issued = await issueCertificate(authority, { names: [TLS_NAME], ips: [], client: true });
+  const certificate = join(folder, 'server.pem');
+  const key = join(folder, 'server.key');
+  writeFileSync(join(folder, 'ca.pem'), authority.certificate);
+  writeFileSync(certificate, issued.certificate);
+  writeFileSync(key, issued.key, { mode: 0o600 });
+  return { ca: authority.certificate, certificate, key };
+}
+
+async function running(
+  folder: string,
+  port: number,
+  tlsPort: number,
+  ca: string,
+  start: () => ChildProcess,
+  answers: () => Promise<void>,
+): Promise<Started> {
+  let child: ChildProcess;
+  const begin = async (): Promise<void> => {
+    child = start();
+    for (let tries = 0; ; tries++) {
+      try {
+        await answers();
+        return;
+      } catch (error) {
+        if (tries > 200 || child.exitCode !== null) throw error;
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+  };
+  const end = async (): Promise<void> => {
+    const over = new Promise((resolve) => child.once('exit', resolve));
+    if (child.exitCode === null && child.kill('SIGTERM')) await over;
+  };
+  await begin();
+  return {
+    port,
+    tlsPort,
+    ca,
+    async restart() {
+      await end();
+      await begin();
+    },
+    async stop() {
+      await end();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+export function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const address = probe.address();
+      probe.close(() =>
+        typeof address === 'object' && address !== null
+          ? resolve(address.port)
+          : reject(new Error('no port')),
+      );
+    });
+  });
+}
