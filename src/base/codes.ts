@@ -213,6 +213,7 @@ export const codes = {
     message: 'cannot write the file {path}',
     hint: 'Is its folder there, may this user write to it, and is there room on the disk?',
   },
+  'cli.oidc': { kind: 'unavailable', message: '{reason}', hint: '{mend}' },
   'cli.no_terminal': {
     kind: 'invalid',
     message: 'there is no terminal to ask for the secret on',
@@ -317,8 +318,8 @@ export const codes = {
   'hcl.too_large': { kind: 'invalid', message: 'the text is longer than {limit} bytes', hint: 'Split it.' },
   'policy.malformed': {
     kind: 'invalid',
-    message: 'failed to parse policy: {reason}',
-    hint: 'To mend it: {mend}.',
+    // The mend is in the message: it is all that clients of other makers show, and a refused policy is common.
+    message: 'failed to parse policy: {reason}. To mend it: {mend}.',
   },
   'audit.failed': {
     kind: 'internal',
@@ -735,6 +736,48 @@ export const codes = {
   'serviceaccounts.unknown_role': { kind: 'invalid', message: "role '{name}' does not exist" },
   'serviceaccounts.request': { kind: 'invalid', message: '{reason}' },
   'serviceaccounts.failed': { kind: 'internal', message: '{what}: {reason}' },
+
+  // the custom engine
+  'custom.config': { kind: 'invalid', message: 'the source cannot be configured so: {reason}' },
+  'custom.egress': {
+    kind: 'invalid',
+    message: '{host}:{port} is not on the list of addresses that this server may reach',
+    hint: 'Add it to egress > allow in the configuration file of the server, and start it anew.',
+  },
+  'custom.retarget': {
+    kind: 'invalid',
+    message: 'address or ca_cert cannot change while headers or secrets stay',
+    hint: 'Send all headers and secrets as well: the old ones would be told to the new server.',
+  },
+  'custom.not_configured': {
+    kind: 'invalid',
+    message: 'there is no source yet',
+    hint: 'Write the config of this mount first.',
+  },
+  'custom.role': { kind: 'invalid', message: 'the role cannot be used: {reason}' },
+  'custom.unknown_role': { kind: 'invalid', message: 'unknown role: {name}' },
+  'custom.no_secret': {
+    kind: 'invalid',
+    message: 'the role names the secret {name}, which is not configured',
+    hint: 'Set it in the secrets of the config of this mount.',
+  },
+  'custom.render': {
+    kind: 'invalid',
+    message: 'the values make no valid request: {what} cannot hold one of them',
+  },
+  'custom.answer': {
+    kind: 'unavailable',
+    message: 'the answer of the source holds no usable text for the field {field}',
+    hint: 'Check the JSON pointer in create.response of the role.',
+  },
+  'custom.failed': {
+    kind: 'unavailable',
+    message: 'the source did not {what}: it answered with status {status}',
+  },
+  'custom.settling': {
+    kind: 'unavailable',
+    message: 'the source knows of no such credential yet, but may still be making it; it will be asked again',
+  },
 
   // pki
   'pki.malformed': {

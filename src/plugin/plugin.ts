@@ -27,7 +27,7 @@ export interface Plugin {
    * Auth methods: asked before a token that a login of this mount made is given more time. Gives what a login would be
    * given now. @throws Failure where it may not live on. Absent: the token keeps what it was born with.
    */
-  renewLogin?(login: Login, call: Call): Promise<TokenParams>;
+  renewLogin?(login: Login, call: Call): Promise<Renewal>;
   /** Does what is due and says when it wants to be called next; runs on the active node only. */
   tick?(): Promise<Date | undefined>;
   close?(): Promise<void>;
@@ -43,6 +43,11 @@ export interface Route {
   readonly operations: Partial<Record<Verb, Operation>>;
   /** Parameters whose case does not matter: folded before policy is asked, so that no spelling goes round a deny. */
   readonly lowercase?: readonly string[];
+  /**
+   * The last "*name" is base64 of a protocol, not names: the one kind of route that may be asked with encoded slashes. Such a
+   * text arrives as one segment in base64url. For public routes alone: policy has no say about what it does not understand.
+   */
+  readonly opaque?: true;
   /** Answers while the barrier is sealed, and is not audited: the devices' salts are behind it. The server's own routes only. */
   readonly sealed?: boolean;
   /** Whether the thing at the path exists: makes a write an `update`, else it is a `create`. Absent: always `update`. */
@@ -129,6 +134,11 @@ export interface Login {
   readonly displayName: string;
   readonly policies: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
+}
+
+/** What a login would be given now, and the groups that its holder is in now where the method can tell. */
+export interface Renewal extends TokenParams {
+  readonly groups?: readonly string[];
 }
 
 /** The token fields that every role of an auth method has. Milliseconds; 0 means: the mount's or system's default. */

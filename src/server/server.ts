@@ -22,15 +22,16 @@ import { TokenRoles } from './auth/tokens-roles.ts';
 import { Barrier } from './barrier/barrier.ts';
 import { KeyCustody } from './barrier/custody.ts';
 import { AuditedHeaders } from './core/auditheaders.ts';
-import type {
-  AuditDevices,
-  Core,
-  Platform,
-  SealControl,
-  SealStatus,
-  Services,
-  SnapshotControl,
-  UnderWay,
+import {
+  type AuditDevices,
+  type Core,
+  type Platform,
+  type SealControl,
+  type SealStatus,
+  type Services,
+  type SnapshotControl,
+  services as servicesOf,
+  type UnderWay,
 } from './core/core.ts';
 import { type LiveMount, MountTable, type SystemTtl, UNTUNED } from './core/mounts.ts';
 import { PasswordPolicies } from './core/passwords.ts';
@@ -40,6 +41,8 @@ import { Quotas } from './core/quotas.ts';
 import type { Answer, Request } from './core/request.ts';
 import { createEventBus } from './events/bus.ts';
 import type { EventBus } from './events/events.ts';
+import { identityEngine } from './identity/index.ts';
+import { IdentityStore } from './identity/store.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
 import { LeaseManager } from './lease/leases.ts';
 import { createMetrics } from './metrics/registry.ts';
@@ -216,7 +219,12 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     startedAt: clock.now(),
   };
   const system: PluginType = { name: 'system', kind: 'secret', create: () => systemRoutes(platform) };
-  const types = [...options.plugins, system, tokenMethod(core)];
+  const types = [
+    ...options.plugins,
+    system,
+    tokenMethod(core),
+    identityEngine(() => servicesOf(core).identity),
+  ];
   const sealedSystem = liveSystem(systemRoutes(platform));
   const handle = async (request: Request): Promise<Answer> => {
     const began = clock.monotonic();
@@ -299,6 +307,11 @@ async function openServices(
   const policies = new PolicyStore(own);
   await policies.prepare();
   const passwords = new PasswordPolicies(own);
+  const identity = new IdentityStore({
+    storage: prefixed(storage, 'identity/'),
+    clock,
+    mountOf: (accessor) => mounts.byAccessor(accessor),
+  });
   const mounts: MountTable = await MountTable.open(types, {
     ...(ttl === undefined ? {} : { ttl }),
     password: (policy) => passwords.make(policy),
@@ -332,6 +345,7 @@ async function openServices(
       tokenRoles: new TokenRoles(own),
       leases,
       policies,
+      identity,
       mounts,
       audit,
       events,
@@ -356,6 +370,7 @@ async function openServices(
       expiry.stop();
       await mounts.close();
       tokens.close();
+      identity.close();
       await audit.close?.();
     },
   };

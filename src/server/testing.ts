@@ -8,7 +8,7 @@ import { type Log, silentLog } from '../base/log.ts';
 import type { Dial, PluginType } from '../plugin/plugin.ts';
 import { MemoryBackend } from '../storage/memory.ts';
 import type { Backend } from '../storage/storage.ts';
-import type { AuditAuth, AuditRequest } from './audit/audit.ts';
+import type { AuditAuth, AuditRequest, AuditResponse } from './audit/audit.ts';
 import { type Listener, type ListenerOptions, listen } from './http/listener.ts';
 import { type Audit, createServer, type Server } from './server.ts';
 
@@ -17,6 +17,7 @@ export interface AuditLine {
   readonly request: AuditRequest;
   readonly auth: AuditAuth | undefined;
   readonly error: string | undefined;
+  readonly response?: AuditResponse | undefined;
 }
 
 export interface TestAudit {
@@ -34,7 +35,8 @@ function auditDouble(): { audit: Audit; seen: TestAudit } {
   const audit: Audit = {
     enabled: true,
     request: async (request, auth, error) => take({ type: 'request', request, auth, error }),
-    response: async (request, auth, _response, error) => take({ type: 'response', request, auth, error }),
+    response: async (request, auth, response, error) =>
+      take({ type: 'response', request, auth, response, error }),
     enable: async () => {},
     disable: async () => {},
     list: () => [],

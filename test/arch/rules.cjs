@@ -48,13 +48,22 @@ module.exports = {
       },
     },
     {
+      name: 'identity-knows-no-core',
+      severity: 'error',
+      from: { path: '^src/server/identity/', pathNot: '\\.test\\.ts$' },
+      to: {
+        path: '^src/',
+        pathNot: '^src/(server/(identity|auth|lease|audit|events|barrier)|plugin|storage|crypto|base)/',
+      },
+    },
+    {
       name: 'server-core-knows-no-wire',
       severity: 'error',
       from: { path: '^src/server/(core|system)/', pathNot: '\\.test\\.ts$' },
       to: {
         path: '^src/',
         pathNot:
-          '^src/(server/(core|system|auth|lease|audit|seal|barrier|events|snapshot|metrics)|plugin|storage|crypto|base)/',
+          '^src/(server/(core|system|identity|auth|lease|audit|seal|barrier|events|snapshot|metrics)|plugin|storage|crypto|base)/',
       },
     },
     {
@@ -88,7 +97,7 @@ module.exports = {
       name: 'the-wire-belongs-to-http',
       severity: 'error',
       from: {
-        path: '^src/(engines|methods|plugin|server/(core|system|auth|lease|audit|barrier|seal|events))/',
+        path: '^src/(engines|methods|plugin|server/(core|system|identity|auth|lease|audit|barrier|seal|events))/',
         pathNot: '\\.test\\.ts$',
       },
       to: { path: '^(node:)?(http|https|net|tls|http2)$' },

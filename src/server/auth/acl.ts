@@ -43,11 +43,18 @@ export type Decision =
   /** `rule` is absent where no stanza matched. `reason` is for people with the right to know, never for the caller. */
   | { readonly allowed: false; readonly rule?: Rule; readonly reason: string };
 
+export interface Granted {
+  readonly exact: ReadonlyMap<string, readonly string[]>;
+  readonly prefixes: ReadonlyMap<string, readonly string[]>;
+}
+
 export interface Acl {
   readonly root: boolean;
   decide(request: AclRequest): Decision;
   /** In the order that upstream prints; ["deny"] for none, ["root"] for root. */
   capabilities(path: Path): readonly string[];
+  /** What is granted by whole paths and by prefixes (without their "*"), as upstream tells it; rules with "+" are left out. */
+  granted(): Granted;
   /** Whether anything at or below `prefix` ("secret/") is granted at all: the preflight of `sys/internal/ui/mounts`. */
   reaches(prefix: string): boolean;
 }

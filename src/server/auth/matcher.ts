@@ -108,9 +108,12 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity): Ac
     },
     capabilities(path) {
       const merged = winner(path.text, path.folder ? asLeaf(path).text : undefined);
-      const granted = merged === undefined || merged.deny ? [] : [...merged.granted].sort();
-      return granted.length === 0 ? ['deny'] : granted;
+      return merged === undefined ? ['deny'] : shown(merged);
     },
+    granted: () => ({
+      exact: new Map([...exact].map(([path, merged]) => [path, shown(merged)])),
+      prefixes: new Map([...prefixes].map(([path, { merged }]) => [path, shown(merged)])),
+    }),
     reaches(prefix) {
       const grants = (merged: Merged | undefined): boolean =>
         merged !== undefined && !merged.deny && merged.granted.size > 0;
@@ -127,8 +130,13 @@ const rootAcl: Acl = {
   root: true,
   decide: () => ({ allowed: true, rule: 'root' }),
   capabilities: () => ['root'],
+  granted: () => ({ exact: new Map(), prefixes: new Map() }),
   reaches: () => true,
 };
+
+/** The capabilities of a rule, in order; a rule that grants nothing denies. */
+const shown = ({ deny, granted }: Merged): readonly string[] =>
+  deny || granted.size === 0 ? ['deny'] : [...granted].sort();
 
 function patternOf(path: string, merged: Merged): Pattern {
   const prefix = path.endsWith('*');

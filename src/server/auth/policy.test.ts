@@ -9,8 +9,8 @@ const refusal = (text: string): string => {
   } catch (error) {
     if (isFailure(error, 'policy.malformed')) {
       expect(error.kind).toBe('invalid');
-      expect(error.hint).toMatch(/^To mend it: .+\.$/);
-      return error.message.replace('failed to parse policy: ', '');
+      expect(error.message).toMatch(/\. To mend it: .+\.$/);
+      return error.message.replace('failed to parse policy: ', '').replace(/\. To mend it: .+$/, '');
     }
     throw error;
   }

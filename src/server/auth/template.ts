@@ -103,6 +103,25 @@ export function fillTemplate(
   return path;
 }
 
+/** What templates ask of an identity, each question once. */
+export function referencesOf(
+  templates: readonly (readonly TemplatePart[] | undefined)[],
+): readonly Extract<TemplatePart, object>[] {
+  const asked = new Map<string, Extract<TemplatePart, object>>();
+  for (const part of templates.flatMap((parts) => parts ?? []))
+    if (typeof part !== 'string') asked.set(part.reference.join('.'), part);
+  return [...asked.values()];
+}
+
+/**
+ * The answers of one identity to what templates ask, as one text: two identities with the same text fill in the same paths.
+ * So it may stand for the identity wherever something that was filled in is kept.
+ */
+export const factsOf = (
+  references: readonly Extract<TemplatePart, object>[],
+  identity: Identity | undefined,
+): string => JSON.stringify(references.map(({ reference }) => lookUp(reference, identity) ?? null));
+
 function lookUp(reference: readonly string[], identity: Identity | undefined): string | undefined {
   const [, kind, first = '', second = '', third = '', ...more] = reference;
   if (kind === 'entity') {

@@ -2,6 +2,7 @@
 
 import { seconds } from '../../base/duration.ts';
 import { stringify } from '../../base/json.ts';
+import { united } from './authority.ts';
 import type { AuthInfo, Envelope, WrapInfo } from './request.ts';
 
 /** RFC 3339 with the nine digits that Go prints. */
@@ -38,8 +39,9 @@ function authBlock(auth: AuthInfo): object {
   return {
     client_token: auth.token,
     accessor: auth.accessor,
-    policies: auth.policies,
+    policies: united(auth.policies, auth.identityPolicies),
     token_policies: auth.policies,
+    ...(auth.identityPolicies.length === 0 ? {} : { identity_policies: auth.identityPolicies }),
     metadata: Object.keys(auth.metadata).length === 0 ? null : auth.metadata,
     // Rounded up: making the token durable took some of its first second, and clients compare with what they asked for.
     lease_duration: Math.ceil(auth.leaseMs / 1000),

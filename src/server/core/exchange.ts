@@ -8,6 +8,7 @@ import type { Call, Caller, LeaseInfo, LeaseTimes, Operation, Reply, Verb } from
 import type { Storage } from '../../storage/storage.ts';
 import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
+import type { Authority } from './authority.ts';
 import type { Core, Services } from './core.ts';
 import type { LiveMount } from './mounts.ts';
 import type { Answer, AuthInfo, Request, WrapInfo } from './request.ts';
@@ -27,13 +28,16 @@ export class Exchange {
   nowhere: Failure | undefined;
   data: Readonly<Record<string, Json>> = {};
   token: TokenEntry | undefined;
-  acl: Acl | undefined;
+  /** What the token may do now; absent where there is no token. */
+  authority: Authority | undefined;
   capability: AclRequest['capability'] | undefined;
   decision: Decision | undefined;
   input: unknown;
   reply: Reply | undefined;
   lease: LeaseInfo | undefined;
   auth: AuthInfo | undefined;
+  /** The login of this request was the first of its entity. */
+  entityCreated = false;
   wrap: WrapInfo | undefined;
   readonly warnings: string[] = [];
   /** Done once the answer stands and is recorded. */
@@ -49,6 +53,10 @@ export class Exchange {
     this.verb = request.verb;
     this.path = request.path;
     this.id = id;
+  }
+
+  get acl(): Acl | undefined {
+    return this.authority?.acl;
   }
 
   /** The services of an open barrier. @throws Failure server.sealed */
@@ -68,12 +76,12 @@ export class ExchangeCall implements Call {
     this.#exchange = exchange;
     if (exchange.request.peerCertificate !== undefined)
       this.peerCertificate = exchange.request.peerCertificate;
-    const { token } = exchange;
+    const { token, authority } = exchange;
     this.caller = token && {
       accessor: token.accessor,
       displayName: token.displayName,
-      policies: token.policies,
-      entityId: token.entityId,
+      policies: authority?.policies ?? token.policies,
+      entityId: authority?.identity?.entity.id ?? token.entityId,
       metadata: token.meta,
     };
   }

@@ -110,6 +110,7 @@ const FIXED: readonly { path: string; type: string; kind: MountKind; description
     description: 'system endpoints used for control, policy and debugging',
   },
   { path: 'auth/token/', type: 'token', kind: 'auth', description: 'token based credentials' },
+  { path: 'identity/', type: 'identity', kind: 'secret', description: 'identity store' },
   { path: 'cubbyhole/', type: 'cubbyhole', kind: 'secret', description: 'per-token private secret storage' },
 ];
 const RESERVED = ['sys/', 'auth/', 'cubbyhole/', 'identity/', 'audit/'];
@@ -161,6 +162,11 @@ export class MountTable {
 
   get(path: string): LiveMount | undefined {
     return this.#live.get(path);
+  }
+
+  byAccessor(accessor: string): MountEntry | undefined {
+    for (const { entry } of this.#live.values()) if (entry.accessor === accessor) return entry;
+    return undefined;
   }
 
   byUuid(uuid: string): LiveMount | undefined {

@@ -13,6 +13,7 @@ import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Acl, AclRequest } from '../auth/acl.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
+import { authorityOf, identityPoliciesOf, united } from './authority.ts';
 import { bytesOf, membersOf, streamOf } from './body.ts';
 import type { Core, Services } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
@@ -79,6 +80,9 @@ function findRoute(exchange: Exchange): void {
   const match = mount && routeOf(mount, request.path);
   if (services === undefined && match?.route.sealed !== true)
     throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
+  // Whatever else lies at that path was not asked for by its one name.
+  if (request.opaque === true && (match?.route.opaque !== true || match.route.access !== 'public'))
+    throw failure('path.not_canonical', { reason: 'it holds an encoded slash, backslash or NUL' });
   exchange.mount = mount;
   if (mount === undefined || match === undefined) {
     // Told only after policy allowed to ask: else a stranger could find out what is mounted where.
@@ -114,7 +118,13 @@ async function findToken(exchange: Exchange): Promise<void> {
     throw failure('request.denied');
   }
   exchange.token = entry;
-  exchange.acl = await services.policies.acl(entry.policies);
+  try {
+    exchange.authority = await authorityOf(services, entry);
+  } catch (error) {
+    if (!isPublic) throw error;
+    // Who is refused everywhere else is a stranger here.
+    exchange.token = undefined;
+  }
 }
 
 async function tellCreateFromUpdate(exchange: Exchange): Promise<void> {
@@ -253,11 +263,12 @@ async function makeToken(exchange: Exchange): Promise<void> {
   if (reply === undefined || !('auth' in reply)) return;
   const issued = isIssued(reply.auth) ? reply.auth.issued : await granted(exchange, reply.auth);
   exchange.warnings.push(...issued.warnings);
-  exchange.auth = authInfo(issued, exchange.core.clock.now());
+  const identityPolicies = await identityPoliciesOf(exchange.open(), issued.entry.entityId);
+  exchange.auth = authInfo(issued, identityPolicies, exchange.core.clock.now());
 }
 
 async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
-  const { tokens, mounts, policies } = exchange.open();
+  const { tokens, mounts, policies, identity } = exchange.open();
   const mount = exchange.mount;
   if (mount === undefined) throw failure('base.internal');
   const asked = grant.policies.map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
@@ -270,7 +281,18 @@ async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
     if (!(await policies.exists(name))) exchange.warnings.push(`Policy "${name}" does not exist`);
   const ttl = mounts.ttlOf(mount.entry);
   const maxTtlMs = grant.token.maxTtlMs > 0 ? Math.min(grant.token.maxTtlMs, ttl.maxMs) : ttl.maxMs;
+  const entity =
+    grant.alias === undefined
+      ? undefined
+      : await identity.login({
+          name: grant.alias.name,
+          metadata: grant.alias.metadata ?? {},
+          mount: mount.entry,
+          groups: grant.groups ?? [],
+        });
+  exchange.entityCreated = entity?.created ?? false;
   return tokens.create({
+    ...(entity === undefined ? {} : { entityId: entity.id }),
     type: loginType(mount.entry.config.tokenType, grant.token.type),
     loginMount: mount.entry.uuid,
     policies: allowed,
@@ -401,12 +423,13 @@ function envelopeOf(exchange: Exchange): Envelope {
   };
 }
 
-function authInfo({ token, entry }: IssuedToken, now: number): AuthInfo {
+function authInfo({ token, entry }: IssuedToken, identityPolicies: readonly string[], now: number): AuthInfo {
   return {
     token,
     type: entry.type ?? 'service',
     accessor: entry.accessor,
     policies: entry.policies,
+    identityPolicies,
     metadata: entry.meta,
     leaseMs: entry.expiresAt === undefined ? 0 : entry.expiresAt - now,
     renewable: entry.renewable,
@@ -448,7 +471,7 @@ function auditedAuth(exchange: Exchange): AuditAuth | undefined {
   const { token, request, decision } = exchange;
   if (token === undefined || request.token === undefined) return undefined;
   return {
-    ...entryFacts(token),
+    ...entryFacts(token, exchange.authority?.identityPolicies ?? []),
     clientToken: request.token,
     ...(decision === undefined
       ? {}
@@ -466,11 +489,12 @@ function auditedAuth(exchange: Exchange): AuditAuth | undefined {
   };
 }
 
-const entryFacts = (token: TokenEntry): AuditAuth => ({
+const entryFacts = (token: TokenEntry, identityPolicies: readonly string[]): AuditAuth => ({
   accessor: token.accessor,
   displayName: token.displayName,
-  policies: token.policies,
+  policies: united(token.policies, identityPolicies),
   tokenPolicies: token.policies,
+  ...(identityPolicies.length === 0 ? {} : { identityPolicies }),
   metadata: token.meta,
   entityId: token.entityId,
   tokenType: token.type ?? 'service',
@@ -489,10 +513,12 @@ function auditedResponse(exchange: Exchange): AuditResponse {
           auth: {
             clientToken: auth.token,
             accessor: auth.accessor,
-            policies: auth.policies,
+            policies: united(auth.policies, auth.identityPolicies),
             tokenPolicies: auth.policies,
+            ...(auth.identityPolicies.length === 0 ? {} : { identityPolicies: auth.identityPolicies }),
             metadata: auth.metadata,
             entityId: auth.entityId,
+            ...(exchange.entityCreated ? { entityCreated: true } : {}),
             tokenType: auth.type,
             tokenTtlMs: auth.leaseMs,
           },

@@ -1,4 +1,7 @@
-/** The policies by name, and what a set of them allows: parsed once per text, compiled once per set. */
+/**
+ * The policies by name, and what a set of them allows: parsed once per text, compiled once per set and per what its templates
+ * say of the caller. Two callers share what was compiled only where nothing in it can tell them apart.
+ */
 
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
@@ -6,16 +9,18 @@ import type { Storage } from '../../storage/storage.ts';
 import type { Acl } from '../auth/acl.ts';
 import { defaultPolicy, responseWrappingPolicy } from '../auth/builtin.ts';
 import { compileAcl } from '../auth/matcher.ts';
-import { type Policy, parsePolicy, type Stanza } from '../auth/policy.ts';
+import { type Policy, parsePolicy } from '../auth/policy.ts';
+import { factsOf, type Identity, referencesOf, type TemplatePart } from '../auth/template.ts';
 
 const FOLDER = 'policy/';
-/** Sets of policies that are kept compiled. */
+/** Policies, sets of them, and compiled sets that are kept. */
 const ACL_LIMIT = 4096;
 export const WRAPPING_POLICY = 'response-wrapping';
 
 export class PolicyStore {
   readonly #storage: Storage;
   readonly #policies = new Map<string, Promise<Policy | undefined>>();
+  readonly #sets = new Map<string, PolicySet>();
   readonly #acls = new Map<string, Acl>();
   readonly #watchers = new Set<() => void>();
   /** Rises with each change, so that whoever keeps an `Acl` knows when it no longer stands. */
@@ -71,26 +76,34 @@ export class PolicyStore {
     this.#changed(name);
   }
 
-  /** The stanzas of these policies, one after the other. */
-  async stanzas(names: readonly string[]): Promise<readonly Stanza[]> {
-    const found = await Promise.all(names.map((name) => this.#policy(name)));
-    return found.flatMap((policy) => policy?.stanzas ?? []);
+  /**
+   * What these policies allow together. A name without a policy adds nothing.
+   * @param identity who asks, for the templates; a template that names what it does not have adds nothing
+   */
+  async acl(names: readonly string[], identity?: Identity): Promise<Acl> {
+    const before = this.revision;
+    const set = await this.#set(names);
+    // Facts hold what others wrote, so they are told apart from the names, and from each other, as JSON.
+    const key = set.references.length === 0 ? set.key : `${set.key}\0${factsOf(set.references, identity)}`;
+    const known = this.#acls.get(key);
+    if (known !== undefined && before === this.revision) return known;
+    const acl = compileAcl(set.policies, identity);
+    if (before === this.revision) remember(this.#acls, key, acl);
+    return acl;
   }
 
-  /** What these policies allow together. A name without a policy adds nothing. */
-  async acl(names: readonly string[]): Promise<Acl> {
+  async #set(names: readonly string[]): Promise<PolicySet> {
     // A name may hold a comma, but no NUL: no other separator keeps two sets apart.
     const key = names.join('\0');
-    const known = this.#acls.get(key);
+    const known = this.#sets.get(key);
     if (known !== undefined) return known;
     const before = this.revision;
     const found = await Promise.all(names.map((name) => this.#policy(name)));
-    const acl = compileAcl(found.filter((policy) => policy !== undefined));
-    if (before === this.revision) {
-      if (this.#acls.size >= ACL_LIMIT) this.#acls.clear();
-      this.#acls.set(key, acl);
-    }
-    return acl;
+    const policies = found.filter((policy) => policy !== undefined);
+    const templates = policies.flatMap(({ stanzas }) => stanzas.map(({ template }) => template));
+    const set = { key: `${key}\0`, policies, references: referencesOf(templates) };
+    if (before === this.revision) remember(this.#sets, key, set);
+    return set;
   }
 
   /** Calls `watcher` after each change; gives what ends the watch. */
@@ -118,7 +131,22 @@ export class PolicyStore {
   #changed(name: string): void {
     this.revision++;
     this.#policies.delete(name);
+    this.#sets.clear();
     this.#acls.clear();
     for (const watcher of this.#watchers) watcher();
   }
+}
+
+/** The policies behind a set of names, and what their templates ask of an identity. */
+interface PolicySet {
+  readonly key: string;
+  readonly policies: readonly Policy[];
+  readonly references: readonly Extract<TemplatePart, object>[];
+}
+
+/** Keeps as many as there is room for; the oldest goes. */
+function remember<T>(kept: Map<string, T>, key: string, value: T): void {
+  const oldest = kept.size >= ACL_LIMIT ? kept.keys().next().value : undefined;
+  if (oldest !== undefined) kept.delete(oldest);
+  kept.set(key, value);
 }

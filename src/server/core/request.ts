@@ -12,6 +12,8 @@ export interface Request {
   readonly verb: Verb;
   /** Below /v1/. */
   readonly path: Path;
+  /** The end of the path was no path but base64, and stands there as one segment: for routes that say so (`Route.opaque`). */
+  readonly opaque?: boolean;
   /** Of the answer nobody will see more than its status and headers (HEAD). */
   readonly headersOnly?: boolean;
   /** The body as it came, or members that are already parsed (a query, or a caller in this process). */
@@ -37,7 +39,10 @@ export interface AuthInfo {
   readonly token: string;
   readonly type: 'service' | 'batch';
   readonly accessor: string;
+  /** Of the token itself. */
   readonly policies: readonly string[];
+  /** Of its entity and the entity's groups, as they are now. */
+  readonly identityPolicies: readonly string[];
   readonly metadata: Readonly<Record<string, string>>;
   readonly leaseMs: number;
   readonly renewable: boolean;

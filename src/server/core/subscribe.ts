@@ -4,10 +4,11 @@
  */
 
 import { inCidrs } from '../../base/cidr.ts';
-import { failure } from '../../base/errors.ts';
+import { failure, isFailure } from '../../base/errors.ts';
 import type { Path } from '../../base/path.ts';
 import { parsePath } from '../../base/path.ts';
 import type { ServerEvent } from '../events/events.ts';
+import { type Authority, authorityOf } from './authority.ts';
 import { type Core, services } from './core.ts';
 
 export interface Listening {
@@ -29,13 +30,14 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
   const open = services(core);
   const entry = asked.token === undefined ? undefined : await open.tokens.lookup(asked.token);
   const known = entry !== undefined && inCidrs(asked.remote.address, entry.boundCidrs) && entry.uses === 0;
+  let judged: Authority | undefined;
   const mayListen = async (): Promise<boolean> => {
     const current = known ? await open.tokens.current(entry) : undefined;
     if (current === undefined) return false;
-    const acl = await open.policies.acl(current.policies);
-    return acl.decide({ path: asked.path, capability: 'read', sudo: false }).allowed;
+    judged = await authorityOf(open, current);
+    return judged.acl.decide({ path: asked.path, capability: 'read', sudo: false }).allowed;
   };
-  const allowed = await mayListen();
+  const allowed = await mayListen().catch(refusedToListen);
   if (open.audit.enabled) {
     await open.audit.request(
       {
@@ -48,7 +50,12 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
       },
       entry === undefined
         ? undefined
-        : { accessor: entry.accessor, displayName: entry.displayName, policies: entry.policies },
+        : {
+            accessor: entry.accessor,
+            displayName: entry.displayName,
+            policies: judged?.policies ?? entry.policies,
+            entityId: entry.entityId,
+          },
       allowed ? undefined : 'permission denied',
     );
   }
@@ -68,6 +75,7 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
       if (revoked === hash) over.abort();
     }),
     open.policies.onChange(recheck),
+    open.identity.onChange(recheck),
   ];
   signal.addEventListener(
     'abort',
@@ -81,7 +89,7 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
   const mayHear = async (event: ServerEvent): Promise<boolean | 'over'> => {
     const current = await open.tokens.current(entry);
     if (current === undefined) return 'over';
-    const acl = await open.policies.acl(current.policies);
+    const { acl } = await authorityOf(open, current);
     if (acl.root) return true;
     return acl.decide({
       path: parsePath(event.dataPath),
@@ -97,7 +105,7 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
   async function* heard(): AsyncGenerator<ServerEvent> {
     try {
       for await (const event of all) {
-        const verdict = await mayHear(event);
+        const verdict = await mayHear(event).catch(refusedToListen);
         if (verdict === 'over' || signal.aborted) return;
         if (verdict) yield event;
       }
@@ -106,4 +114,10 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
     }
   }
   return heard();
+}
+
+/** Whose entity is disabled or gone hears nothing. @throws everything else that went wrong */
+function refusedToListen(error: unknown): false {
+  if (isFailure(error) && error.kind === 'denied') return false;
+  throw error;
 }

@@ -116,14 +116,21 @@ function routesOf(core: Core, kind: MountKind, root: string): Route[] {
     output: reply,
     effect: 'write',
     async run({ path }) {
-      const { mounts, leases, tokens } = services(core);
+      const { mounts, leases, tokens, identity } = services(core);
       const full = mountPath(kind, path);
       // Auth methods ask for sudo: "sys/mounts/auth/x" must not be a way around it.
       if (kind === 'secret' && full.startsWith('auth/')) throw failure('mount.fixed', { path: full });
+      let accessor: string | undefined;
       await mounts.disable(full, async (entry) => {
-        if (entry.kind === 'auth') await tokens.revokeLogins(entry.uuid);
+        if (entry.kind === 'auth') {
+          await tokens.revokeLogins(entry.uuid);
+          await identity.forgetMount(entry.accessor);
+          accessor = entry.accessor;
+        }
         await leases.revokeByMount(entry.uuid);
       });
+      // Again, for logins that were under way while it went.
+      if (accessor !== undefined) await identity.forgetMount(accessor);
       return {};
     },
   });

@@ -1,9 +1,11 @@
 /** internal/specs/openapi and internal/ui/resultant-acl: what can be asked here, and what of it the caller may. */
 
 import { z } from 'zod';
+import { failure } from '../../base/errors.ts';
 import { flag } from '../../base/schema.ts';
 import { type Operation, operation, type Route, type Verb } from '../../plugin/plugin.ts';
-import { type Core, type Platform, services } from '../core/core.ts';
+import type { Acl, Granted } from '../auth/acl.ts';
+import { type Platform, services } from '../core/core.ts';
 import { exchangeOf } from '../core/exchange.ts';
 import type { LiveMount } from '../core/mounts.ts';
 import { bare } from './replies.ts';
@@ -15,6 +17,13 @@ const METHOD: Readonly<Record<Verb, string>> = {
   patch: 'patch',
   delete: 'delete',
 };
+
+const pathRules = z.record(z.string(), z.object({ capabilities: z.array(z.string()) }));
+const resultantText = z.object({
+  root: z.boolean(),
+  exact_paths: pathRules.optional(),
+  glob_paths: pathRules.optional(),
+});
 
 export function openApiRoutes({ core, version }: Platform): Route[] {
   return [
@@ -49,9 +58,9 @@ export function openApiRoutes({ core, version }: Platform): Route[] {
         read: operation({
           summary: 'What the policies of the caller grant together.',
           input: z.object({}),
-          output: z.looseObject({ root: z.boolean() }),
+          output: resultantText,
           effect: 'none',
-          run: async (_input, call) => ({ data: await resultantAcl(core, call.caller?.policies ?? []) }),
+          run: async (_input, call) => ({ data: resultantAcl(exchangeOf(call).acl) }),
         }),
       },
     },
@@ -132,21 +141,12 @@ function withoutPath(schema: Record<string, unknown>, names: readonly string[]):
   return { ...rest, properties: kept, ...(needed.length === 0 ? {} : { required: needed }) };
 }
 
-async function resultantAcl(
-  core: Core,
-  names: readonly string[],
-): Promise<{ root: boolean; [key: string]: unknown }> {
-  if (names.includes('root')) return { root: true };
-  const { policies } = services(core);
-  const exact: Record<string, { capabilities: string[] }> = {};
-  const glob: Record<string, { capabilities: string[] }> = {};
-  for (const stanza of await policies.stanzas(names)) {
-    const wide = stanza.path.endsWith('*');
-    const paths = wide ? glob : exact;
-    const path = wide ? stanza.path.slice(0, -1) : stanza.path;
-    const before = Object.hasOwn(paths, path) ? (paths[path]?.capabilities ?? []) : [];
-    const all = new Set([...before, ...stanza.capabilities]);
-    paths[path] = { capabilities: all.has('deny') ? ['deny'] : [...all].sort() };
-  }
-  return { root: false, exact_paths: exact, glob_paths: glob };
+const told = (paths: Granted['exact']): Record<string, { capabilities: string[] }> =>
+  Object.fromEntries([...paths].map(([path, capabilities]) => [path, { capabilities: [...capabilities] }]));
+
+function resultantAcl(acl: Acl | undefined): z.input<typeof resultantText> {
+  if (acl === undefined) throw failure('request.denied');
+  if (acl.root) return { root: true };
+  const { exact, prefixes } = acl.granted();
+  return { root: false, exact_paths: told(exact), glob_paths: told(prefixes) };
 }

@@ -7,6 +7,7 @@ import { type Path, parsePath } from '../../base/path.ts';
 import { commaList } from '../../base/schema.ts';
 import { type Operation, operation, type Route } from '../../plugin/plugin.ts';
 import type { Acl } from '../auth/acl.ts';
+import { authorityOf } from '../core/authority.ts';
 import { type Core, services } from '../core/core.ts';
 import { exchangeOf } from '../core/exchange.ts';
 import { judgedPath, routeOf } from '../core/mounts.ts';
@@ -121,10 +122,7 @@ function capabilityRoutes(core: Core): Route[] {
         return { data };
       },
     });
-  const { tokens, policies } = {
-    tokens: () => services(core).tokens,
-    policies: () => services(core).policies,
-  };
+  const tokens = () => services(core).tokens;
   return [
     {
       path: 'capabilities',
@@ -132,7 +130,7 @@ function capabilityRoutes(core: Core): Route[] {
         write: answer('What a token may do on some paths.', async ({ token = '' }) => {
           const entry = await tokens().lookup(token);
           if (entry === undefined) throw failure('request.invalid', { reason: 'invalid token' });
-          return policies().acl(entry.policies);
+          return (await authorityOf(services(core), entry)).acl;
         }),
       },
     },
@@ -151,7 +149,7 @@ function capabilityRoutes(core: Core): Route[] {
         write: answer('What the token of an accessor may do on some paths.', async ({ accessor = '' }) => {
           const entry = await tokens().byAccessor(accessor);
           if (entry === undefined) throw failure('token.invalid_accessor');
-          return policies().acl(entry.policies);
+          return (await authorityOf(services(core), entry)).acl;
         }),
       },
     },

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { isCidr } from '../../base/cidr.ts';
 import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
+import { globMatches } from '../../base/glob.ts';
 import { commaList, duration, flag, integer, keyValues } from '../../base/schema.ts';
 import type { Call, Reply } from '../../plugin/plugin.ts';
 import type { Issued, IssuedToken, NewToken, TokenEntry } from '../auth/tokens.ts';
@@ -52,8 +53,8 @@ export async function createToken(
   input: CreateInput,
   call: Call,
   orphanRoute: boolean,
-): Promise<Reply> {
-  const { tokens, tokenRoles, policies, mounts } = services(core);
+): Promise<Reply<Record<string, never>>> {
+  const { tokens, tokenRoles, policies, mounts, identity } = services(core);
   const { acl, path, mount } = exchangeOf(call);
   const parent = callerOf(call);
   const isRoot = parent.policies.includes('root');
@@ -64,6 +65,7 @@ export async function createToken(
   if (role === undefined && input.role_name !== '')
     throw failure('token.unknown_role', { name: input.role_name });
   checkInput(input, isSudo);
+  checkAlias(input.entity_alias, role);
 
   const warnings: string[] = [];
   const names = wanted(input, parent, role, isSudo);
@@ -76,8 +78,8 @@ export async function createToken(
   for (const name of names)
     if (!(await policies.exists(name))) warnings.push(`Policy "${name}" does not exist`);
 
-  const own = mount === undefined ? undefined : mounts.ttlOf(mount.entry);
-  if (own === undefined) throw failure('base.internal');
+  if (mount === undefined) throw failure('base.internal');
+  const own = mounts.ttlOf(mount.entry);
   const limits = limitsOf(input, role, warnings);
   const asked = input.ttl || input.lease;
   const forever =
@@ -86,6 +88,11 @@ export async function createToken(
     throw refuse('expiring root tokens cannot create non-expiring root tokens');
   const isOrphan = orphanRoute || input.no_parent || role?.orphan === true;
   const suffix = role === undefined || role.pathSuffix === '' ? '' : `/${role.pathSuffix}`;
+  const alias = input.entity_alias;
+  const entity =
+    alias === ''
+      ? undefined
+      : await identity.login({ name: alias, metadata: {}, mount: mount.entry, groups: [] });
   const issued = await tokens.create({
     type,
     ...(input.id === '' ? {} : { id: input.id }),
@@ -98,7 +105,7 @@ export async function createToken(
     maxTtlMs: forever ? 0 : own.maxMs,
     ...limits,
     renewable: input.renewable && role?.renewable !== false,
-    entityId: isOrphan ? '' : parent.entityId,
+    entityId: entity?.id ?? (isOrphan ? '' : parent.entityId),
     ...(role === undefined ? {} : { role: input.role_name }),
   });
   return { auth: issuedAs({ ...issued, warnings: [...warnings, ...issued.warnings] }) };
@@ -106,12 +113,6 @@ export async function createToken(
 
 /** @throws Failure request.invalid, token.root_needed for what the caller may not choose */
 function checkInput(input: CreateInput, isSudo: boolean): void {
-  if (input.entity_alias !== '')
-    throw refuse(
-      input.role_name === ''
-        ? "'entity_alias' is only allowed in combination with token role"
-        : "invalid 'entity_alias' value: this server has no identity entities yet",
-    );
   if (input.id !== '' && !isSudo) throw failure('token.root_needed', { action: 'specify token id' });
   if (/^(hvs|hvb|hvr|s|b|r)\./.test(input.id)) throw refuse("custom token ID cannot have the 'hvs.' prefix");
   if (input.id.includes('.')) throw refuse("custom token ID cannot have a '.' in the value");
@@ -122,6 +123,15 @@ function checkInput(input: CreateInput, isSudo: boolean): void {
     if (value < 0) throw refuse(`'${name}' may not be negative`);
   if (input.num_uses < 0) throw refuse('number of uses cannot be negative');
   if (!(input.bound_cidrs ?? []).every(isCidr)) throw refuse('bound_cidrs holds what is no network');
+}
+
+/** @throws Failure request.invalid where the role, or none, does not let its tokens be of this entity */
+function checkAlias(asked: string, role: TokenRole | undefined): void {
+  if (asked === '') return;
+  if (role === undefined) throw refuse("'entity_alias' is only allowed in combination with token role");
+  const alias = asked.toLowerCase();
+  if (!role.allowedAliases.some((allowed) => globMatches(allowed.toLowerCase(), alias)))
+    throw refuse("invalid 'entity_alias' value");
 }
 
 /** The policies of the new token. @throws Failure where the caller or the role may not give them */

@@ -13,14 +13,42 @@ import {
   type Route,
 } from '../../plugin/plugin.ts';
 import type { RenewalLimits, TokenEntry } from '../auth/tokens.ts';
+import { identityPoliciesOf } from '../core/authority.ts';
 import { type Core, services } from '../core/core.ts';
 import { timestamp } from '../core/envelope.ts';
 import { exchangeOf } from '../core/exchange.ts';
 import { callerOf, createInput, createToken, issuedAs } from './tokencreation.ts';
 import { tokenRoleRoutes } from './tokenroles.ts';
 
-const reply = z.unknown();
 const none = z.object({});
+type Nothing = z.input<typeof none>;
+/** What is told of a token. Times in seconds; `null` where there is none. */
+const tokenText = z.object({
+  accessor: z.string(),
+  creation_time: z.number(),
+  creation_ttl: z.number(),
+  display_name: z.string(),
+  entity_id: z.string(),
+  expire_time: z.string().nullable(),
+  explicit_max_ttl: z.number(),
+  external_namespace_policies: z.record(z.string(), z.array(z.string())).optional(),
+  id: z.string(),
+  identity_policies: z.array(z.string()).optional(),
+  issue_time: z.string().optional(),
+  last_renewal: z.string().optional(),
+  last_renewal_time: z.number().optional(),
+  meta: z.record(z.string(), z.string()).nullable(),
+  num_uses: z.number(),
+  orphan: z.boolean(),
+  path: z.string(),
+  period: z.number().optional(),
+  policies: z.array(z.string()),
+  renewable: z.boolean().optional(),
+  bound_cidrs: z.array(z.string()).optional(),
+  ttl: z.number(),
+  role: z.string().optional(),
+  type: z.string(),
+});
 
 const TIDYING =
   "Tidy operation successfully started. Any information from the operation will be printed to Vault's server logs.";
@@ -35,7 +63,7 @@ function tokenRoutes(core: Core): Route[] {
     operation({
       summary,
       input: createInput,
-      output: reply,
+      output: none,
       effect: 'write',
       run: async (input, call) => createToken(core, input, call, orphan),
     });
@@ -96,22 +124,22 @@ function lookupRoutes(core: Core): Route[] {
   const lookup = operation({
     summary: 'What is known of a token.',
     input: tokenInput,
-    output: reply,
+    output: tokenText,
     effect: 'none',
     async run({ token }, call) {
       const named = token === '' ? (exchangeOf(call).request.token ?? '') : token;
       const entry = await services(core).tokens.lookup(named);
       if (entry === undefined) throw failure('token.bad');
-      return { data: entryText(entry, named, core.clock.now()) };
+      return { data: await entryText(core, entry, named) };
     },
   });
   const self = operation({
     summary: 'What is known of the calling token.',
     input: z.object({}),
-    output: reply,
+    output: tokenText,
     effect: 'none',
     run: async (_input, call) => ({
-      data: entryText(callerOf(call), exchangeOf(call).request.token ?? '', core.clock.now()),
+      data: await entryText(core, callerOf(call), exchangeOf(call).request.token ?? ''),
     }),
   });
   return [
@@ -123,12 +151,12 @@ function lookupRoutes(core: Core): Route[] {
         write: operation({
           summary: 'What is known of the token of an accessor; never the token itself.',
           input: accessorInput,
-          output: reply,
+          output: tokenText,
           effect: 'none',
           async run({ accessor }) {
             const entry = await services(core).tokens.byAccessor(accessor);
             if (entry === undefined) throw failure('token.invalid_accessor');
-            return { data: entryText(entry, '', core.clock.now()) };
+            return { data: await entryText(core, entry, '') };
           },
         }),
       },
@@ -136,8 +164,10 @@ function lookupRoutes(core: Core): Route[] {
   ];
 }
 
-function entryText(entry: TokenEntry, id: string, now: number): Record<string, unknown> {
+async function entryText(core: Core, entry: TokenEntry, id: string): Promise<z.input<typeof tokenText>> {
   const { expiresAt } = entry;
+  const now = core.clock.now();
+  const identityPolicies = await identityPoliciesOf(services(core), entry.entityId);
   return {
     accessor: entry.accessor,
     creation_time: Math.floor(entry.createdAt / 1000),
@@ -147,6 +177,10 @@ function entryText(entry: TokenEntry, id: string, now: number): Record<string, u
     expire_time: expiresAt === undefined ? null : timestamp(expiresAt),
     explicit_max_ttl: seconds(entry.explicitMaxTtlMs),
     id,
+    // Upstream tells of the policies of other namespaces wherever it tells of those of this one.
+    ...(identityPolicies.length === 0
+      ? {}
+      : { identity_policies: [...identityPolicies], external_namespace_policies: {} }),
     ...(expiresAt === undefined ? {} : { issue_time: timestamp(entry.createdAt) }),
     ...(entry.lastRenewalAt === undefined
       ? {}
@@ -159,9 +193,9 @@ function entryText(entry: TokenEntry, id: string, now: number): Record<string, u
     orphan: entry.parent === undefined,
     path: entry.path,
     ...(entry.periodMs > 0 ? { period: seconds(entry.periodMs) } : {}),
-    policies: entry.policies,
+    policies: [...entry.policies],
     ...(expiresAt === undefined ? {} : { renewable: entry.renewable }),
-    ...(entry.boundCidrs.length === 0 ? {} : { bound_cidrs: entry.boundCidrs }),
+    ...(entry.boundCidrs.length === 0 ? {} : { bound_cidrs: [...entry.boundCidrs] }),
     ttl: expiresAt === undefined ? 0 : Math.max(0, seconds(expiresAt - now)),
     ...(entry.role === undefined ? {} : { role: entry.role }),
     type: entry.type ?? 'service',
@@ -170,7 +204,7 @@ function entryText(entry: TokenEntry, id: string, now: number): Record<string, u
 
 /** What the role or the login behind a token gives now. @throws Failure where there is none any more */
 async function renewalLimits(core: Core, entry: TokenEntry, call: Call): Promise<RenewalLimits> {
-  const { tokenRoles, mounts } = services(core);
+  const { tokenRoles, mounts, identity } = services(core);
   if (entry.role !== undefined) {
     const role = await tokenRoles.get(entry.role);
     if (role === undefined) throw failure('token.role_gone', { name: entry.role });
@@ -180,6 +214,8 @@ async function renewalLimits(core: Core, entry: TokenEntry, call: Call): Promise
   if (mount?.plugin.renewLogin === undefined) return {};
   const { displayName: name, policies, meta: metadata } = entry;
   const now = await mount.plugin.renewLogin({ displayName: name, policies, metadata }, call);
+  const entity = now.groups === undefined ? undefined : await identity.entities.current(entry.entityId);
+  if (entity !== undefined) await identity.groups.refresh(entity.id, mount.entry.accessor, now.groups ?? []);
   const ttl = mounts.ttlOf(mount.entry);
   const maxTtlMs = now.maxTtlMs > 0 ? Math.min(now.maxTtlMs, ttl.maxMs) : ttl.maxMs;
   return {
@@ -196,7 +232,7 @@ function renewRoutes(core: Core): Route[] {
     token: string,
     incrementMs: number,
     call: Call,
-  ): Promise<Reply> => {
+  ): Promise<Reply<Nothing>> => {
     if (entry.type === 'batch') throw failure('token.batch', { action: 'be renewed' });
     const limits = await renewalLimits(core, entry, call);
     const after = await services(core).tokens.renew(entry.hash, incrementMs, limits);
@@ -209,7 +245,7 @@ function renewRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Gives a token more time.',
           input: tokenInput.extend(increment),
-          output: reply,
+          output: none,
           effect: 'write',
           async run(input, call) {
             const named = input.token === '' ? (exchangeOf(call).request.token ?? '') : input.token;
@@ -226,7 +262,7 @@ function renewRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Gives the calling token more time.',
           input: z.object(increment),
-          output: reply,
+          output: none,
           effect: 'write',
           run: (input, call) =>
             renewed(callerOf(call), exchangeOf(call).request.token ?? '', input.increment, call),
@@ -239,7 +275,7 @@ function renewRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Gives the token of an accessor more time.',
           input: accessorInput.extend(increment),
-          output: reply,
+          output: none,
           effect: 'write',
           async run(input, call) {
             const entry = await services(core).tokens.byAccessor(input.accessor);
@@ -253,7 +289,7 @@ function renewRoutes(core: Core): Route[] {
 }
 
 function revokeRoutes(core: Core): Route[] {
-  const ended = async (token: string, keepChildren: boolean): Promise<Reply> => {
+  const ended = async (token: string, keepChildren: boolean): Promise<Reply<Nothing>> => {
     const { tokens } = services(core);
     const entry = await tokens.lookup(token);
     if (entry?.type === 'batch') throw failure('token.batch', { action: 'be revoked' });
@@ -268,7 +304,7 @@ function revokeRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Ends a token and all that descend from it.',
           input: tokenInput,
-          output: reply,
+          output: none,
           effect: 'write',
           async run({ token }) {
             if (token === '') throw failure('request.invalid', { reason: 'missing token ID' });
@@ -283,7 +319,7 @@ function revokeRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Ends the calling token and all that descend from it.',
           input: z.object({}),
-          output: reply,
+          output: none,
           effect: 'write',
           async run(_input, call) {
             const own = callerOf(call);
@@ -301,7 +337,7 @@ function revokeRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Ends a token; its children live on without a parent.',
           input: tokenInput,
-          output: reply,
+          output: none,
           effect: 'write',
           async run({ token }) {
             if (token === '') throw failure('request.invalid', { reason: 'missing token ID' });
@@ -316,7 +352,7 @@ function revokeRoutes(core: Core): Route[] {
         write: operation({
           summary: 'Ends the token of an accessor and all that descend from it.',
           input: accessorInput,
-          output: reply,
+          output: none,
           effect: 'write',
           async run({ accessor }) {
             const { tokens } = services(core);

@@ -42,12 +42,13 @@ export const loginRoute = (mount: Mount, roles: Roles, secrets: SecretIds): Rout
           secret !== undefined && secret.tokenCidrs.length > 0 ? secret.tokenCidrs : role.token.boundCidrs;
         if (!inCidrs(address, tokenCidrs)) throw failure('request.denied');
         if (secret !== undefined && !(await secrets.use(role.uuid, secretId ?? ''))) throw refused();
+        const metadata = { ...secret?.metadata, role_name: found.name };
         return {
           auth: {
             displayName: loginName(mount, ''),
             policies: role.token.policies,
-            metadata: { ...secret?.metadata, role_name: found.name },
-            alias: { name: role.roleId },
+            metadata,
+            alias: { name: role.roleId, metadata },
             token: { ...tokenParams(role.token), boundCidrs: tokenCidrs },
           },
         };
