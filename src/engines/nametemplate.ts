@@ -178,9 +178,9 @@ function printf([format, ...args]: readonly Make[]): Make {
     const text = format(facts).replace(/%(.?)/g, (_, verb: string) => {
       if (verb === '%') return '%';
       const value = values.shift();
-      if (!/^[sdv]$/.test(verb) || value === undefined)
-        throw bad('printf takes %s, %d and %v, a value for each');
-      return value;
+      if (!/^[sdv]$/.test(verb)) throw bad('printf takes %s, %d and %v');
+      // As Go has it: the template that upstream documents for older MySQL has a value too few, and cuts this away.
+      return value ?? `%!${verb}(MISSING)`;
     });
     if (values.length > 0) throw bad('printf was given more values than its format takes');
     return text;

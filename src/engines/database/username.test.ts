@@ -17,6 +17,32 @@ describe('a template for names', () => {
   });
 
   it.each([
+    ['mysql-database-plugin', /^v-kubernetes-dev-userse-[A-Za-z0-9]{8}$/, 32],
+    ['mysql-legacy-database-plugin', /^v-dev--[A-Za-z0-9]{9}$/, 16],
+    ['mysql-rds-database-plugin', /^v-dev--[A-Za-z0-9]{9}$/, 16],
+    ['mysql-aurora-database-plugin', /^v-dev--[A-Za-z0-9]{9}$/, 16],
+    ['redis-database-plugin', /^V_KUBERNETES-DEFAULT-APP_DEV-USERSERVICE_[A-Z0-9]{20}_1767323045$/, 83],
+    ['valkey-database-plugin', /^V_KUBERNETES-DEFAULT-APP_DEV-USERSERVICE_[A-Z0-9]{20}_1767323045$/, 83],
+  ])('makes what accounts of %s are called', (plugin, expected, length) => {
+    const name = make(kindOf(plugin).usernameTemplate);
+    expect(name).toMatch(expected);
+    expect(name.length).toBeLessThanOrEqual(length);
+  });
+
+  it('keeps something random in a name of Redis, however long the others are', () => {
+    const template = kindOf('redis-database-plugin').usernameTemplate;
+    const long = { displayName: 'd'.repeat(200), roleName: 'r'.repeat(128) };
+    expect(make(template, long)).toMatch(/^V_D{32}_R{32}_[A-Z0-9]{20}_/);
+    expect(make(template, long)).not.toBe(make(template, long));
+  });
+
+  it('takes the template that upstream documents for older MySQL, which has a value too few', () => {
+    const documented = '{{ printf "v-%s-%s-%s" (.RoleName | truncate 4) (random 20) | truncate 16 }}';
+    expect(make(documented)).toMatch(/^v-dev--[A-Za-z0-9]{9}$/);
+    expect(make('{{ printf "%s" }}')).toBe('%!s(MISSING)');
+  });
+
+  it.each([
     ['{{.DisplayName}}', 'kubernetes-default-app'],
     ['{{ .RoleName | truncate 3 | uppercase }}', 'DEV'],
     ['x-{{ lowercase "ABC" }}', 'x-abc'],
@@ -46,7 +72,6 @@ describe('a template for names', () => {
     ['{{ .RoleName ', 'belong together'],
     ['{{ }}', 'a value is missing'],
     ['{{ .RoleName | }}', 'a function must follow'],
-    ['{{ printf "%s" }}', 'a value for each'],
     ['{{ printf "%x" "a" }}', 'printf takes %s'],
     ['', 'an empty name'],
     ['x'.repeat(5000), 'longer than'],
