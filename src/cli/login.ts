@@ -5,6 +5,7 @@ import { failure } from '../base/errors.ts';
 import { login } from '../client/auth.ts';
 import type { VaultClient } from '../client/client.ts';
 import { type Data, readData } from './arguments.ts';
+import { loginOidc } from './login-oidc.ts';
 import { keyValueTable, printAnswer, printField } from './output.ts';
 import { type Flags, fieldsOf, open, remote } from './session.ts';
 import { settingName } from './settings.ts';
@@ -20,7 +21,11 @@ interface LoginFlags extends Flags {
 
 export function declareLogin(program: Command, terminal: Terminal): void {
   remote(program, 'login [token-or-data...]', 'Authenticate, and keep the token for later commands')
-    .option('--method <method>', 'token, kubernetes, jwt, approle, userpass or another mount type', 'token')
+    .option(
+      '--method <method>',
+      'token, oidc, jwt, kubernetes, approle, userpass, cert or another mount type',
+      'token',
+    )
     .option('--path <path>', 'where the method is mounted; by default under its own name')
     .option('--no-store', 'do not keep the token in ~/.vault-token')
     .option('--no-print', 'do not print the token')
@@ -52,6 +57,9 @@ const greeting = (kept: boolean): string =>
     ? 'Success! You are now authenticated. The token below is kept for later commands:\nyou need not log in again.\n\n'
     : 'Success! You are now authenticated. The token below is kept nowhere:\nset VAULT_TOKEN to use it.\n\n';
 
+/** Methods whose logins name the user in their path, and ask for a password. */
+const NAMED: ReadonlySet<string> = new Set(['userpass', 'ldap', 'okta', 'radius']);
+
 async function authenticate(
   client: VaultClient,
   args: readonly string[],
@@ -68,10 +76,11 @@ async function authenticate(
           : given
     ).trim();
   }
-  const data: Data = await readData(args, terminal);
-  const mount = (flags.path ?? flags.method).replace(/^auth\//, '').replace(/\/+$/, '');
-  if (flags.method !== 'userpass' && flags.method !== 'ldap')
-    return (await login(client, mount, data)).clientToken;
+  const { mount: named, ...data }: Data = await readData(args, terminal);
+  const at = flags.path ?? (typeof named === 'string' && named !== '' ? named : flags.method);
+  const mount = at.replace(/^auth\//, '').replace(/\/+$/, '');
+  if (flags.method === 'oidc') return (await loginOidc(client, mount, data, terminal)).clientToken;
+  if (!NAMED.has(flags.method)) return (await login(client, mount, data)).clientToken;
   const { username, ...rest } = data;
   if (typeof username !== 'string')
     throw failure('cli.usage', { reason: `login -method=${flags.method} needs username=...` });

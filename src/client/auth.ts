@@ -2,7 +2,7 @@
 
 import { failure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
-import type { Auth, VaultClient } from './client.ts';
+import type { Answer, Auth, VaultClient } from './client.ts';
 import { isBag } from './envelope.ts';
 
 interface Asked {
@@ -19,8 +19,11 @@ export async function login(
   const path = `auth/${mount}/login${options.name === undefined ? '' : `/${options.name}`}`;
   // Without the token at hand: a stale one must not decide over a login, and a wrapped login grants nothing.
   const bare = client.with({ token: undefined, wrapTtl: undefined });
-  const answer = await bare.request('PUT', path, { body, signal: options.signal });
-  const auth = answer.envelope?.auth;
+  return authOf(client, path, await bare.request('PUT', path, { body, signal: options.signal }));
+}
+
+function authOf(client: VaultClient, path: string, { envelope }: Answer): Auth {
+  const auth = envelope?.auth;
   if (auth === undefined || auth.clientToken === '')
     throw failure('api.garbage', { address: client.address, reason: `the login at ${path} gave no token` });
   return auth;
@@ -32,6 +35,91 @@ export const loginKubernetes = (
   given: { readonly mount?: string; readonly role: string; readonly jwt: string },
   options: Asked = {},
 ): Promise<Auth> => login(client, given.mount ?? 'kubernetes', { role: given.role, jwt: given.jwt }, options);
+
+/** A login through the browser that was begun (auth methods `jwt` and `oidc`). */
+export interface BegunOidc {
+  /** Where the browser is sent; empty where the server refuses without saying why. */
+  readonly authUrl: string;
+  /** Of a role whose logins come back to the server: what it is asked by, and how often. Else undefined. */
+  readonly poll: { readonly state: string; readonly seconds: number } | undefined;
+}
+
+/** Begins a login through the browser. @throws Failure api.* */
+export async function beginOidc(
+  client: VaultClient,
+  mount: string,
+  given: { readonly role: string; readonly redirectUri: string; readonly clientNonce: string },
+  options: Asked = {},
+): Promise<BegunOidc> {
+  const { role, redirectUri, clientNonce } = given;
+  const answer = await client
+    .with({ token: undefined, wrapTtl: undefined })
+    .request('PUT', `auth/${mount}/oidc/auth_url`, {
+      body: { role, redirect_uri: redirectUri, client_nonce: clientNonce },
+      signal: options.signal,
+    });
+  const data = answer.envelope?.data;
+  const text = (key: string): string =>
+    isBag(data) && typeof data[key] === 'string' ? (data[key] as string) : '';
+  const seconds = Number(text('poll_interval'));
+  return {
+    authUrl: text('auth_url'),
+    poll:
+      text('state') === ''
+        ? undefined
+        : { state: text('state'), seconds: seconds >= 1 && seconds <= 60 ? seconds : 5 },
+  };
+}
+
+/** What a browser came back with, in the words of the provider, and the nonce that began the login. */
+export interface OidcAnswer {
+  readonly state: string;
+  readonly code: string;
+  readonly idToken: string;
+  readonly error: string;
+  readonly errorDescription: string;
+  readonly issuer: string;
+  readonly clientNonce: string;
+  /** The provider posted it (form_post), so the server is told of it by a POST first. */
+  readonly posted: boolean;
+}
+
+/** Completes a login through the browser. @throws Failure api.* */
+export async function completeOidc(
+  client: VaultClient,
+  mount: string,
+  given: OidcAnswer,
+  options: Asked = {},
+): Promise<Auth> {
+  const path = `auth/${mount}/oidc/callback`;
+  const bare = client.with({ token: undefined, wrapTtl: undefined });
+  const { state, code, clientNonce } = given;
+  const said = {
+    error: given.error || undefined,
+    error_description: given.errorDescription || undefined,
+    iss: given.issuer || undefined,
+  };
+  if (given.posted && given.error === '') {
+    const body = { state, code, id_token: given.idToken, ...said };
+    // Its answer is a page for a browser; what went wrong is told to the read that follows.
+    await bare.request('POST', path, { body, signal: options.signal, accept: [400] });
+  }
+  const query = { state, code, client_nonce: clientNonce, ...said };
+  return authOf(client, path, await bare.request('GET', path, { query, signal: options.signal }));
+}
+
+/** Asks once whether a login that comes back to the server is complete. @throws Failure api.*, while it is not too */
+export async function pollOidc(
+  client: VaultClient,
+  mount: string,
+  given: { readonly state: string; readonly clientNonce: string },
+  options: Asked = {},
+): Promise<Auth> {
+  const path = `auth/${mount}/oidc/poll`;
+  const body = { state: given.state, client_nonce: given.clientNonce };
+  const bare = client.with({ token: undefined, wrapTtl: undefined });
+  return authOf(client, path, await bare.request('PUT', path, { body, signal: options.signal }));
+}
 
 export interface TokenInfo {
   readonly accessor: string;
