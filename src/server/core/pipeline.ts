@@ -83,6 +83,9 @@ function findRoute(exchange: Exchange): void {
   // Whatever else lies at that path was not asked for by its one name.
   if (request.opaque === true && (match?.route.opaque !== true || match.route.access !== 'public'))
     throw failure('path.not_canonical', { reason: 'it holds an encoded slash, backslash or NUL' });
+  // Whatever else lies at that path was not asked for by its one name.
+  if (request.opaque === true && (match?.route.opaque !== true || match.route.access !== 'public'))
+    throw failure('path.not_canonical', { reason: 'it holds an encoded slash, backslash or NUL' });
   exchange.mount = mount;
   if (mount === undefined || match === undefined) {
     // Told only after policy allowed to ask: else a stranger could find out what is mounted where.

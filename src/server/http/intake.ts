@@ -8,10 +8,11 @@ import type { TLSSocket } from 'node:tls';
 import { parseDuration } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import { asFolder, parseUrlPath } from '../../base/path.ts';
+import { asFolder, type Path, parseUrlPath } from '../../base/path.ts';
 import type { Verb } from '../../plugin/plugin.ts';
 import { add } from '../core/body.ts';
 import type { Request } from '../core/request.ts';
+import { base64Path } from './base64path.ts';
 
 /** As upstream bounds it. */
 export const BODY_LIMIT = 32 * 1024 * 1024;
@@ -38,7 +39,8 @@ export function readHead(message: IncomingMessage, signal: AbortSignal): Request
   if (!raw.startsWith(PREFIX) || raw === PREFIX) return undefined;
   let verb = VERBS[message.method ?? ''];
   if (verb === undefined) throw failure('request.unsupported');
-  let path = parseUrlPath(raw.slice(PREFIX.length));
+  const asked = readPath(raw.slice(PREFIX.length), verb);
+  let { path } = asked;
   const query = mark === -1 ? undefined : readQuery(url.slice(mark + 1));
   const headers = headersOf(message);
   let help = false;
@@ -69,11 +71,23 @@ export function readHead(message: IncomingMessage, signal: AbortSignal): Request
     form: headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false,
     remote: { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
     ...(message.method === 'HEAD' ? { headersOnly: true } : {}),
+    ...(asked.opaque ? { opaque: true } : {}),
     ...(data === undefined ? {} : { data }),
     ...(token === undefined ? {} : { token }),
     ...(wrapTtlMs === undefined ? {} : { wrapTtlMs }),
     ...(certificate === undefined ? {} : { peerCertificate: certificate }),
   };
+}
+
+/** @throws Failure path.* where it is neither canonical nor, in a read, one that ends in base64 */
+function readPath(raw: string, verb: Verb): { readonly path: Path; readonly opaque: boolean } {
+  try {
+    return { path: parseUrlPath(raw), opaque: false };
+  } catch (error) {
+    const path = verb === 'read' ? base64Path(raw) : undefined;
+    if (path === undefined) throw error;
+    return { path, opaque: true };
+  }
 }
 
 /** Whose bodies are handed on as they come in: the operation bounds them, once it knows who sends them. */

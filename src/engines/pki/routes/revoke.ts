@@ -1,13 +1,10 @@
-/**
- * `revoke`, `revoke-with-key` and `ocsp`: taking a certificate back, and telling whoever asks that it was. OCSP is asked by
- * POST alone: a GET carries base64 in its path, whose encoded slashes no canonical path may have.
- */
+/** `revoke`, `revoke-with-key` and `ocsp`: taking a certificate back, and telling whoever asks that it was. */
 
 import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
-import { onePem, raw } from '../asking.ts';
+import { nothing, onePem, raw } from '../asking.ts';
 import { type Certificate, parseSerial, readCertificate } from '../certificate.ts';
 import { groupOf, opened, signerFor } from '../issuers.ts';
 import { iso } from '../issuing.ts';
@@ -77,25 +74,52 @@ export function revokeRoutes(store: PkiStore): Route[] {
         }),
       },
     },
-    {
-      path: 'ocsp',
-      access: 'public',
-      operations: {
-        write: operation({
-          summary: 'Ask whether certificates are revoked (RFC 6960), in DER.',
-          input: z.object({ body: z.instanceof(Uint8Array).optional() }),
-          output: z.unknown(),
-          effect: 'none',
-          body: 'bytes',
-          run: (given) => respond(store, given.body ?? new Uint8Array()),
-        }),
+    // One node, one cluster: what is revoked here is all there is, so both names tell the same.
+    ...['ocsp', 'unified-ocsp'].flatMap((path): Route[] => [
+      {
+        path,
+        access: 'public',
+        operations: {
+          write: operation({
+            summary: 'Ask whether certificates are revoked (RFC 6960), in DER.',
+            input: z.object({ body: z.instanceof(Uint8Array).optional() }),
+            output: nothing,
+            effect: 'none',
+            body: 'bytes',
+            run: (given) => respond(store, given.body ?? new Uint8Array()),
+          }),
+        },
       },
-    },
+      {
+        path: `${path}/*request`,
+        access: 'public',
+        opaque: true,
+        operations: {
+          read: operation({
+            summary: 'Ask whether certificates are revoked (RFC 6960), in base64 in the path.',
+            input: z.object({ request: z.string() }),
+            output: nothing,
+            effect: 'none',
+            run: (given) => respond(store, derOf(given.request)),
+          }),
+        },
+      },
+    ]),
   ];
 }
 
-async function respond(store: PkiStore, der: Uint8Array): Promise<Reply> {
-  const answered = (body: Uint8Array, status = 200): Reply => raw('application/ocsp-response', body, status);
+/** Base64 of either alphabet, padded or not; nothing at all where it is none, which is no request either. */
+function derOf(text: string): Uint8Array {
+  const plain = text
+    .replaceAll('-', '+')
+    .replaceAll('_', '/')
+    .replace(/={0,2}$/, '');
+  const bytes = Buffer.from(plain, 'base64');
+  return bytes.toString('base64').replace(/=+$/, '') === plain ? bytes : new Uint8Array();
+}
+
+async function respond(store: PkiStore, der: Uint8Array): Promise<Reply<Record<string, never>>> {
+  const answered = (body: Uint8Array, status = 200) => raw('application/ocsp-response', body, status);
   const settings = await store.setting('crl');
   if (settings.ocspDisable) return answered(ocspError('unauthorized'), 401);
   const request = der.length > MOST_REQUEST_BYTES ? undefined : readOcspRequest(der);
