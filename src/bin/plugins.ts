@@ -1,6 +1,7 @@
 /** What can be mounted: the one list, for `holdfast server` and `holdfast dev` alike. */
 
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
+import { custom } from '../engines/custom/index.ts';
 import type { Locate } from '../engines/database/driver.ts';
 import { drivers } from '../engines/database/drivers/index.ts';
 import { database } from '../engines/database/index.ts';
@@ -8,6 +9,7 @@ import { kubernetesTokens } from '../engines/kubernetes/index.ts';
 import { kv } from '../engines/kv/index.ts';
 import type { Probes } from '../engines/pki/acme/probes.ts';
 import { pki } from '../engines/pki/index.ts';
+import { ssh } from '../engines/ssh/index.ts';
 import { totp } from '../engines/totp/index.ts';
 import { transit } from '../engines/transit/index.ts';
 import { approle } from '../methods/approle/index.ts';
@@ -32,9 +34,11 @@ export const plugins = (
 ): readonly PluginType[] => [
   kv,
   cubbyhole,
+  custom,
   ...(locate === undefined ? [] : [database(drivers(locate, openSocket))]),
   kubernetesTokens({ env, ...(readLocal === undefined ? {} : { readLocal }) }),
   pki(probes),
+  ssh,
   totp,
   transit,
   approle,
