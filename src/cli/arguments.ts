@@ -17,6 +17,9 @@ export function normalizeFlags(
   const flags = end === -1 ? argv : argv.slice(0, end);
   return [
     ...flags.flatMap((arg) => {
+      // "-i=1h" is a short flag with its value, which the parser wants without the sign between them.
+      const short = /^-([a-zA-Z])=(.*)$/s.exec(arg);
+      if (short !== null) return shortFlag(short[1] ?? '', short[2] ?? '', arg);
       const flag = /^-[a-zA-Z][\w-]+(=|$)/.test(arg) ? `-${arg}` : arg;
       const [name = '', value] = flag.split(/=(.*)/s);
       if (truths.has(flag)) return [`${flag}=true`];
@@ -25,6 +28,13 @@ export function normalizeFlags(
     }),
     ...(end === -1 ? [] : argv.slice(end)),
   ];
+}
+
+const SHORT_SWITCHES = ['f', 'h', 'v'];
+
+function shortFlag(name: string, value: string, arg: string): string[] {
+  if (!SHORT_SWITCHES.includes(name)) return [`-${name}`, value];
+  return truth(value, arg.slice(0, 2)) ? [`-${name}`] : [];
 }
 
 /** Yes or no, in the spellings of Go's parser. @throws Failure cli.usage */

@@ -5,6 +5,7 @@ import { failure } from '../base/errors.ts';
 import { sleep } from '../base/retry.ts';
 import { bagOf } from '../client/envelope.ts';
 import { authMounts, type MountInfo, mounts } from '../client/sys.ts';
+import { declareAuthHelp } from './authhelp.ts';
 import { configOf, given, optionsOf, type TuningFlags, withTuning } from './mounttuning.ts';
 import { cell, print, table } from './output.ts';
 import { type Flags, open, remote, type Session, spell, success } from './session.ts';
@@ -101,6 +102,7 @@ function declareSide(program: Command, { command, api, noun, list }: Side, termi
       success(session, `Disabled the ${noun} (if it existed) at: ${path}/`);
     },
   );
+  if (command === 'auth') declareAuthHelp(group, terminal);
 }
 
 const folder = (path: string): string => `${path.replace(/^\/+|\/+$/g, '')}/`;

@@ -63,12 +63,14 @@ export function formatHcl(text: string): string {
   const comments = (of: readonly Token[]): string[] =>
     of.flatMap(({ kind, text }) => (kind === 'comment' ? [text] : []));
   const kept = comments(tokensOf(laidOut)).join('\n') === comments(tokens).join('\n');
-  if (!kept || meaningOf(laidOut) !== meaning)
-    throw failure('cli.usage', {
-      reason: 'a comment stands inside an item, where it cannot be kept: put it on a line of its own',
-    });
+  if (!kept || meaningOf(laidOut) !== meaning) throw misplaced(1);
   return laidOut;
 }
+
+const misplaced = (line: number) =>
+  failure('cli.usage', {
+    reason: `a comment stands inside the item at line ${line}, where it cannot be kept: put it on a line of its own`,
+  });
 
 /** What the text says, without where it says it. */
 const meaningOf = (text: string): string =>
@@ -190,8 +192,10 @@ class Reader {
     return this.#tokens[this.#at] ?? END;
   }
 
+  /** @throws Failure cli.usage where a comment stands between the parts of an item */
   #take(): Token {
     const token = this.#peek();
+    if (token.kind === 'comment') throw misplaced(token.line);
     this.#at++;
     return token;
   }

@@ -1,8 +1,10 @@
 /** The program's commands, and what happens around each: flags of either spelling, failures told once, exit codes. */
 
 import { Command, CommanderError, type Option } from 'commander';
+import { nearestName } from '../base/nearest.ts';
 import { normalizeFlags } from './arguments.ts';
 import { declareAudit } from './audit.ts';
+import { completing, declareCompletion } from './completion/index.ts';
 import { declareEvents } from './events.ts';
 import { declareKv } from './kv.ts';
 import { declareLease } from './lease.ts';
@@ -39,6 +41,7 @@ const COMMANDS: readonly Declare[] = [
   declareEvents,
   declarePathHelp,
   declarePrint,
+  declareCompletion,
   declareNamespace,
   declareSeed,
 ];
@@ -63,10 +66,15 @@ export async function runCli(
   declareVersion(program, terminal, version);
   inherit(program);
   try {
+    const completed = await completing(program, argv, terminal);
+    if (completed !== undefined) return completed;
     await program.parseAsync(normalizeFlags(argv, flagsOf(program)), { from: 'user' });
     return 0;
   } catch (error) {
-    if (error instanceof CommanderError) return usageCode(error, program, argv);
+    if (error instanceof CommanderError) {
+      terminal.err(flagMeant(error, program));
+      return usageCode(error, program, argv);
+    }
     const { text, code } = explain(error);
     if (text !== '') terminal.err(text);
     return code;
@@ -78,6 +86,14 @@ function usageCode(error: CommanderError, program: Command, argv: readonly strin
   if (error.exitCode === 0) return 0;
   const known = program.commands.some((command) => command.name() === argv[0]);
   return error.code === 'commander.unknownCommand' && !known ? 127 : 1;
+}
+
+/** The parser finds no near name for a flag that was typed with its value. */
+function flagMeant({ message }: CommanderError, program: Command): string {
+  const [, typed] = /unknown option '--([\w-]+)=/.exec(message) ?? [];
+  const names = allOptions(program).flatMap(({ long }) => (typeof long === 'string' ? [long.slice(2)] : []));
+  const near = typed === undefined ? undefined : nearestName(typed, new Set(names));
+  return near === undefined ? '' : `(Did you mean -${near}?)\n`;
 }
 
 /** The flags of all commands that take no value, and those that say yes or no. */

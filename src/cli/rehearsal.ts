@@ -90,11 +90,13 @@ export function policyFor({ method, listing, path }: Planned): string {
 /** Paths that the API guards by `sudo` beside the capability of the verb. */
 const GUARDED = [
   /^auth\/token\/(accessors|create-orphan|revoke-orphan)$/,
-  /^sys\/(remount|rotate|rotate\/.+|seal|step-down|leases|in-flight-req)$/,
+  /^sys\/(remount|rotate|rotate\/.+|seal|step-down|leases|in-flight-req|host-info)$/,
   /^sys\/audit(\/.+)?$/,
   /^sys\/auth\/.+$/,
   /^sys\/raw(\/.+)?$/,
-  /^sys\/config\/(cors|auditing\/.+|ui\/headers(\/.+)?)$/,
+  /^sys\/audit-chain\/.+$/,
+  /^sys\/config\/(cors|auditing\/.+|ui\/headers(\/.+)?|state\/sanitized)$/,
+  /^sys\/quotas\/.+$/,
   /^sys\/plugins\/catalog\/.+$/,
   /^sys\/(leases\/)?revoke-(prefix|force)\/.+$/,
   /^sys\/leases\/lookup\/.+$/,

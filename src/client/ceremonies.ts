@@ -3,7 +3,7 @@
  * that need no token are asked, because they are there for the day on which nobody has one; they answer bare JSON.
  */
 
-import { failure } from '../base/errors.ts';
+import { failure, isFailure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { Answer, Method, VaultClient } from './client.ts';
 import { isBag } from './envelope.ts';
@@ -11,24 +11,35 @@ import { isBag } from './envelope.ts';
 /** The JSON of an answer, as it came. */
 export type Told = { readonly [key: string]: Json };
 
-const ROOT = 'sys/generate-root';
-
 /** How far the making of a root token is: nonce, started, progress, required, complete, otp_length, encoded_root_token. */
-export const rootStatus = (client: VaultClient): Promise<Told> => ask(client, 'GET', `${ROOT}/attempt`);
+export const rootStatus = async (client: VaultClient): Promise<Told> =>
+  toldBy(client, await askRoot(client, 'GET', 'attempt'));
 
 /** Begins to make a root token. @param how by which it is told: a one-time pad of the caller's, or a PGP key in base64 */
-export const beginRoot = (
+export const beginRoot = async (
   client: VaultClient,
   how: { readonly otp?: string | undefined; readonly pgpKey?: string | undefined },
-): Promise<Told> => ask(client, 'PUT', `${ROOT}/attempt`, { otp: how.otp ?? '', pgp_key: how.pgpKey ?? '' });
+): Promise<Told> =>
+  toldBy(client, await askRoot(client, 'PUT', 'attempt', { otp: how.otp ?? '', pgp_key: how.pgpKey ?? '' }));
 
 export const cancelRoot = async (client: VaultClient): Promise<void> => {
-  await client.request('DELETE', `${ROOT}/attempt`);
+  await askRoot(client, 'DELETE', 'attempt');
 };
 
 /** Gives one share; with enough of them the answer is complete and holds the encoded token. */
-export const updateRoot = (client: VaultClient, key: string, nonce: string): Promise<Told> =>
-  ask(client, 'PUT', `${ROOT}/update`, { key, nonce });
+export const updateRoot = async (client: VaultClient, key: string, nonce: string): Promise<Told> =>
+  toldBy(client, await askRoot(client, 'PUT', 'update', { key, nonce }));
+
+/** OpenBao turns the routes without a token off by default (405), and has the same behind a token under another name. */
+async function askRoot(client: VaultClient, method: Method, part: string, body?: unknown): Promise<Answer> {
+  const options = body === undefined ? {} : { body };
+  try {
+    return await client.request(method, `sys/generate-root/${part}`, options);
+  } catch (error) {
+    if (!isFailure(error, 'api.unsupported')) throw error;
+    return client.request(method, `sys/generate-root-token/${part}`, options);
+  }
+}
 
 /** Whose shares are replaced: those that unseal, or those that stand in for them where a service unseals. */
 export type RekeyTarget = 'barrier' | 'recovery';
@@ -91,8 +102,11 @@ export const deleteRekeyBackup = async (client: VaultClient, target: RekeyTarget
 };
 
 async function ask(client: VaultClient, method: Method, path: string, body?: unknown): Promise<Told> {
-  const answer = await client.request(method, path, body === undefined ? {} : { body });
-  const json = answer.json;
-  if (isBag(json)) return json;
-  throw failure('api.garbage', { address: client.address, reason: `${path} told nothing` });
+  return toldBy(client, await client.request(method, path, body === undefined ? {} : { body }));
+}
+
+/** The object that an answer is; one in an envelope is the object in it. @throws Failure api.garbage */
+function toldBy(client: VaultClient, { json }: Answer): Told {
+  if (!isBag(json)) throw failure('api.garbage', { address: client.address, reason: 'it told nothing' });
+  return isBag(json['data']) && 'request_id' in json ? json['data'] : json;
 }

@@ -4,6 +4,7 @@
  *   # a remark                      @ NAME=value        sets the environment of the commands below
  *   $ kv get -field=a secret/app    @ file NAME         the lines after it, up to a blank one, are put into a file
  *   < text of standard input        @ keep NAME         keeps what the command above printed, for $NAME below
+ *                                   @ keep NAME /RE/    of that, only what the first group of the expression matches
  *     a line of standard output (two blanks before it)
  *   2> a line of standard error
  *   exit 2                          where it is not 0
@@ -17,7 +18,13 @@ export interface Step {
   readonly stdin: string;
   /** What was seen, as it stands in the file. */
   readonly seen: string;
-  readonly keep: string | undefined;
+  readonly keep: readonly Keep[];
+}
+
+/** What of a command's output is kept, and under which name. */
+export interface Keep {
+  readonly name: string;
+  readonly pattern: RegExp | undefined;
 }
 
 export type Directive =
@@ -52,14 +59,26 @@ export function readTranscript(text: string): Directive[] {
       const start = at;
       const stdin = take(/^< ?/).map((typed) => `${typed.replace(/^< ?/, '')}\n`);
       const seen = take(/^( {2}|2> ?|exit |$)/).join('\n');
-      const [, keep] = /^@ keep (\w+)$/.exec(lines[at] ?? '') ?? [];
-      if (keep !== undefined) at++;
+      const keep = take(/^@ keep /).map(keepOf);
       const step = { line: start, command: line.slice(2), stdin: stdin.join(''), seen: seen.trimEnd(), keep };
       directives.push({ kind: 'run', step });
     } else throw new Error(`line ${at} is no line of a transcript: ${JSON.stringify(line)}`);
   }
   return directives;
 }
+
+function keepOf(line: string): Keep {
+  const [, name = '', pattern] = /^@ keep (\w+)(?: \/(.+)\/)?$/.exec(line) ?? [];
+  return { name, pattern: pattern === undefined ? undefined : new RegExp(pattern, 'm') };
+}
+
+/** What is kept of an output. */
+export const kept = (out: string, { pattern }: Keep): string =>
+  (pattern === undefined ? out : (pattern.exec(out)?.[1] ?? '')).trim();
+
+/** Standard input with the names that are known put in; what else follows a "$" is left. */
+export const expanded = (text: string, env: Readonly<Record<string, string | undefined>>): string =>
+  text.replace(/\$(\w+)/g, (whole, name: string) => env[name] ?? whole);
 
 /** Splits a command as a shell does: blanks, '...' and "...", and $NAME outside single quotes. */
 export function wordsOf(command: string, env: Readonly<Record<string, string | undefined>>): string[] {
@@ -96,8 +115,12 @@ const MASKS: readonly (readonly [RegExp, string])[] = [
   [/\b((?:auth_)?[a-z]+)_[0-9a-f]{8}\b/g, '$1_<id>'],
   [/\$2y\$10\$[./\w]{53}/g, '<bcrypt>'],
   [/(accessor:? +|"accessor": ")[A-Za-z0-9]{24}\b/g, '$1<accessor>'],
-  [/((?:unseal key \d+|root_token_b64): )\S+/gi, '$1<key>'],
+  [/((?:\bkey \d+|root_token_b64): )\S+/gi, '$1<key>'],
+  [/^( {2}(?:OTP|Encoded Token) +)\S+$/gm, '$1<encoded>'],
+  [/(\bInstall Time +).*/g, '$1<time>'],
   [/\b[0-9a-f]{64}\b/g, '<hex>'],
+  [/(\/|"otp": ")[A-Za-z0-9]{24,28}\b/g, '$1<id>'],
+  [/(Encryption Count +|"encryptions": )\d+/g, '$1<count>'],
   [/(token_duration +).*/g, '$1<duration>'],
   [/("?(?:creation_time|ttl)"?:? +)\d[\dhms]*/g, '$1<seconds>'],
 ];

@@ -9,7 +9,7 @@ import { runCli } from '../../src/cli/program.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
 import { startTestPlatform } from '../support/platform.ts';
 import { startSealedServer } from './sealed.ts';
-import { readTranscript, rewritten, type Seen, spelled, wordsOf } from './transcript.ts';
+import { expanded, kept, readTranscript, rewritten, type Seen, spelled, wordsOf } from './transcript.ts';
 
 const folder = new URL('./transcripts/', import.meta.url).pathname;
 const closing: (() => Promise<void>)[] = [];
@@ -27,7 +27,8 @@ test.each(names)('%s is what is seen', async (name) => {
   const work = await mkdtemp(join(tmpdir(), 'holdfast-transcript-'));
   closing.push(() => rm(work, { recursive: true, force: true }));
   const env: Record<string, string> = { ...(await startWorld(name)), DIR: work };
-  const hidden = { address: env['VAULT_ADDR'] ?? '', dir: work, home: env['HOME'] ?? work };
+  const address = env['VAULT_ADDR'] ?? '';
+  const hidden = { address, host: address.replace(/^https?:\/\//, ''), dir: work, home: env['HOME'] ?? work };
   const seen = new Map<number, string>();
   const steps: { line: number; command: string; seen: string }[] = [];
   const session = { token: undefined as string | undefined };
@@ -36,8 +37,8 @@ test.each(names)('%s is what is seen', async (name) => {
     else if (directive.kind === 'set') env[directive.name] = wordsOf(directive.value, env)[0] ?? '';
     else {
       const { step } = directive;
-      const result = await run(wordsOf(step.command, env), step.stdin, env, session);
-      if (step.keep !== undefined) env[step.keep] = result.out.trim();
+      const result = await run(wordsOf(step.command, env), expanded(step.stdin, env), env, session);
+      for (const keep of step.keep) env[keep.name] = kept(result.out, keep);
       seen.set(step.line, spelled(result, hidden));
       steps.push({ line: step.line, command: step.command, seen: step.seen });
     }

@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { bagOf } from '../../client/envelope.ts';
-import { cell, printAnswer, table } from '../output.ts';
+import { cell, print, table } from '../output.ts';
 import { type Flags, open, remote, success } from '../session.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -11,7 +11,8 @@ export function declareCluster(group: Command, terminal: Terminal): void {
     const session = await open(terminal, flags);
     const answer = await session.client.request('GET', 'sys/ha-status');
     const nodes = bagOf(answer.envelope?.data)['nodes'];
-    printAnswer(terminal, session.format, answer, () =>
+    // Upstream spells this one with a capital letter, and scripts read it so.
+    print(terminal, session.format, { Nodes: nodes ?? [] }, () =>
       table([
         [
           'Host Name',

@@ -3,7 +3,7 @@
 import type { Command } from 'commander';
 import type { Answer } from '../../client/client.ts';
 import { bagOf } from '../../client/envelope.ts';
-import { cell, columns, printAnswer, printField } from '../output.ts';
+import { cell, columns, print, printField } from '../output.ts';
 import { type Flags, open, remote, type Session } from '../session.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -26,10 +26,10 @@ export function declareKeyring(group: Command, terminal: Terminal): void {
 function printKeyStatus({ terminal, format, flags }: Session, answer: Answer, before: string): void {
   const status = bagOf(answer.envelope?.data);
   if (flags.field !== undefined) return printField(terminal, format, status, flags.field);
-  printAnswer(
+  print(
     terminal,
     format,
-    answer,
+    status,
     () =>
       before +
       columns([
