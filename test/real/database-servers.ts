@@ -1,4 +1,4 @@
-/** MariaDB and Redis of this machine, each in a folder of its own, on the loopback interface, for the tests beside this. */
+/** PostgreSQL, MariaDB and Redis of this machine, each in a folder of its own, on the loopback interface, for the tests beside this. */
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createClient } from '@redis/client';
 import mysql from 'mysql2/promise';
+import pg from 'pg';
 import { createAuthority, issueCertificate } from '../../src/crypto/certificate.ts';
 
 /** What the server files of these tests are called in their certificates. */
@@ -34,10 +35,64 @@ export const isHere = (command: string): boolean => {
   }
 };
 
-const user = process.getuid?.() === 0 ? ['--user=mysql'] : [];
+const isRoot = process.getuid?.() === 0;
+/** PostgreSQL refuses to run as root. */
+const asPostgres = (command: string, ...args: string[]): [string, string[]] =>
+  isRoot ? ['runuser', ['-u', 'postgres', '--', command, ...args]] : [command, args];
+
+export const hasPostgresql = (): boolean => {
+  try {
+    const [command, args] = asPostgres('initdb', '--version');
+    execFileSync(command, args, { stdio: 'ignore' });
+    return true;
+  } catch {
+    return false;
+  }
+};
+
+/** @param superuser whose password is ROOT */
+export async function startPostgresql(superuser: string = KEEPER): Promise<Started> {
+  const folder = mkdtempSync(join(tmpdir(), 'holdfast-pg-'));
+  chmodSync(folder, 0o755);
+  const data = join(folder, 'data');
+  const secret = join(folder, 'password');
+  writeFileSync(secret, ROOT);
+  if (isRoot) execFileSync('chown', ['postgres', folder, secret]);
+  const [init, initArgs] = asPostgres(
+    'initdb',
+    ...['-D', data, '-U', superuser, '--auth=scram-sha-256', `--pwfile=${secret}`, '-N'],
+  );
+  execFileSync(init, initArgs, { stdio: 'ignore' });
+  const port = await freePort();
+  const [run, args] = asPostgres(
+    'postgres',
+    ...['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-F'],
+  );
+  const [stop, stopArgs] = asPostgres('pg_ctl', '-D', data, '-m', 'immediate', 'stop');
+  return running(
+    { folder, port, tlsPort: port, ca: '' },
+    () => spawn(run, args, { stdio: 'ignore' }),
+    async () => {
+      const client = new pg.Client({
+        host: '127.0.0.1',
+        port,
+        user: superuser,
+        password: ROOT,
+        database: 'postgres',
+        ssl: false,
+      });
+      client.on('error', () => {});
+      await client.connect();
+      await client.end();
+    },
+    // What was started is the command that changes the user, which passes no signal on.
+    () => execFileSync(stop, stopArgs, { stdio: 'ignore' }),
+  );
+}
 
 /** @param settings more of the server's command line, such as --sql-mode=ANSI */
 export async function startMariadb(settings: readonly string[] = []): Promise<Started> {
+  const user = isRoot ? ['--user=mysql'] : [];
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-mariadb-'));
   chmodSync(folder, 0o755);
   const data = join(folder, 'data');
@@ -75,7 +130,7 @@ export async function startMariadb(settings: readonly string[] = []): Promise<St
       ],
       { stdio: 'ignore' },
     );
-  const made = await running(folder, port, port, ca, start, async () => {
+  return running({ folder, port, tlsPort: port, ca }, start, async () => {
     const first = await mysql
       .createConnection({ host: '127.0.0.1', port, user: 'root' })
       .catch(() => undefined);
@@ -88,7 +143,6 @@ export async function startMariadb(settings: readonly string[] = []): Promise<St
     await first.query(`GRANT ALL PRIVILEGES ON *.* TO '${KEEPER}'@'%' WITH GRANT OPTION`);
     await first.end();
   });
-  return made;
 }
 
 /** @param settings more lines of redis.conf */
@@ -117,10 +171,7 @@ export async function startRedis(settings: readonly string[] = []): Promise<Star
     ].join('\n'),
   );
   return running(
-    folder,
-    port,
-    tlsPort,
-    ca,
+    { folder, port, tlsPort, ca },
     () => spawn('redis-server', [file], { stdio: 'ignore' }),
     async () => {
       const client = createClient({
@@ -146,13 +197,19 @@ async function writeCertificate(folder: string) {
   return { ca: authority.certificate, certificate, key };
 }
 
+interface Placed {
+  readonly folder: string;
+  readonly port: number;
+  readonly tlsPort: number;
+  readonly ca: string;
+}
+
+/** @param halt ends the server where a signal to what was started does not */
 async function running(
-  folder: string,
-  port: number,
-  tlsPort: number,
-  ca: string,
+  { folder, ...place }: Placed,
   start: () => ChildProcess,
   answers: () => Promise<void>,
+  halt?: () => void,
 ): Promise<Started> {
   let child: ChildProcess;
   const begin = async (): Promise<void> => {
@@ -169,13 +226,18 @@ async function running(
   };
   const end = async (): Promise<void> => {
     const over = new Promise((resolve) => child.once('exit', resolve));
-    if (child.exitCode === null && child.kill('SIGTERM')) await over;
+    if (child.exitCode !== null) return;
+    if (halt !== undefined) halt();
+    else child.kill('SIGTERM');
+    await over;
   };
-  await begin();
+  await begin().catch((error: unknown) => {
+    child.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+    throw error;
+  });
   return {
-    port,
-    tlsPort,
-    ca,
+    ...place,
     async restart() {
       await end();
       await begin();

@@ -1,10 +1,5 @@
 /** The database engine against a PostgreSQL of this machine: who may log in, and who no longer may. */
 
-import { execFileSync, spawn } from 'node:child_process';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { locator } from '../../src/bin/databases.ts';
@@ -12,23 +7,11 @@ import type { Connect } from '../../src/engines/database/driver.ts';
 import { postgresql } from '../../src/engines/database/drivers/postgresql.ts';
 import { database } from '../../src/engines/database/index.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
+import { hasPostgresql, KEEPER, ROOT, type Started, startPostgresql } from './database-servers.ts';
 
-const isRoot = process.getuid?.() === 0;
-/** PostgreSQL refuses to run as root. */
-const asPostgres = (command: string, ...args: string[]): [string, string[]] =>
-  isRoot ? ['runuser', ['-u', 'postgres', '--', command, ...args]] : [command, args];
-const found = (() => {
-  try {
-    const [command, args] = asPostgres('initdb', '--version');
-    execFileSync(command, args, { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
-})();
+const found = hasPostgresql();
 if (!found) console.warn('SKIPPED test/real/database: no initdb on the PATH, or no user postgres');
 
-const ROOT = 'canary-root-password';
 const URL = (port: number) =>
   `postgresql://{{username}}:{{password}}@localhost:${port}/postgres?sslmode=disable`;
 /** As the second seed document has it, with the database of its own. */
@@ -39,9 +22,8 @@ const CREATION = `CREATE ROLE "{{name}}" WITH LOGIN PASSWORD '{{password}}' VALI
     GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO "{{name}}";`.replaceAll('\\\n', '\n');
 
 describe.skipIf(!found)('the database engine on PostgreSQL', () => {
-  let folder: string;
+  let postgres: Started;
   let port: number;
-  let postgres: ReturnType<typeof spawn>;
   let server: TestServer;
   const locate = locator({ target: (host, at) => ({ host, port: at }), allow: () => true });
   let between: (() => Promise<void>) | undefined;
@@ -85,41 +67,9 @@ describe.skipIf(!found)('the database engine on PostgreSQL', () => {
     );
 
   beforeAll(async () => {
-    folder = mkdtempSync(join(tmpdir(), 'holdfast-pg-'));
-    chmodSync(folder, 0o755);
-    const secret = join(folder, 'password');
-    writeFileSync(secret, ROOT);
-    if (isRoot) execFileSync('chown', ['postgres', folder, secret]);
-    const [init, initArgs] = asPostgres(
-      'initdb',
-      '-D',
-      join(folder, 'data'),
-      '-U',
-      'keeper',
-      '--auth=scram-sha-256',
-      `--pwfile=${secret}`,
-      '-N',
-    );
-    execFileSync(init, initArgs, { stdio: 'ignore' });
-    port = await freePort();
-    const [run, args] = asPostgres(
-      'postgres',
-      '-D',
-      join(folder, 'data'),
-      '-p',
-      String(port),
-      '-h',
-      '127.0.0.1',
-      '-k',
-      folder,
-      '-F',
-    );
-    postgres = spawn(run, args, { stdio: 'ignore' });
-    for (let tries = 0; !(await canLogIn('keeper', ROOT)); tries++) {
-      if (tries > 200) throw new Error('PostgreSQL does not answer');
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    admin = await login('keeper', ROOT);
+    postgres = await startPostgresql();
+    port = postgres.port;
+    admin = await login(KEEPER, ROOT);
     await admin.query('CREATE DATABASE dev_userdb');
     await admin.query(`CREATE ROLE vault WITH LOGIN SUPERUSER PASSWORD '${ROOT}'`);
     await admin.query(`CREATE TABLE things (id int)`);
@@ -155,13 +105,7 @@ describe.skipIf(!found)('the database engine on PostgreSQL', () => {
   afterAll(async () => {
     await server?.close();
     await admin?.end();
-    if (postgres !== undefined) {
-      const over = new Promise((resolve) => postgres.once('exit', resolve));
-      const [stop, args] = asPostgres('pg_ctl', '-D', join(folder, 'data'), '-m', 'immediate', 'stop');
-      execFileSync(stop, args, { stdio: 'ignore' });
-      await over;
-    }
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+    await postgres?.stop();
   });
 
   const creds = (role: string) => server.ask('GET', `database/creds/${role}`);
@@ -341,18 +285,3 @@ describe.skipIf(!found)('the database engine on PostgreSQL', () => {
     expect((await server.ask('GET', 'database/config/wrong')).status).toBe(404);
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null
-          ? resolve(address.port)
-          : reject(new Error('no port')),
-      );
-    });
-  });
-}
