@@ -78,4 +78,18 @@ describe('a chain of lines', () => {
       { kind: 'changed', line: 2 },
     ]);
   });
+  it('calls a whole line without a chain a change, wherever it stands: a crash leaves no whole line', () => {
+    const { lines: all } = trail(2);
+    const foreign = '{"time":"t","type":"request"}';
+    for (const lines of [[foreign], [foreign, ...all], [...all, foreign]])
+      expect(verifyChain(lines).map(({ kind }) => kind)).toEqual(['changed']);
+  });
+  it('calls a line by the place that it is asked to', () => {
+    const { lines: all } = trail(3);
+    const placeOf = (line: number) => `line ${line} of x.log`;
+    expect(verifyChain(['rubbish', ...all.slice(1)], { placeOf }).map(({ message }) => message)).toEqual([
+      'line 1 of x.log is not a line that this server wrote',
+      expect.stringMatching(/^line number 1 of writer w1 is missing before line 2 of x\.log$/),
+    ]);
+  });
 });

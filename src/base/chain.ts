@@ -69,7 +69,7 @@ export class ChainVerifier {
   readonly #anchors: ReadonlyMap<string, Anchor>;
   readonly #writers = new Map<string, Seen>();
   /** A line that is no whole line: torn if a new writer, or nobody, follows it; else changed. */
-  #broken: { line: number; writer: string | undefined } | undefined;
+  #broken: { line: number; writer: string | undefined; cut: boolean } | undefined;
   #current: string | undefined;
   #number = 0;
   #taken = 0;
@@ -100,7 +100,7 @@ export class ChainVerifier {
     const tail = TAIL.exec(line);
     if (start === -1 || tail === null) {
       this.#settle({ writer: '', seq: 0 });
-      this.#broken = { line: number, writer: this.#current };
+      this.#broken = { line: number, writer: this.#current, cut: !isObject(line.slice(start)) };
       return;
     }
     const [whole, writer = '', digits = '', prev = '', sum = ''] = tail;
@@ -152,12 +152,12 @@ export class ChainVerifier {
 
   #settle(next: { writer: string; seq: number } | undefined): void {
     if (this.#broken === undefined) return;
-    const { line, writer } = this.#broken;
+    const { line, writer, cut } = this.#broken;
     const anchor = writer === undefined ? undefined : this.#anchors.get(writer);
     const seen = writer === undefined ? undefined : this.#writers.get(writer);
     const acknowledged = anchor !== undefined && anchor.seq > (seen?.head.seq ?? 0);
     const fresh = next === undefined || (next.writer !== writer && next.seq === 1);
-    if (fresh && !acknowledged)
+    if (cut && fresh && !acknowledged)
       this.#tell({ kind: 'torn', line, message: `${this.#place(line)} was cut while it was written` });
     else this.#changed(line, `${this.#place(line)} is not a line that this server wrote`);
     // The broken line stands for the number that it hid: it is not missing as well.
@@ -174,6 +174,17 @@ export class ChainVerifier {
     const what = from === to ? `line number ${from}` : `lines number ${from} to ${to}`;
     const message = `${what} of writer ${writer} ${from === to ? 'is' : 'are'} missing ${where}`;
     this.#tell({ kind: 'missing', line, writer, from, to, message });
+  }
+}
+
+/** Whether the text is a whole object: what was cut while it was written never is. */
+function isObject(text: string): boolean {
+  if (!text.endsWith('}')) return false;
+  try {
+    JSON.parse(text);
+    return true;
+  } catch {
+    return false;
   }
 }
 

@@ -1,11 +1,13 @@
-/** audit: enable, list and disable audit devices. */
+/** audit: enable, list and disable audit devices, and what their files tell. */
 
 import type { Command } from 'commander';
 import { isBag } from '../client/envelope.ts';
 import { readData } from './arguments.ts';
+import { declareAuditVerify } from './auditverify.ts';
 import { print, table } from './output.ts';
 import { type Flags, open, remote, success } from './session.ts';
 import type { Terminal } from './terminal.ts';
+import { declareWhoRead } from './whoread.ts';
 
 export function declareAudit(program: Command, terminal: Terminal): void {
   const group = program.command('audit').description('Interact with audit devices');
@@ -53,6 +55,9 @@ export function declareAudit(program: Command, terminal: Terminal): void {
     await session.client.request('DELETE', `sys/audit/${path}`);
     success(session, `Disabled audit device (if it was enabled) at: ${path}/`);
   });
+
+  declareAuditVerify(group, terminal);
+  declareWhoRead(group, terminal);
 }
 
 const pairs = (options: unknown): string =>
