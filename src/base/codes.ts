@@ -741,8 +741,8 @@ export const codes = {
   'custom.config': { kind: 'invalid', message: 'the source cannot be configured so: {reason}' },
   'custom.egress': {
     kind: 'invalid',
-    message: '{host}:{port} is not on the list of addresses that this server may reach',
-    hint: 'Add it to egress > allow in the configuration file of the server, and start it anew.',
+    message: '{host}:{port} is not allowed by the egress stanza of the configuration file of the server',
+    hint: 'Add it to the list "allow" of that stanza, and start the server anew.',
   },
   'custom.retarget': {
     kind: 'invalid',

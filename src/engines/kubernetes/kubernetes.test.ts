@@ -271,17 +271,6 @@ describe('the Kubernetes engine on the embedded API', () => {
     test('by reading is not answered: a namespace must be named', async () => {
       expect((await bench.vault('GET', `${MOUNT}/creds/ruled`)).status).toBe(405);
     });
-
-    test('never shows the token of the engine', async () => {
-      const lines = JSON.stringify(server.seen.lines);
-      expect(lines).toContain('service_account_name');
-      const { body } = await bench.vault('GET', `${MOUNT}/config`);
-      expect(Object.keys(body.data).sort()).toEqual([
-        'disable_local_ca_jwt',
-        'kubernetes_ca_cert',
-        'kubernetes_host',
-      ]);
-    });
   });
 });
 
