@@ -9,7 +9,9 @@
 import { failure } from '../../base/errors.ts';
 import { bagOf } from '../../base/shape.ts';
 import type { PluginType } from '../../plugin/plugin.ts';
+import { Accounts } from './acme/accounts.ts';
 import type { Probes } from './acme/probes.ts';
+import { sweepOrders } from './acme/tidying.ts';
 import { Validator } from './acme/validator.ts';
 import { refreshLists } from './lists.ts';
 import { revokeStored } from './revoking.ts';
@@ -26,15 +28,20 @@ import { tidyRoutes } from './routes/tidy.ts';
 import { PkiStore } from './store.ts';
 import { Tidier } from './tidying.ts';
 
+/** How often orders that came to nothing are looked for, in milliseconds. */
+const SWEEP_MS = 3_600_000;
+
 /** @param probes what looks at ACME challenges in the DNS and over TLS; absent: those challenges fail, saying so */
 export const pki = (probes?: Probes): PluginType => ({
   name: 'pki',
   kind: 'secret',
   create(mount) {
     const store = new PkiStore(mount);
-    const tidier = new Tidier(mount, store);
+    const accounts = new Accounts(mount, store);
+    const tidier = new Tidier(mount, store, accounts);
     const validator = new Validator(mount, store, probes);
     let resumed = false;
+    let sweepAt = 0;
     return {
       routes: [
         ...rootRoutes(mount, store),
@@ -45,8 +52,8 @@ export const pki = (probes?: Probes): PluginType => ({
         ...issueRoutes(mount, store),
         ...certRoutes(store),
         ...revokeRoutes(store),
-        ...tidyRoutes(tidier),
-        ...acmeRoutes(mount, store, validator),
+        ...tidyRoutes(mount, store, tidier),
+        ...acmeRoutes(mount, store, accounts, validator),
         ...acmeConfigRoutes(mount, store),
       ],
       leases: {
@@ -67,7 +74,12 @@ export const pki = (probes?: Probes): PluginType => ({
       async tick() {
         if (!resumed) await validator.resume();
         resumed = true;
-        return new Date(await refreshLists(store));
+        if (store.now() >= sweepAt) {
+          await sweepOrders(store);
+          sweepAt = store.now() + SWEEP_MS;
+        }
+        const [lists, tidying] = [await refreshLists(store), await tidier.tick()];
+        return new Date(Math.min(lists, tidying ?? lists));
       },
     };
   },

@@ -26,6 +26,7 @@ import type { Check, Page, Write } from '../../storage/storage.ts';
 import { ACME_DEFAULTS, type AcmeFolders, type AcmeSettings } from './acme/records.ts';
 import type { KeyKind, KeyType } from './keytype.ts';
 import type { Role } from './role.ts';
+import { AUTO_TIDY_DEFAULTS, type AutoTidy } from './tidyoptions.ts';
 
 export type Usage = 'read-only' | 'issuing-certificates' | 'crl-signing' | 'ocsp-signing';
 export const USAGES: readonly Usage[] = ['read-only', 'issuing-certificates', 'crl-signing', 'ocsp-signing'];
@@ -99,6 +100,9 @@ export interface Settings {
   readonly crl: CrlSettings;
   readonly cluster: { readonly path: string; readonly aiaPath: string };
   readonly acme: AcmeSettings;
+  readonly 'auto-tidy': AutoTidy;
+  /** When the mount was last tidied through; 0: never. */
+  readonly tidied: { readonly at: number };
 }
 export interface CrlSettings {
   /** Milliseconds. */
@@ -129,6 +133,8 @@ const DEFAULTS: Settings = {
   },
   cluster: { path: '', aiaPath: '' },
   acme: ACME_DEFAULTS,
+  'auto-tidy': AUTO_TIDY_DEFAULTS,
+  tidied: { at: 0 },
 };
 
 interface Folders extends AcmeFolders {

@@ -99,6 +99,7 @@ export class Accounts {
       thumbprint: key.thumbprint,
       created: this.#store.now(),
       ended: 0,
+      busyUntil: 0,
       eab: bound?.eab.id ?? '',
     };
     const name = keyName(directory.path, key.thumbprint);

@@ -14,6 +14,8 @@ export interface Account {
   readonly thumbprint: string;
   readonly created: number;
   readonly ended: number;
+  /** The end of the last of its orders and certificates that were tidied away. */
+  readonly busyUntil: number;
   /** The id of the binding that it was made with; empty: none. */
   readonly eab: string;
 }

@@ -16,7 +16,7 @@ import {
   type Reply,
   type Route,
 } from '../../../plugin/plugin.ts';
-import { Accounts, accountUrl } from '../acme/accounts.ts';
+import { type Accounts, accountUrl } from '../acme/accounts.ts';
 import {
   ALGORITHMS,
   type Members,
@@ -83,9 +83,8 @@ const REQUEST_TYPE = 'application/jose+json';
 /** How soon a client may look again at what is being decided, in seconds. */
 const LOOK_AGAIN = '3';
 
-export function acmeRoutes(mount: Mount, store: PkiStore, validator: Validator): Route[] {
+export function acmeRoutes(mount: Mount, store: PkiStore, accounts: Accounts, validator: Validator): Route[] {
   const nonces = new Nonces(mount.random(32));
-  const accounts = new Accounts(mount, store);
   const orders = new Orders(mount, store);
 
   const pathOf = (call: Call): string => call.path.text.slice(mount.path.length);
