@@ -10,7 +10,7 @@ import { type Json, parseJson } from '../../base/json.ts';
 import { type Bag, bagOf } from '../../base/shape.ts';
 import type { Call, LeaseHandler, LeaseInfo, Mount } from '../../plugin/plugin.ts';
 import type { Making } from '../making.ts';
-import type { Cluster } from './cluster.ts';
+import type { Answer, Cluster } from './cluster.ts';
 import { readRules, readSelector, selects } from './documents.ts';
 import {
   folderOf,
@@ -49,6 +49,8 @@ interface State extends Planned {
 
 /** API servers refuse tokens that live shorter. */
 const SHORTEST_S = 600;
+/** API servers give a request up after a minute (--request-timeout). */
+const SETTLING_MS = 70_000;
 
 export class Credentials {
   readonly leases: LeaseHandler;
@@ -139,24 +141,31 @@ export class Credentials {
     let owner: Owner | undefined;
     for (const [at, kind] of state.kinds.entries()) {
       const manifest = manifestOf(kind, state, role, rules, owner);
-      const answer = await this.#cluster.ask('POST', folderOf(kind, state.namespace), manifest);
-      if (!answer.done) {
-        // What the cluster refused to make is not there, or is somebody else's: this lease must not delete it.
-        if (answer.status < 500)
-          await this.#mount.storage.commit([{ key: madeKey(state), value: utf8(String(at)) }]);
-        throw failure('serviceaccounts.failed', {
-          what: `failed to create ${label(kind, state)}`,
-          reason: answer.reason,
-        });
-      }
-      const uid = bagOf(answer.body['metadata'])['uid'];
+      const answer = await this.#create(state, at, folderOf(kind, state.namespace), manifest);
+      const uid = answer.done ? bagOf(answer.body['metadata'])['uid'] : undefined;
       if (typeof uid !== 'string')
         throw failure('serviceaccounts.failed', {
           what: `failed to create ${label(kind, state)}`,
-          reason: 'the answer holds no uid',
+          reason: answer.done ? 'the answer holds no uid' : answer.reason,
         });
       owner ??= ownerOf(kind, state, uid);
     }
+  }
+
+  /** Has an object made, the `at`th of its credential, and writes down what a failure means for the lease. */
+  async #create(state: State, at: number, folder: string, manifest: object): Promise<Answer> {
+    const halted = (value: Halted): Promise<unknown> =>
+      this.#mount.storage.commit([{ key: haltedKey(state), value: utf8(JSON.stringify(value)) }]);
+    const unsure = { made: at + 1, unsureUntil: this.#mount.clock.now() + SETTLING_MS };
+    let answer: Answer;
+    try {
+      answer = await this.#cluster.ask('POST', folder, manifest);
+    } catch (error) {
+      await halted(unsure);
+      throw error;
+    }
+    if (!answer.done) await halted(answer.status >= 500 ? unsure : { made: at });
+    return answer;
   }
 
   /** @param life in seconds */
@@ -177,23 +186,35 @@ export class Credentials {
   /** Deletes what the lease covers, by name; what is not there is done. */
   async #takeAway(state: State): Promise<void> {
     await this.#making.ended(state.id);
-    const { storage } = this.#mount;
-    const refusedAt = await storage.get(madeKey(state));
-    const made = refusedAt === undefined ? state.kinds.length : Number(textOf(refusedAt.value));
+    const { storage, clock } = this.#mount;
+    const entry = await storage.get(haltedKey(state));
+    const halted = entry && (JSON.parse(textOf(entry.value) ?? '') as Halted);
+    const made = state.kinds.slice(0, halted?.made);
     const left: string[] = [];
     // The owner first: were this the last that is heard of us, the cluster would collect the rest.
-    for (const kind of state.kinds.slice(0, made)) {
+    for (const kind of made) {
       const path = `${folderOf(kind, state.namespace)}/${state.name}`;
       const answer = await this.#cluster.ask('DELETE', path);
-      if (!answer.done && answer.status !== 404) left.push(`${label(kind, state)}: ${answer.reason}`);
+      if (answer.done) continue;
+      if (answer.status !== 404) left.push(`${label(kind, state)}: ${answer.reason}`);
+      else if (kind === made.at(-1) && clock.now() < (halted?.unsureUntil ?? 0))
+        left.push(`${label(kind, state)}: it may still be made`);
     }
     if (left.length > 0)
       throw failure('serviceaccounts.failed', { what: 'failed to delete', reason: left.join('; ') });
-    if (refusedAt !== undefined) await storage.commit([{ key: madeKey(state), delete: true }]);
+    if (entry !== undefined) await storage.commit([{ key: haltedKey(state), delete: true }]);
   }
 }
 
-const madeKey = ({ id }: State): string => `made/${id}`;
+/** Where the making of a credential ended that did not succeed. */
+interface Halted {
+  /** What the cluster refused to make is not there, or is somebody else's: the lease covers only so many objects. */
+  readonly made: number;
+  /** A request that nobody waits for any more can still be carried out: until then the last of them may yet appear. */
+  readonly unsureUntil?: number;
+}
+
+const haltedKey = ({ id }: State): string => `halted/${id}`;
 
 /** How long the token shall live, and what is said where that is less than was asked for. Milliseconds. */
 function lifeOf(

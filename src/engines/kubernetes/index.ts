@@ -3,7 +3,7 @@
  * accounts made for the one who asks, bound to a role that exists or to one that is made as well. It trusts the cluster that
  * the configuration names, over TLS under its CA, and the administrator who wrote a role; not the names that callers bring.
  *
- * Storage: `config`, one entry; `role/<name>`, one each; `made/<id>` for what was refused half-way (`credentials.ts`).
+ * Storage: `config`, one entry; `role/<name>`, one each; `halted/<id>` for what failed half-way (`credentials.ts`).
  */
 
 import type { PluginType } from '../../plugin/plugin.ts';

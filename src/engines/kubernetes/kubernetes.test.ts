@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { type ApiServer, startApiServer } from '../../apiserver/server.ts';
-import { systemClock } from '../../base/clock.ts';
+import { ManualClock, systemClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import { silentLog } from '../../base/log.ts';
 import { failureOf, makeCa } from '../../methods/testing.ts';
@@ -18,6 +18,8 @@ describe('the Kubernetes engine on the embedded API', () => {
   let api: ApiServer;
   let server: TestServer;
   let bench: Bench;
+  /** That of the secrets server alone. */
+  const clock = new ManualClock(Date.now());
   const real = createDial({ target: (host, port) => ({ host, port }), allow: () => true });
   /** Stands between the engine and the cluster. */
   let between: Dial | undefined;
@@ -30,7 +32,10 @@ describe('the Kubernetes engine on the embedded API', () => {
       clock: systemClock,
       log: silentLog,
     });
-    server = await startServer([kubernetesTokens()], { dial: (request) => (between ?? real)(request) });
+    server = await startServer([kubernetesTokens()], {
+      clock,
+      dial: (request) => (between ?? real)(request),
+    });
     const kube = async (
       method: string,
       path: string,
@@ -85,6 +90,13 @@ describe('the Kubernetes engine on the embedded API', () => {
       const { body } = await bench.vault('LIST', `sys/leases/lookup/${MOUNT}/creds/broken`);
       return body?.data?.keys ?? [];
     };
+    const settled = (): Promise<void> => {
+      between = undefined;
+      return eventually('the lease is gone', async () => {
+        clock.advance(10_000);
+        return (await leases()).length === 0;
+      });
+    };
     beforeAll(async () => {
       await bench.vault('POST', `${MOUNT}/roles/broken`, {
         allowed_kubernetes_namespaces: ['web'],
@@ -110,10 +122,33 @@ describe('the Kubernetes engine on the embedded API', () => {
         const reply = await bench.vault('POST', `${MOUNT}/creds/broken`, {});
         expect(reply.status).toBeGreaterThanOrEqual(500);
         if (how === 'refused') expect(reply.body.errors[0]).toMatch(/^failed to create .*: not you never$/);
-        await eventually('the lease is gone', async () => (await leases()).length === 0);
+        await settled();
         expect(await everything()).toEqual([]);
       },
     );
+
+    test('an object that is made after the lease began to take back what there is, is taken back as well', async () => {
+      let late: (() => Promise<unknown>) | undefined;
+      let deleted = 0;
+      between = async (request) => {
+        if (request.method === 'DELETE') deleted++;
+        if (request.method === 'POST') {
+          late = () => real(request);
+          throw failure('dial.unreachable', { host: 'h', port: 1, reason: 'no answer in time' });
+        }
+        return real(request);
+      };
+      expect((await bench.vault('POST', `${MOUNT}/creds/broken`, {})).status).toBe(503);
+      await eventually('a first try', async () => {
+        clock.advance(1);
+        return deleted > 0;
+      });
+      expect(await leases()).toHaveLength(1);
+      await late?.();
+      expect(await everything()).toHaveLength(1);
+      await settled();
+      expect(await everything()).toEqual([]);
+    });
 
     test('while it is taken back, it is tried again until the cluster answers', async () => {
       const { body } = await bench.vault('POST', `${MOUNT}/creds/broken`, {});
@@ -151,7 +186,7 @@ describe('the Kubernetes engine on the embedded API', () => {
       const reply = await bench.vault('POST', `${MOUNT}/creds/broken`, {});
       expect(reply).toMatchObject({ status: 500 });
       expect(reply.body.errors[0]).toContain(`failed to create ServiceAccount 'web/${name}'`);
-      await eventually('the lease is gone', async () => (await leases()).length === 0);
+      await settled();
       expect(await everything()).toEqual([name]);
       await bench.kube('DELETE', `/api/v1/namespaces/web/serviceaccounts/${name}`);
     });
@@ -197,7 +232,7 @@ describe('the Kubernetes engine on the embedded API', () => {
         expect(body.errors[0]).toMatch(
           /^failed to create a service account token .*: the answer holds no token$/,
         );
-        await eventually('the lease is gone', async () => (await leases()).length === 0);
+        await settled();
       },
     );
   });
