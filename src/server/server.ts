@@ -79,6 +79,8 @@ export interface ServerOptions {
   readonly version?: string;
   /** How long leases and tokens live where no mount says otherwise; absent: 768h. */
   readonly ttl?: SystemTtl;
+  /** Scheme, host and port that clients reach the server by: what identity tokens name as their issuer. */
+  readonly apiAddress?: () => string;
 }
 
 export interface Server {
@@ -223,7 +225,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     ...options.plugins,
     system,
     tokenMethod(core),
-    identityEngine(() => servicesOf(core).identity),
+    identityEngine(
+      () => servicesOf(core).identity,
+      () => options.apiAddress?.() ?? '',
+    ),
   ];
   const sealedSystem = liveSystem(systemRoutes(platform));
   const handle = async (request: Request): Promise<Answer> => {

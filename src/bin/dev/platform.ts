@@ -67,8 +67,10 @@ export async function startPlatform(
       target: (host, port) => resolve(host, port),
       allow: ({ ip }) => isLoopback(ip),
     };
+    let apiAddress = '';
     const server = await createServer({
       backend: stores.server,
+      apiAddress: () => apiAddress,
       plugins: plugins(undefined, locator(wayOut), {}, probes(wayOut)),
       clock: systemClock,
       log: log.with({ program: 'server' }),
@@ -104,6 +106,7 @@ export async function startPlatform(
       }),
     );
     const listener = vaultAt.value;
+    apiAddress = urlOf(listener.address);
     closing.push(() => listener.close(500));
     for (const store of Object.values(stores)) store.setOwner?.(`holdfast dev on ${urlOf(listener.address)}`);
 

@@ -68,6 +68,7 @@ export async function startService(
       backend,
       plugins: plugins(readPodAccount, locator(wayOut), env, probes(wayOut)),
       ttl: config.ttl,
+      apiAddress: () => config.apiAddress,
       clock,
       log,
       dial: createDial(wayOut),

@@ -9,6 +9,7 @@ import { entityIn, freeName, membershipsIn, type World } from './entities.ts';
 import { checkMetadata, checkName, identityPolicies } from './limits.ts';
 import { type Group, isId, keys, type Owned } from './records.ts';
 import type { Change } from './table.ts';
+import { Turn } from './turn.ts';
 
 /** What a client asks a group to be; what is absent stays as it is. */
 export interface GroupFields {
@@ -31,7 +32,7 @@ const refuse = (reason: string) => failure('request.invalid', { reason });
 
 export class Groups {
   readonly #world: World;
-  #turn: Promise<unknown> = Promise.resolve();
+  readonly #turn = new Turn();
 
   constructor(world: World) {
     this.#world = world;
@@ -69,9 +70,7 @@ export class Groups {
 
   /** Runs one change of groups after the other. */
   inTurn<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#turn.then(work);
-    this.#turn = done.catch(() => {});
-    return done;
+    return this.#turn.run(work);
   }
 
   /**
