@@ -7,6 +7,7 @@ import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
+import { Writable } from 'node:stream';
 import { Failure, failure, isFailure } from '../base/errors.ts';
 import { tame } from '../base/tame.ts';
 import { problemOf } from '../client/client.ts';
@@ -108,14 +109,19 @@ export function processTerminal(): Terminal {
   };
 }
 
+/** What is typed goes nowhere: readline writes every key back to the output that it was given. */
+const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
+
+/** @throws Failure cli.no_terminal; Exit where whoever was asked goes away (Ctrl-C, Ctrl-D) */
 async function askHidden(prompt: string): Promise<string> {
   if (!process.stdin.isTTY) throw failure('cli.no_terminal');
-  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: true });
+  const lines = createInterface({ input: process.stdin, output: nowhere(), terminal: true });
   try {
     process.stderr.write(prompt);
-    // readline echoes through the output it was given; with none of it written, nothing is seen.
-    Object.assign(lines, { _writeToOutput: () => {} });
-    return (await lines.question('')).trim();
+    const gone = new Promise<never>((_, reject) => {
+      for (const event of ['SIGINT', 'close']) lines.once(event, () => reject(new Exit(1)));
+    });
+    return (await Promise.race([lines.question(''), gone])).trim();
   } finally {
     lines.close();
     process.stderr.write('\n');
