@@ -7,8 +7,8 @@ import { randomBytes } from 'node:crypto';
 import { failure } from '../base/errors.ts';
 import { sleep } from '../base/retry.ts';
 import { tame } from '../base/tame.ts';
-import { beginOidc, completeOidc, pollOidc } from '../client/auth.ts';
-import { type Auth, problemOf, type VaultClient } from '../client/client.ts';
+import { beginOidc, completeOidc, type Granted, pollOidc } from '../client/auth.ts';
+import { problemOf, type VaultClient } from '../client/client.ts';
 import { type Data, truth } from './arguments.ts';
 import { openBrowser } from './browser.ts';
 import { type Brought, listenForCallback } from './callback.ts';
@@ -95,7 +95,7 @@ export async function loginOidc(
   mount: string,
   data: Data,
   terminal: Terminal,
-): Promise<Auth> {
+): Promise<Granted> {
   const given = oidcLogin(data);
   const patience = AbortSignal.timeout(PATIENCE_MS);
   const clientNonce = randomBytes(20).toString('base64url');
@@ -119,14 +119,14 @@ async function called(
   clientNonce: string,
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<Auth> {
+): Promise<Granted> {
   const listener = await listenForCallback(given.listenAddress, given.port);
   try {
     const redirect = redirectUri(given, client.address, mount, listener.port);
     const { authUrl, poll } = await begin(client, mount, given, redirect, clientNonce, signal);
     if (poll !== undefined) throw wrongMode('direct');
     const state = new URL(authUrl).searchParams.get('state') ?? '';
-    const complete = (brought: Brought): Promise<Auth> =>
+    const complete = (brought: Brought): Promise<Granted> =>
       completeOidc(client, mount, answerOf(brought, clientNonce), { signal });
     const answered = listener.answer(state, complete, signal);
     // Its failure is told when it is awaited, below; meanwhile it must not end the process.
@@ -159,7 +159,7 @@ async function polled(
   clientNonce: string,
   terminal: Terminal,
   signal: AbortSignal,
-): Promise<Auth> {
+): Promise<Granted> {
   const redirect = redirectUri(given, client.address, mount, 0);
   const { authUrl, poll } = await begin(client, mount, given, redirect, clientNonce, signal);
   if (poll === undefined) throw wrongMode('client');

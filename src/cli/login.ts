@@ -1,13 +1,17 @@
 /** login: get a token and keep it in ~/.vault-token. */
 
 import type { Command } from 'commander';
+import { utf8 } from '../base/bytes.ts';
 import { failure } from '../base/errors.ts';
-import { login } from '../client/auth.ts';
-import type { VaultClient } from '../client/client.ts';
+import { type Json, stringify } from '../base/json.ts';
+import { bagOf } from '../base/shape.ts';
+import { type Granted, loginAt } from '../client/auth.ts';
+import type { Answer, VaultClient } from '../client/client.ts';
+import { makeAnswer } from '../client/envelope.ts';
 import { type Data, readData } from './arguments.ts';
 import { loginOidc } from './login-oidc.ts';
 import { keyValueTable, printAnswer, printField } from './output.ts';
-import { type Flags, fieldsOf, open, remote } from './session.ts';
+import { type Flags, open, remote, spell, tellWarnings } from './session.ts';
 import { settingName } from './settings.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -32,24 +36,27 @@ export function declareLogin(program: Command, terminal: Terminal): void {
     .option('--token-only', 'print only the token and keep nothing')
     .action(async (args: string[], flags: LoginFlags) => {
       const session = await open(terminal, flags);
-      const token = await authenticate(session.client, args, flags, terminal);
-      const client = session.client.with({ token, wrapTtl: undefined });
-      const answer = await client.request('GET', 'auth/token/lookup-self');
+      const { token, answer } = await authenticate(session.client, args, flags, terminal);
       if (flags.tokenOnly === true) return terminal.out(token);
       if (flags.store) await terminal.tokenFile.write(token);
-      const fields = { ...fieldsOfToken(token, fieldsOf(answer)) };
+      const fields = fieldsOfLogin(answer, (policy) => policy);
       if (flags.field !== undefined) return printField(terminal, session.format, fields, flags.field);
       if (!flags.print) return;
-      printAnswer(
-        terminal,
-        session.format,
-        answer,
-        () => `${greeting(flags.store)}${keyValueTable(fields, false)}`,
-      );
+      tellWarnings(session, answer.envelope?.warnings ?? []);
+      printAnswer(terminal, session.format, answer, () => {
+        const rows = fieldsOfLogin(answer, (policy) => JSON.stringify(policy));
+        return `${greeting(flags.store)}${keyValueTable(rows, false)}`;
+      });
       const shadow = flags.store ? settingName(terminal.env, 'TOKEN') : undefined;
       if (shadow !== undefined)
         terminal.err(`WARNING! ${shadow} is set and goes before the token that was just kept: unset it.\n`);
     });
+}
+
+/** A token that works from now on, and the answer that says so. */
+interface LoggedIn {
+  readonly token: string;
+  readonly answer: Answer;
 }
 
 const greeting = (kept: boolean): string =>
@@ -65,37 +72,82 @@ async function authenticate(
   args: readonly string[],
   flags: LoginFlags,
   terminal: Terminal,
-): Promise<string> {
-  if (flags.method === 'token') {
-    const given = args[0]?.replace(/^token=/, '');
-    return (
-      given === undefined
-        ? await terminal.secret('Token (will be hidden): ')
-        : given === '-'
-          ? await terminal.stdin()
-          : given
-    ).trim();
-  }
+): Promise<LoggedIn> {
+  if (flags.method === 'token') return ofToken(client, await tokenFrom(args[0], terminal));
   const { mount: named, ...data }: Data = await readData(args, terminal);
   const at = flags.path ?? (typeof named === 'string' && named !== '' ? named : flags.method);
   const mount = at.replace(/^auth\//, '').replace(/\/+$/, '');
-  if (flags.method === 'oidc') return (await loginOidc(client, mount, data, terminal)).clientToken;
-  if (!NAMED.has(flags.method)) return (await login(client, mount, data)).clientToken;
-  const { username, ...rest } = data;
-  if (typeof username !== 'string')
-    throw failure('cli.usage', { reason: `login -method=${flags.method} needs username=...` });
-  const password = rest['password'] ?? (await terminal.secret('Password (will be hidden): '));
-  return (await login(client, mount, { ...rest, password }, { name: username })).clientToken;
+  // What the login answers is told as it is: a token of few uses, or of few rights, must not be asked about itself.
+  const { auth, answer } = await granted(client, mount, data, flags, terminal);
+  return { token: auth.clientToken, answer };
 }
 
-function fieldsOfToken(token: string, found: ReturnType<typeof fieldsOf>): ReturnType<typeof fieldsOf> {
+async function granted(
+  client: VaultClient,
+  mount: string,
+  data: Data,
+  { method }: LoginFlags,
+  terminal: Terminal,
+): Promise<Granted> {
+  if (method === 'oidc') return loginOidc(client, mount, data, terminal);
+  if (!NAMED.has(method)) return loginAt(client, mount, data);
+  const { username, ...rest } = data;
+  if (typeof username !== 'string')
+    throw failure('cli.usage', { reason: `login -method=${method} needs username=...` });
+  const password = rest['password'] ?? (await terminal.secret('Password (will be hidden): '));
+  return loginAt(client, mount, { ...rest, password }, { name: username });
+}
+
+async function tokenFrom(argument: string | undefined, terminal: Terminal): Promise<string> {
+  const given = argument?.replace(/^token=/, '');
+  if (given === undefined) return (await terminal.secret('Token (will be hidden): ')).trim();
+  return (given === '-' ? await terminal.stdin() : given).trim();
+}
+
+/** A token that somebody has already: looked up, and told as if a login had made it, as upstream does. */
+async function ofToken(client: VaultClient, token: string): Promise<LoggedIn> {
+  const self = await client.with({ token, wrapTtl: undefined }).request('GET', 'auth/token/lookup-self');
+  const data = bagOf(self.envelope?.data);
+  const list = (name: string): readonly Json[] => (Array.isArray(data[name]) ? (data[name] as Json[]) : []);
+  const told = {
+    request_id: '',
+    lease_id: '',
+    lease_duration: 0,
+    renewable: false,
+    data: null,
+    warnings: null,
+    auth: {
+      client_token: token,
+      accessor: data['accessor'] ?? '',
+      policies: [...new Set([...list('policies'), ...list('identity_policies')])],
+      token_policies: list('policies'),
+      identity_policies: list('identity_policies'),
+      metadata: data['meta'] ?? null,
+      orphan: data['orphan'] ?? false,
+      entity_id: data['entity_id'] ?? '',
+      lease_duration: data['ttl'] ?? 0,
+      renewable: data['renewable'] ?? false,
+    },
+  };
+  return { token, answer: makeAnswer(200, self.headers, utf8(stringify(told)), client.address) };
+}
+
+/** The rows of a login, in the order upstream prints them. @param spelled how a policy is written */
+function fieldsOfLogin(answer: Answer, spelled: (policy: string) => string): Record<string, Json> {
+  const auth = bagOf(bagOf(answer.json)['auth']) as Record<string, Json>;
+  const seconds = auth['lease_duration'];
+  const policies = (name: string): string[] =>
+    Array.isArray(auth[name]) ? (auth[name] as Json[]).map((policy) => spelled(String(policy))) : [];
   return {
-    token,
-    token_accessor: found['accessor'] ?? '',
-    token_duration: found['ttl'] === 0 ? '∞' : (found['ttl'] ?? ''),
-    token_renewable: found['renewable'] ?? false,
-    token_policies: found['policies'] ?? [],
-    identity_policies: found['identity_policies'] ?? [],
-    policies: found['policies'] ?? [],
+    token: auth['client_token'] ?? '',
+    token_accessor: auth['accessor'] ?? '',
+    token_duration: typeof seconds === 'number' && seconds > 0 ? spell(seconds) : '∞',
+    token_renewable: auth['renewable'] ?? false,
+    token_policies: policies('token_policies'),
+    identity_policies: policies('identity_policies'),
+    policies: policies('policies'),
+    ...Object.fromEntries(
+      Object.entries(bagOf(auth['metadata'])).map(([key, value]) => [`token_meta_${key}`, value as Json]),
+    ),
   };
 }

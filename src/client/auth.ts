@@ -9,24 +9,35 @@ interface Asked {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** A token that a login made, and the answer that it came in. */
+export interface Granted {
+  readonly auth: Auth;
+  readonly answer: Answer;
+}
+
 /** Logs in at `auth/<mount>/login[/<name>]`. @throws Failure api.*; api.garbage where the answer grants no token */
-export async function login(
+export async function loginAt(
   client: VaultClient,
   mount: string,
   body: Readonly<Record<string, unknown>>,
   options: Asked & { readonly name?: string } = {},
-): Promise<Auth> {
+): Promise<Granted> {
   const path = `auth/${mount}/login${options.name === undefined ? '' : `/${options.name}`}`;
-  // Without the token at hand: a stale one must not decide over a login, and a wrapped login grants nothing.
-  const bare = client.with({ token: undefined, wrapTtl: undefined });
-  return authOf(client, path, await bare.request('PUT', path, { body, signal: options.signal }));
+  return granted(client, path, await bare(client).request('PUT', path, { body, signal: options.signal }));
 }
 
-function authOf(client: VaultClient, path: string, { envelope }: Answer): Auth {
-  const auth = envelope?.auth;
+/** The same, for who needs the token alone. @throws Failure as `loginAt` */
+export const login = async (...given: Parameters<typeof loginAt>): Promise<Auth> =>
+  (await loginAt(...given)).auth;
+
+/** Without the token at hand: a stale one must not decide over a login, and a wrapped login grants nothing. */
+const bare = (client: VaultClient): VaultClient => client.with({ token: undefined, wrapTtl: undefined });
+
+function granted(client: VaultClient, path: string, answer: Answer): Granted {
+  const auth = answer.envelope?.auth;
   if (auth === undefined || auth.clientToken === '')
     throw failure('api.garbage', { address: client.address, reason: `the login at ${path} gave no token` });
-  return auth;
+  return { auth, answer };
 }
 
 /** @param jwt the token of a service account */
@@ -90,9 +101,8 @@ export async function completeOidc(
   mount: string,
   given: OidcAnswer,
   options: Asked = {},
-): Promise<Auth> {
+): Promise<Granted> {
   const path = `auth/${mount}/oidc/callback`;
-  const bare = client.with({ token: undefined, wrapTtl: undefined });
   const { state, code, clientNonce } = given;
   const said = {
     error: given.error || undefined,
@@ -102,10 +112,10 @@ export async function completeOidc(
   if (given.posted && given.error === '') {
     const body = { state, code, id_token: given.idToken, ...said };
     // Its answer is a page for a browser; what went wrong is told to the read that follows.
-    await bare.request('POST', path, { body, signal: options.signal, accept: [400] });
+    await bare(client).request('POST', path, { body, signal: options.signal, accept: [400] });
   }
   const query = { state, code, client_nonce: clientNonce, ...said };
-  return authOf(client, path, await bare.request('GET', path, { query, signal: options.signal }));
+  return granted(client, path, await bare(client).request('GET', path, { query, signal: options.signal }));
 }
 
 /** Asks once whether a login that comes back to the server is complete. @throws Failure api.*, while it is not too */
@@ -114,11 +124,10 @@ export async function pollOidc(
   mount: string,
   given: { readonly state: string; readonly clientNonce: string },
   options: Asked = {},
-): Promise<Auth> {
+): Promise<Granted> {
   const path = `auth/${mount}/oidc/poll`;
   const body = { state: given.state, client_nonce: given.clientNonce };
-  const bare = client.with({ token: undefined, wrapTtl: undefined });
-  return authOf(client, path, await bare.request('PUT', path, { body, signal: options.signal }));
+  return granted(client, path, await bare(client).request('PUT', path, { body, signal: options.signal }));
 }
 
 export interface TokenInfo {
