@@ -77,7 +77,8 @@ export class Credentials {
     return this.#making.run(state.key, async () => {
       const renewable = role.renew !== undefined;
       const lease = await call.reserve('creds', state as unknown as Json, { ttlMs, maxTtlMs, renewable });
-      const facts = { ...known, ...times(now, lease.durationMs) };
+      // Counted from after the lease was written: a source that ends it by itself must not do so before its lease.
+      const facts = { ...known, ...times(this.#mount.clock.now(), lease.durationMs) };
       const answer = await this.#source.send(role.create, facts, state.key);
       if (!isExpected(role.create, answer.status)) throw refused('make a credential', answer.status);
       return { data: { ...fieldsOf(role, facts), ...readFields(answer.body, role.response) }, lease };
