@@ -136,9 +136,9 @@ async function respond(message: IncomingMessage, response: ServerResponse, handl
 
 /** What the browser brings; undefined for another path or method. @throws for a body that is too long or cut off */
 async function broughtBy(message: IncomingMessage): Promise<Brought | undefined> {
-  const url = new URL(message.url ?? '/', 'http://localhost');
-  if (url.pathname !== PATH) return undefined;
-  if (message.method === 'GET') return { fields: url.searchParams, posted: false };
+  const [path, query = ''] = (message.url ?? '').split(/\?(.*)/s);
+  if (path !== PATH) return undefined;
+  if (message.method === 'GET') return { fields: new URLSearchParams(query), posted: false };
   if (message.method !== 'POST') return undefined;
   const chunks: Buffer[] = [];
   let size = 0;
