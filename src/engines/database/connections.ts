@@ -87,7 +87,10 @@ export class Connections {
     const { value: config, revision } = await this.#settled(name, true);
     // To write over a password that may hold would lock everybody out.
     if (config.pendingPassword !== undefined) throw failure('database.unsettled', { name });
-    if (config.username === '' || config.password === '') throw failure('database.no_root');
+    // A login within the URL would stay what it is, and open nothing from then on.
+    const { inline } = kindOf(config.plugin).address(config);
+    if (inline !== undefined || config.username === '' || config.password === '')
+      throw failure('database.no_root');
     const password = await this.#mount.password(config.passwordPolicy || undefined);
     const pending: Config = { ...config, pendingPassword: password };
     const noted = await this.shelf.put(name, pending, revision);
