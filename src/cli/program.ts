@@ -18,6 +18,8 @@ import { declarePolicy } from './policy.ts';
 import { declarePrint } from './print.ts';
 import { declareRead } from './read.ts';
 import { declareSeed } from './seed.ts';
+import { declareSsh } from './ssh.ts';
+import { withEndOfFlags } from './sshline.ts';
 import { declareStatus } from './status.ts';
 import { type ExitCode, explain, type Terminal } from './terminal.ts';
 import { declareToken } from './token.ts';
@@ -43,6 +45,7 @@ const COMMANDS: readonly Declare[] = [
   declarePrint,
   declareCompletion,
   declareNamespace,
+  declareSsh,
   declareSeed,
 ];
 
@@ -68,7 +71,10 @@ export async function runCli(
   try {
     const completed = await completing(program, argv, terminal);
     if (completed !== undefined) return completed;
-    await program.parseAsync(normalizeFlags(argv, flagsOf(program)), { from: 'user' });
+    const flags = flagsOf(program);
+    const typed =
+      argv[0] === 'ssh' ? withEndOfFlags(argv, new Set([...flags.switches, ...flags.truths])) : argv;
+    await program.parseAsync(normalizeFlags(typed, flags), { from: 'user' });
     return 0;
   } catch (error) {
     if (error instanceof CommanderError) {

@@ -3,8 +3,9 @@
  * reads. Commands take a `Terminal`, so that a test can be one.
  */
 
+import { spawn } from 'node:child_process';
 import { chmod, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { constants, homedir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { Writable } from 'node:stream';
@@ -22,6 +23,17 @@ export interface Terminal {
   secret(prompt: string): Promise<string>;
   readFile(path: string): Promise<string>;
   readonly tokenFile: TokenFile;
+  /** Runs another program here, and gives what it exits with; undefined where there is no such program. Absent: none can be run. */
+  start?(program: Started): Promise<number | undefined>;
+}
+
+export interface Started {
+  readonly command: string;
+  readonly args: readonly string[];
+  /** Beside what this program has. */
+  readonly env: Readonly<Record<string, string>>;
+  /** Whether it may read from the terminal. */
+  readonly interactive: boolean;
 }
 
 /** Where `login` keeps the token: ~/.vault-token, which other tools read too. */
@@ -30,8 +42,8 @@ export interface TokenFile {
   write(token: string): Promise<void>;
 }
 
-/** 0: done. 1: the command line is at fault. 2: the server said no, or is sealed. 127: there is no such command. */
-export type ExitCode = 0 | 1 | 2 | 127;
+/** 0: done. 1: the command line is at fault. 2: the server said no, or is sealed. 127: there is no such command. Of `ssh`: that of what it ran. */
+export type ExitCode = number;
 
 /** Ends a command with a code and nothing more to say. */
 export class Exit extends Error {
@@ -81,6 +93,7 @@ export function processTerminal(): Terminal {
       return Buffer.concat(chunks).toString('utf8');
     },
     secret: askHidden,
+    start: startProgram,
     readFile: async (path) => {
       try {
         return await readFile(path.replace(/^~(?=\/)/, homedir()), 'utf8');
@@ -113,6 +126,20 @@ export function processTerminal(): Terminal {
 const nowhere = (): Writable => new Writable({ write: (_chunk, _encoding, done) => done() });
 
 /** @throws Failure cli.no_terminal; Exit where whoever was asked goes away (Ctrl-C, Ctrl-D) */
+/** The signal that ends a program is told as shells tell it: 128 and its number. */
+function startProgram({ command, args, env, interactive }: Started): Promise<number | undefined> {
+  return new Promise((resolve) => {
+    const child = spawn(command, args, {
+      stdio: [interactive ? 'inherit' : 'ignore', 'inherit', 'inherit'],
+      env: { ...process.env, ...env },
+    });
+    child.once('error', () => resolve(undefined));
+    child.once('close', (code, signal) =>
+      resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])),
+    );
+  });
+}
+
 async function askHidden(prompt: string): Promise<string> {
   if (!process.stdin.isTTY) throw failure('cli.no_terminal');
   const lines = createInterface({ input: process.stdin, output: nowhere(), terminal: true });
