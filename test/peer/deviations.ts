@@ -99,7 +99,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: 'a mount without options says null, as its listing does',
   },
   {
-    request: /GET pwrap/,
+    request: /(GET pwrap|wrapping\/unwrap)/,
     at: /\/lease_duration$/,
     why: 'upstream tells the default time of the system, even where the mount ends sooner',
   },

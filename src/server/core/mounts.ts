@@ -102,7 +102,7 @@ const TABLE = 'core/mounts';
 const RETRY_TICK = 60_000;
 
 /** Mounted from the start, and never moved or unmounted. */
-const FIXED: readonly { path: string; type: string; kind: MountKind; description: string }[] = [
+const FIXED: readonly (Pick<MountEntry, 'path' | 'type' | 'kind' | 'description'> & { local?: boolean })[] = [
   {
     path: 'sys/',
     type: 'system',
@@ -111,7 +111,13 @@ const FIXED: readonly { path: string; type: string; kind: MountKind; description
   },
   { path: 'auth/token/', type: 'token', kind: 'auth', description: 'token based credentials' },
   { path: 'identity/', type: 'identity', kind: 'secret', description: 'identity store' },
-  { path: 'cubbyhole/', type: 'cubbyhole', kind: 'secret', description: 'per-token private secret storage' },
+  {
+    path: 'cubbyhole/',
+    type: 'cubbyhole',
+    kind: 'secret',
+    description: 'per-token private secret storage',
+    local: true,
+  },
 ];
 const RESERVED = ['sys/', 'auth/', 'cubbyhole/', 'identity/', 'audit/'];
 

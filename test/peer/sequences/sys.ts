@@ -31,6 +31,8 @@ export const sys: readonly Step[] = [
   { ask: 'GET pwrap/a', headers: { 'x-vault-wrap-ttl': '60' }, keep: { wrapping: 'wrap_info.token' } },
   { ask: 'POST sys/wrapping/lookup', token: null, body: { token: '${wrapping}' } },
   { ask: 'POST sys/wrapping/rewrap', token: '${wrapping}' },
+  // That refusal has cost the token its one use upstream.
+  { ask: 'GET pwrap/a', headers: { 'x-vault-wrap-ttl': '60' }, keep: { wrapping: 'wrap_info.token' } },
   { ask: 'POST sys/wrapping/rewrap', body: { token: '${wrapping}' }, keep: { wrapping: 'wrap_info.token' } },
   { ask: 'POST sys/wrapping/unwrap', token: '${wrapping}' },
   { ask: 'POST sys/wrapping/unwrap', token: '${wrapping}' },
