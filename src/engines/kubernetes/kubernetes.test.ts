@@ -198,6 +198,8 @@ describe('the Kubernetes engine on the embedded API', () => {
           const [key = ''] = await leases();
           const lease_id = `${MOUNT}/creds/broken/${key}`;
           revoking = bench.vault('POST', 'sys/leases/revoke', { lease_id, sync: true });
+          // Long enough for a revocation that does not wait to be through.
+          await Promise.race([revoking, new Promise((resolve) => setTimeout(resolve, 300))]);
         }
         return real(request);
       };
