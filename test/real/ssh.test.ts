@@ -2,11 +2,14 @@
 
 import { execFile, spawn } from 'node:child_process';
 import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { runCli } from '../../src/cli/program.ts';
+import type { Terminal } from '../../src/cli/terminal.ts';
 import { ssh } from '../../src/engines/ssh/index.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
 
@@ -253,6 +256,42 @@ describe.skipIf(missing.length > 0)('the SSH engine beside OpenSSH', () => {
       critical_options: { 'force-command': 'echo forced' },
     });
     expect(await login(at('forced'), signed_key)).toBe('forced\n');
+  });
+
+  test('the command line logs in by itself, and by a host that the engine vouches for', async () => {
+    await keyPair('cli', '-t', 'ed25519');
+    let seen = '';
+    const terminal: Terminal = {
+      env: { VAULT_ADDR: server.url, VAULT_TOKEN: server.root },
+      out: (text) => {
+        seen += text;
+      },
+      err: (text) => {
+        seen += text;
+      },
+      stdin: async () => '',
+      secret: async () => '',
+      readFile: (path) => readFile(path, 'utf8'),
+      tokenFile: { read: async () => undefined, write: async () => {} },
+      async start({ command, args }) {
+        seen += (await run(command, args, { timeout: 30_000 })).stdout;
+        return 0;
+      },
+    };
+    await write('roles/typed', {
+      key_type: 'ca',
+      allow_user_certificates: true,
+      allowed_users: me,
+      allowed_extensions: '*',
+    });
+    const flags = ['-mode=ca', '-role=typed', '-host-key-mount-point=ssh', `-private-key-path=${at('cli')}`];
+    const typed = ['-F', '/dev/null', '-o', 'BatchMode=yes', '-o', 'IdentityAgent=none', `${me}@localhost`];
+    const code = await runCli(
+      ['ssh', ...flags, '--', '-p', String(port), ...typed, 'echo typed'],
+      terminal,
+      '0.0.0',
+    );
+    expect([seen, code]).toEqual(['typed\n', 0]);
   });
 
   test('an authority that ssh-keygen made signs as one that was made here', async () => {
