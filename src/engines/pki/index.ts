@@ -20,10 +20,12 @@ import { acmeConfigRoutes } from './routes/acmeconfig.ts';
 import { certRoutes } from './routes/certs.ts';
 import { configRoutes } from './routes/config.ts';
 import { issueRoutes } from './routes/issue.ts';
-import { issuerRoutes, keyRoutes } from './routes/issuers.ts';
+import { issuerRoutes } from './routes/issuers.ts';
+import { keyRoutes } from './routes/keys.ts';
 import { revokeRoutes } from './routes/revoke.ts';
 import { roleRoutes } from './routes/roles.ts';
 import { rootRoutes } from './routes/roots.ts';
+import { listSigningRoutes } from './routes/signlists.ts';
 import { tidyRoutes } from './routes/tidy.ts';
 import { PkiStore } from './store.ts';
 import { Tidier } from './tidying.ts';
@@ -52,6 +54,7 @@ export const pki = (probes?: Probes): PluginType => ({
         ...issueRoutes(mount, store),
         ...certRoutes(store),
         ...revokeRoutes(store),
+        ...listSigningRoutes(store),
         ...tidyRoutes(mount, store, tidier),
         ...acmeRoutes(mount, store, accounts, validator),
         ...acmeConfigRoutes(mount, store),

@@ -3,41 +3,10 @@
  * near their end. Reading one never builds it. A list that a crash left behind is mended by the next tick.
  */
 
-import type { Certificate } from './certificate.ts';
-import { keyIdIn, serialBytes, signed } from './certificate.ts';
-import { context, integer, sequence, time } from './der.ts';
-import { authorityKeyId, crlNumber, deltaCrl, keyIdOf } from './extensions.ts';
+import { signList } from './crl.ts';
 import { groupOf, type Opened, opened } from './issuers.ts';
-import { type Signer, signerOf } from './keytype.ts';
-import type { CrlSettings, List, PkiStore, Revoked } from './store.ts';
-
-/** The list of an issuer in DER. @param base number of the whole list; undefined: this is a whole one */
-export function signList(
-  issuer: Certificate,
-  revoked: readonly Pick<Revoked, 'serial' | 'at'>[],
-  times: { readonly now: number; readonly expires: number },
-  numbers: { readonly number: number; readonly base?: number },
-  signer: Signer,
-): Buffer {
-  const entries = revoked.map(({ serial, at }) => sequence(integer(serialBytes(serial)), time(at)));
-  const extensions = [
-    authorityKeyId(keyIdIn(issuer) ?? keyIdOf(issuer.spki)),
-    crlNumber(numbers.number),
-    ...(numbers.base === undefined ? [] : [deltaCrl(numbers.base)]),
-  ];
-  return signed(
-    signer,
-    sequence(
-      integer(1),
-      signer.algorithm,
-      issuer.subject,
-      time(times.now),
-      time(times.expires),
-      ...(entries.length > 0 ? [sequence(...entries)] : []),
-      context(0, sequence(...extensions)),
-    ),
-  );
-}
+import { signerOf } from './keytype.ts';
+import type { CrlSettings, List, PkiStore } from './store.ts';
 
 export type Need = 'full' | 'delta' | undefined;
 

@@ -85,6 +85,27 @@ export function readName(der: Uint8Array): Subject {
   return found;
 }
 
+/** As RFC 2253 writes names: the last attribute first. For people to read; nothing is decided by it. */
+export function nameText(subject: Subject): string {
+  const parts = (Object.keys(SHORT) as (keyof Subject)[]).flatMap((field) => {
+    const values = subject[field].map((value) => `${SHORT[field]}=${value.replace(/[,+"\\<>;]/g, '\\$&')}`);
+    return values.length === 0 ? [] : [values.join('+')];
+  });
+  return parts.reverse().join(',');
+}
+const SHORT: Readonly<Record<keyof Subject, string>> = {
+  country: 'C',
+  organization: 'O',
+  ou: 'OU',
+  locality: 'L',
+  province: 'ST',
+  streetAddress: 'STREET',
+  postalCode: 'POSTALCODE',
+  commonName: 'CN',
+  serialNumber: 'SERIALNUMBER',
+  userIds: 'UID',
+};
+
 export interface OtherName {
   readonly oid: string;
   readonly value: string;

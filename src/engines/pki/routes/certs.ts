@@ -2,13 +2,15 @@
 
 import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
-import { failure } from '../../../base/errors.ts';
+import { failure, isFailure } from '../../../base/errors.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { keysAnswer, paged, pageOf, raw } from '../asking.ts';
-import { certificatePem, crlPem, parseSerial } from '../certificate.ts';
+import { certificatePem, crlPem, namesOf, parseSerial, readCertificate } from '../certificate.ts';
 import { chainOf, findIssuer } from '../issuers.ts';
 import { iso } from '../issuing.ts';
+import { kindOf, publicKey } from '../keytype.ts';
 import { refreshLists } from '../lists.ts';
+import { nameText, readName } from '../name.ts';
 import { fileOf, type PkiStore } from '../store.ts';
 import { CRL_TYPE, DER_TYPE, listOf, PEM_FILE, PEM_TYPE } from './issuers.ts';
 
@@ -18,6 +20,15 @@ const certAnswer = z.object({
   revocation_time: z.number(),
   revocation_time_rfc3339: z.string(),
   issuer_id: z.string().optional(),
+});
+const detailAnswer = z.object({
+  common_name: z.string(),
+  dns_names: z.array(z.string()),
+  issuer: z.string(),
+  key_type: z.string(),
+  key_bits: z.number(),
+  not_before: z.string(),
+  not_after: z.string(),
 });
 type Reading = Reply<z.input<typeof certAnswer>>;
 
@@ -111,6 +122,30 @@ export function certRoutes(store: PkiStore): Route[] {
     },
   });
 
+  const detailed: Route = {
+    path: 'certs/detailed',
+    operations: {
+      list: operation({
+        summary: 'List what was issued, with what stands in it.',
+        input: z.object(paged),
+        output: z.object({ keys: z.array(z.string()), key_info: z.record(z.string(), detailAnswer) }),
+        effect: 'none',
+        async run(given) {
+          const after = given.after === undefined ? undefined : given.after.replaceAll(':', '-');
+          const names = await store.list('cert', pageOf({ ...given, after }));
+          const info: Record<string, z.input<typeof detailAnswer>> = {};
+          for (const name of names) {
+            const der = await store.certificate(name);
+            const told = der && detailOf(der);
+            if (told !== undefined) info[name.replaceAll('-', ':')] = told;
+          }
+          const keys = names.map((name) => name.replaceAll('-', ':'));
+          return keys.length === 0 ? {} : { data: { keys, key_info: info } };
+        },
+      }),
+    },
+  };
+
   const rotate = (path: string, kind: 'full' | 'delta'): Route => {
     const made = operation({
       summary: `Make the ${kind === 'delta' ? 'delta ' : ''}revocation lists anew.`,
@@ -141,9 +176,30 @@ export function certRoutes(store: PkiStore): Route[] {
     read('crl/pem', 'Read the revocation list of the default issuer in PEM.', pem, 'crl'),
     read('crl/delta', 'Read the delta list of the default issuer in DER.', bytes, 'delta-crl'),
     read('crl/delta/pem', 'Read the delta list of the default issuer in PEM.', pem, 'delta-crl'),
+    detailed,
     names('certs', 'List the serial numbers of what was issued.', 'cert'),
     names('certs/revoked', 'List the serial numbers of what was revoked.', 'revoked'),
     rotate('crl/rotate', 'full'),
     rotate('crl/rotate-delta', 'delta'),
   ];
+}
+
+/** What a list tells of a certificate; undefined of one that is none. */
+function detailOf(der: Uint8Array): z.input<typeof detailAnswer> | undefined {
+  try {
+    const certificate = readCertificate(der);
+    const kind = kindOf(publicKey(certificate.spki));
+    return {
+      common_name: readName(certificate.subject).commonName[0] ?? '',
+      dns_names: [...namesOf(certificate).dns],
+      issuer: nameText(readName(certificate.issuer)),
+      key_type: kind?.type ?? '',
+      key_bits: kind?.bits ?? 0,
+      not_before: iso(certificate.notBefore),
+      not_after: iso(certificate.notAfter),
+    };
+  } catch (error) {
+    if (!isFailure(error)) throw error;
+    return undefined;
+  }
 }

@@ -1,16 +1,14 @@
-/** `issuers`, `issuer/`, `keys` and `key/`: the authorities of the mount and their keys, as far as they may be told. */
+/** `issuers` and `issuer/`: the authorities of the mount, as far as they may be told. */
 
 import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
 import { failure, isFailure } from '../../../base/errors.ts';
 import { commaList, flag } from '../../../base/schema.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
-import { formatFields, keyFields, keyText, nothing, raw } from '../asking.ts';
+import { nothing, raw } from '../asking.ts';
 import { certificatePem, crlPem } from '../certificate.ts';
-import { keyIdOf } from '../extensions.ts';
-import { chainOf, checkedName, findIssuer, findKey, groupOf, linkKey, type Opened } from '../issuers.ts';
+import { chainOf, checkedName, findIssuer, groupOf, type Opened } from '../issuers.ts';
 import { iso } from '../issuing.ts';
-import { keyKind, kindOf, makeKey, privateKeyOfPem, spkiOf } from '../keytype.ts';
 import { refreshLists } from '../lists.ts';
 import { revoke } from '../revoking.ts';
 import { type Issuer, LEAF_BEHAVIORS, type List, type PkiStore, USAGES } from '../store.ts';
@@ -37,15 +35,15 @@ const issuerAnswer = z.object({
   ocsp_servers: texts,
   enable_aia_url_templating: z.boolean(),
 });
-const keyAnswer = z.object({
-  key_id: z.string(),
-  key_name: z.string(),
-  key_type: z.string(),
-  subject_key_id: z.string().optional(),
-  private_key: z.string().optional(),
-  private_key_type: z.string().optional(),
-});
 const crlAnswer = z.object({ crl: z.string() });
+/** Of the forms that are no JSON, nothing goes into the envelope. */
+const chainAnswer = z.object({
+  certificate: z.string(),
+  ca_chain: texts,
+  issuer_id: z.string(),
+  issuer_name: z.string(),
+});
+type Reading = Reply<z.input<typeof chainAnswer>>;
 
 async function issuerData(store: PkiStore, found: Opened): Promise<z.input<typeof issuerAnswer>> {
   const { issuer, certificate } = found;
@@ -144,7 +142,7 @@ export function issuerRoutes(_mount: Mount, store: PkiStore): Route[] {
   const rawRead = (
     path: string,
     summary: string,
-    give: (found: Opened) => Promise<Reply> | Reply,
+    give: (found: Opened) => Promise<Reading> | Reading,
   ): Route => ({
     path,
     access: 'public',
@@ -152,7 +150,7 @@ export function issuerRoutes(_mount: Mount, store: PkiStore): Route[] {
       read: operation({
         summary,
         input: z.object({ ref: z.string() }),
-        output: z.unknown(),
+        output: chainAnswer,
         effect: 'none',
         run: async (given) => give(await findIssuer(store, given.ref)),
       }),
@@ -305,118 +303,4 @@ export function issuerRoutes(_mount: Mount, store: PkiStore): Route[] {
 /** Whoever signed an intermediate may be elsewhere; then its revocation is theirs to list. */
 function ignoreForeign(error: unknown): void {
   if (!isFailure(error, 'pki.request')) throw error;
-}
-
-export function keyRoutes(store: PkiStore): Route[] {
-  const generate = operation({
-    summary: 'Make a key without a certificate.',
-    input: z.object({
-      exported: z.enum(['internal', 'exported']),
-      key_type: keyFields.key_type,
-      key_bits: keyFields.key_bits,
-      key_name: keyFields.key_name,
-      ...formatFields,
-    }),
-    output: keyAnswer,
-    effect: 'write',
-    async run(given) {
-      const kind = keyKind(given.key_type, given.key_bits);
-      const name = checkedName(given.key_name, 'key');
-      const made = await makeKey(kind);
-      const { key } = await store.keepKey(made, kind, spkiOf(made), name);
-      const secret = given.exported === 'exported' ? keyText(made, given) : {};
-      return { data: { key_id: key.id, key_name: key.name, key_type: key.type, ...secret } };
-    },
-  });
-  return [
-    {
-      path: 'keys',
-      operations: {
-        list: operation({
-          summary: 'List the keys.',
-          input: z.object({}),
-          output: z.object({
-            keys: texts,
-            key_info: z.record(z.string(), z.object({ key_name: z.string(), is_default: z.boolean() })),
-          }),
-          effect: 'none',
-          async run() {
-            const keys = await store.all('key');
-            const { default: main } = await store.setting('keys');
-            if (keys.length === 0) return {};
-            const info = keys.map(({ id, name }) => [id, { key_name: name, is_default: id === main }]);
-            return { data: { keys: keys.map(({ id }) => id), key_info: Object.fromEntries(info) } };
-          },
-        }),
-      },
-    },
-    { path: 'keys/generate/:exported', operations: { write: generate } },
-    {
-      path: 'keys/import',
-      operations: {
-        write: operation({
-          summary: 'Bring in a private key.',
-          input: z.object({ pem_bundle: z.string(), key_name: keyFields.key_name }),
-          output: keyAnswer,
-          effect: 'write',
-          async run(given) {
-            const brought = privateKeyOfPem(given.pem_bundle);
-            const kind = brought && kindOf(brought);
-            if (brought === undefined || kind === undefined) throw failure('pki.malformed');
-            const name = checkedName(given.key_name, 'key');
-            const { key } = await store.keepKey(brought, kind, spkiOf(brought), name);
-            await linkKey(store, key);
-            await refreshLists(store);
-            return { data: { key_id: key.id, key_name: key.name, key_type: key.type } };
-          },
-        }),
-      },
-    },
-    {
-      path: 'key/:ref',
-      operations: {
-        read: operation({
-          summary: 'Read what is known of a key, without its private half.',
-          input: z.object({ ref }),
-          output: keyAnswer,
-          effect: 'none',
-          async run(given) {
-            const { id, name, type, spki } = await findKey(store, given.ref);
-            const skid = keyIdOf(Buffer.from(spki, 'base64')).toString('hex').match(/../g)?.join(':') ?? '';
-            return { data: { key_id: id, key_name: name, key_type: type, subject_key_id: skid } };
-          },
-        }),
-        write: operation({
-          summary: 'Rename a key.',
-          input: z.object({ ref, key_name: z.string() }),
-          output: keyAnswer,
-          effect: 'write',
-          async run(given) {
-            const { id } = await findKey(store, given.ref);
-            const name = checkedName(given.key_name, 'key');
-            const others = (await store.all('key')).filter((key) => key.id !== id);
-            if (name !== '' && others.some((key) => key.name === name))
-              throw refused('key name already in use');
-            const key = await store.change('key', id, (before) => ({ ...before, name }));
-            return { data: { key_id: id, key_name: name, key_type: key?.type ?? '' } };
-          },
-        }),
-        delete: operation({
-          summary: 'Delete a key that no issuer needs.',
-          input: z.object({ ref }),
-          output: nothing,
-          effect: 'write',
-          async run(given): Promise<Reply<Record<string, never>>> {
-            const { id } = await findKey(store, given.ref);
-            if ((await store.all('issuer')).some(({ keyId }) => keyId === id))
-              throw refused('failed to delete key: it is in use by an issuer');
-            await store.dropKey(id);
-            const { default: main } = await store.setting('keys');
-            if (main === id) await store.changeSetting('keys', () => ({ default: '' }));
-            return {};
-          },
-        }),
-      },
-    },
-  ];
 }
