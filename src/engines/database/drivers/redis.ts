@@ -38,7 +38,8 @@ export const redis =
         },
       });
       made.on('error', () => {});
-      await made.connect();
+      // The driver's own limit ends with the TCP connection; the login comes after it.
+      await inTime(made, made.connect(), target.connectTimeoutMs);
       return made;
     };
 
@@ -64,7 +65,11 @@ export const redis =
           throw asRefusal(error, 'database.connection', translate);
         });
         const query: Query = async (command, values = []) => {
-          const reply = await inTime(connection, connection.sendCommand([...command.split(' '), ...values]));
+          const reply = await inTime(
+            connection,
+            connection.sendCommand([...command.split(' '), ...values]),
+            STATEMENT_TIMEOUT_MS,
+          );
           return reply === null ? [] : [{ reply }];
         };
         try {
@@ -82,8 +87,8 @@ export const redis =
   };
 
 /** A server that keeps silent would keep the caller for ever; its connection is of no use to anybody. */
-async function inTime<T>(client: Client, reply: Promise<T>): Promise<T> {
-  const timer = setTimeout(() => client.destroy(), STATEMENT_TIMEOUT_MS);
+async function inTime<T>(client: Client, reply: Promise<T>, ms: number): Promise<T> {
+  const timer = setTimeout(() => client.destroy(), ms);
   try {
     return await reply;
   } finally {
