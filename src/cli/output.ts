@@ -129,19 +129,19 @@ export function printAnswer(terminal: Terminal, format: Format, answer: Answer, 
   terminal.out(format === 'yaml' ? toYaml(text) : pretty(text));
 }
 
-/** Prints one field, bare: what scripts put between backticks; in quotes where JSON is asked for. Exit 1 where there is none. */
+/** Prints one field, bare: what scripts put between backticks; as JSON where that is asked for. Exit 1 where there is none, or null. */
 export function printField(
   terminal: Terminal,
   format: Format,
   fields: Readonly<Record<string, Json>>,
   name: string,
 ): void {
-  if (!Object.hasOwn(fields, name)) {
+  const value = Object.hasOwn(fields, name) ? (fields[name] ?? null) : null;
+  if (value === null) {
     terminal.err(`Field ${JSON.stringify(name)} not present in secret\n`);
     throw new Exit(1);
   }
-  const value = fields[name] ?? null;
   if (format === 'json') return terminal.out(pretty(stringify(value)).trimEnd());
   if (format === 'yaml') return terminal.out(toYaml(stringify(value)));
-  terminal.out(typeof value === 'string' ? value : value === null ? '' : stringify(value));
+  terminal.out(cell(value));
 }

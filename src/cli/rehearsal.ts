@@ -37,6 +37,13 @@ export function rehearsal(
   };
 }
 
+/** What goes through as a stream has no line of curl or of a policy that tells it whole. @throws Failure cli.usage */
+export function refuseRehearsal({ outputCurlString, outputPolicy }: Wanted, what: string): void {
+  if (outputCurlString !== true && outputPolicy !== true) return;
+  const flag = outputCurlString === true ? '-output-curl-string' : '-output-policy';
+  throw failure('cli.usage', { reason: `${flag} is not there for ${what}, which are streamed` });
+}
+
 /** The request as a command for a shell. */
 export function curlFor(planned: Planned, files: CurlFiles): string {
   const { method, url, headers, body } = planned;

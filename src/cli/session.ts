@@ -88,7 +88,8 @@ export function printSecret(session: Session, answer: Answer): void {
   const { terminal, format, flags } = session;
   warn(session, answer);
   const fields = fieldsOf(answer);
-  if (flags.field !== undefined) return printField(terminal, session.format, fields, flags.field);
+  if (flags.field !== undefined)
+    return printField(terminal, session.format, fieldsOf(answer, 'bare'), flags.field);
   printAnswer(terminal, format, answer, () =>
     keyValueTable(
       Object.fromEntries(
@@ -105,8 +106,14 @@ export function printSecret(session: Session, answer: Answer): void {
 /** Names under which seconds are told as "8h" in a table; the list is upstream's. */
 const looksLikeDuration = (key: string): boolean => /(^|_)(period|ttl|duration)$|^lease_max$/.test(key);
 
-/** An answer as rows, in the order upstream prints them. */
-export function fieldsOf(answer: Answer): Record<string, Json> {
+/**
+ * An answer as rows, in the order upstream prints them.
+ * @param manner for a table, in which times are spelled and policies quoted; or bare, as -field prints one of them
+ */
+export function fieldsOf(answer: Answer, manner: 'table' | 'bare' = 'table'): Record<string, Json> {
+  const time = (seconds: number): Json => (manner === 'bare' ? seconds : spell(seconds));
+  const names = (list: readonly string[]): Json =>
+    list.map((name) => (manner === 'bare' ? name : JSON.stringify(name)));
   const envelope = answer.envelope;
   if (envelope === undefined) return {};
   if (envelope.wrapInfo !== undefined) {
@@ -114,7 +121,7 @@ export function fieldsOf(answer: Answer): Record<string, Json> {
     return {
       wrapping_token: token,
       wrapping_accessor: accessor,
-      wrapping_token_ttl: spell(ttlSeconds),
+      wrapping_token_ttl: time(ttlSeconds),
       wrapping_token_creation_time: goTime(creationTime),
       wrapping_token_creation_path: creationPath,
       ...(wrappedAccessor === '' ? {} : { wrapped_accessor: wrappedAccessor }),
@@ -125,11 +132,11 @@ export function fieldsOf(answer: Answer): Record<string, Json> {
     return {
       token: clientToken,
       token_accessor: accessor,
-      token_duration: leaseSeconds === 0 ? '∞' : spell(leaseSeconds),
+      token_duration: leaseSeconds === 0 && manner === 'table' ? '∞' : time(leaseSeconds),
       token_renewable: renewable,
-      token_policies: policies.map((p) => JSON.stringify(p)),
+      token_policies: names(policies),
       identity_policies: [],
-      policies: policies.map((p) => JSON.stringify(p)),
+      policies: names(policies),
       ...Object.fromEntries(Object.entries(metadata).map(([key, value]) => [`token_meta_${key}`, value])),
     };
   }
@@ -137,11 +144,11 @@ export function fieldsOf(answer: Answer): Record<string, Json> {
     envelope.leaseId !== ''
       ? {
           lease_id: envelope.leaseId,
-          lease_duration: spell(envelope.leaseSeconds),
+          lease_duration: time(envelope.leaseSeconds),
           lease_renewable: envelope.renewable,
         }
       : envelope.leaseSeconds > 0
-        ? { refresh_interval: spell(envelope.leaseSeconds) }
+        ? { refresh_interval: time(envelope.leaseSeconds) }
         : {};
   // sys/seal-status, sys/health and their like answer without an envelope: the answer is the data.
   const bare = isBag(answer.json) && !('data' in answer.json) && !('request_id' in answer.json);

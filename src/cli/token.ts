@@ -78,6 +78,7 @@ export function declareToken(program: Command, terminal: Terminal): void {
   remote(group, 'lookup [token]', 'Show what a token may do and how long it lives')
     .option('--accessor', 'the argument is an accessor')
     .action(async (token: string | undefined, flags: Flags & { accessor?: boolean }) => {
+      accessorGiven(token, flags);
       const session = await open(terminal, flags);
       const asked =
         token === undefined
@@ -92,6 +93,7 @@ export function declareToken(program: Command, terminal: Terminal): void {
     .option('--accessor', 'the argument is an accessor')
     .option('-i, --increment <duration>', 'how much')
     .action(async (token: string | undefined, flags: Flags & { accessor?: boolean; increment?: string }) => {
+      accessorGiven(token, flags);
       const session = await open(terminal, flags);
       const increment = flags.increment === undefined ? {} : { increment: flags.increment };
       const asked =
@@ -127,6 +129,12 @@ export function declareToken(program: Command, terminal: Terminal): void {
       print(terminal, session.format, found, () => `${[...found].sort().join(', ')}\n`);
     },
   );
+}
+
+/** With -accessor and none named, the token in use would be taken instead. @throws Failure cli.usage */
+function accessorGiven(token: string | undefined, { accessor }: { readonly accessor?: boolean }): void {
+  if (accessor === true && token === undefined)
+    throw failure('cli.usage', { reason: 'Not enough arguments with -accessor (expected 1, got 0)' });
 }
 
 interface Revocation {

@@ -38,6 +38,8 @@ export interface SubscribeOptions {
   readonly signal: AbortSignal;
   /** Called once the server has taken the subscription: from here on nothing is missed. */
   readonly opened?: (() => void) | undefined;
+  /** Called with each event as the server told it, a CloudEvent in JSON, before it is given. */
+  readonly told?: ((event: Json) => void) | undefined;
   /** Between pings; a socket that is silent for two and a half of them is given up. Default 5 s. */
   readonly pingMs?: number | undefined;
 }
@@ -87,7 +89,9 @@ export async function* subscribe(
   socket.on('message', (data: RawData, binary: boolean) => {
     hear();
     try {
-      const event = readEvent(data, binary, address);
+      const whole = readMessage(data, binary, address);
+      const event = readEvent(whole, address);
+      options.told?.(whole);
       if (!inbox.put(event, BACKLOG)) end(ended('more events wait than are kept'));
     } catch {
       end(failure('api.garbage', { address, reason: 'an event is not a CloudEvent in JSON' }));
@@ -157,9 +161,13 @@ async function refusal(response: IncomingMessage, type: string, address: string)
 }
 
 /** @throws anything where it is not what it should be: the caller replaces it */
-function readEvent(data: RawData, binary: boolean, address: string): VaultEvent {
+function readMessage(data: RawData, binary: boolean, address: string): Json {
   if (binary || !Buffer.isBuffer(data)) throw failure('api.garbage', { address, reason: 'not text' });
-  const event = parseJson(data.toString('utf8'), [], { depth: 32, count: 10_000 });
+  return parseJson(data.toString('utf8'), [], { depth: 32, count: 10_000 });
+}
+
+/** @throws Failure api.garbage where it is no event */
+function readEvent(event: Json, address: string): VaultEvent {
   const body = isBag(event) ? event['data'] : undefined;
   const inner = isBag(body) ? body['event'] : undefined;
   const found = isBag(inner) ? inner['metadata'] : undefined;

@@ -115,6 +115,7 @@ const MASKS: readonly (readonly [RegExp, string])[] = [
   [/\b((?:auth_)?[a-z]+)_[0-9a-f]{8}\b/g, '$1_<id>'],
   [/\$2y\$10\$[./\w]{53}/g, '<bcrypt>'],
   [/(accessor:? +|"accessor": ")[A-Za-z0-9]{24}\b/g, '$1<accessor>'],
+  [/^( {2})[A-Za-z0-9]{24}$/gm, '$1<accessor>'],
   [/((?:\bkey \d+|root_token_b64): )\S+/gi, '$1<key>'],
   [/^( {2}(?:OTP|Encoded Token) +)\S+$/gm, '$1<encoded>'],
   [/(\bInstall Time +).*/g, '$1<time>'],

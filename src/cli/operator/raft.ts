@@ -8,6 +8,7 @@ import { failure, isFailure } from '../../base/errors.ts';
 import { bagOf } from '../../client/envelope.ts';
 import { download, upload } from '../../client/stream.ts';
 import { cell, printAnswer, table } from '../output.ts';
+import { refuseRehearsal } from '../rehearsal.ts';
 import { type Flags, open, printSecret, remote } from '../session.ts';
 import type { Terminal } from '../terminal.ts';
 
@@ -44,8 +45,8 @@ export function declareRaft(parent: Command, terminal: Terminal): void {
 
   remote(snapshot, 'save <file>', 'Save the whole store into a file, sealed as it is').action(
     async (file: string, flags: Flags) => {
+      refuseRehearsal(flags, 'snapshots');
       const session = await open(terminal, flags);
-      refuseRehearsal(flags);
       await saveTo(file, (into) => download(session.client, SNAPSHOT, into));
     },
   );
@@ -53,8 +54,8 @@ export function declareRaft(parent: Command, terminal: Terminal): void {
   remote(snapshot, 'restore <file>', 'Put a saved store in place of everything')
     .option('-f, --force', 'even one that other unseal keys open')
     .action(async (file: string, flags: Flags & { force?: boolean }) => {
+      refuseRehearsal(flags, 'snapshots');
       const session = await open(terminal, flags);
-      refuseRehearsal(flags);
       // Opened before the server is asked for anything: a mistyped name is no half request.
       const handle = await openFile(file).catch(() => {
         throw failure('cli.unreadable', { path: file });
@@ -65,13 +66,6 @@ export function declareRaft(parent: Command, terminal: Terminal): void {
         handle.createReadStream(),
       );
     });
-}
-
-/** What goes through as a stream has no single line of curl or of a policy that tells it whole. */
-function refuseRehearsal({ outputCurlString, outputPolicy }: Flags): void {
-  if (outputCurlString !== true && outputPolicy !== true) return;
-  const flag = outputCurlString === true ? '-output-curl-string' : '-output-policy';
-  throw failure('cli.usage', { reason: `${flag} is not there for snapshots, which are streamed` });
 }
 
 /**
