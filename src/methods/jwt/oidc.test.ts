@@ -440,6 +440,11 @@ describe('an ID token', () => {
     expect((await failureOf(callback(asked, consent(asked)))).code).toBe('request.denied');
   });
 
+  test('has no claims but its own: none that every object inherits', async () => {
+    await write('role/staff', { ...ROLE, bound_claims: { toString: 'x' } });
+    expect(await fails({})).toBe('Vault login failed. error validating claims: claim "toString" is missing');
+  });
+
   test('that does not come is told by the status and the code of the error alone', async () => {
     expect(await refusal(callback(await begin(), 'code-canary'))).toBe(
       about('the identity provider cannot be used: id.example answered with status 400 (invalid_grant)'),
