@@ -15,7 +15,7 @@ import { prefixed } from '../storage/prefixed.ts';
 import type { Backend, Storage } from '../storage/storage.ts';
 import type { AuditBroker } from './audit/audit.ts';
 import { createAuditBroker } from './audit/broker.ts';
-import { Lockout } from './auth/lockout.ts';
+import { LOCKOUT, Lockout, type LockoutRules } from './auth/lockout.ts';
 import { wipe } from './auth/records.ts';
 import { TokenStore } from './auth/tokens.ts';
 import { TokenRoles } from './auth/tokens-roles.ts';
@@ -25,6 +25,7 @@ import { AuditedHeaders } from './core/auditheaders.ts';
 import {
   type AuditDevices,
   type Core,
+  type NodeFacts,
   type Platform,
   type SealControl,
   type SealStatus,
@@ -81,6 +82,11 @@ export interface ServerOptions {
   readonly ttl?: SystemTtl;
   /** Scheme, host and port that clients reach the server by: what identity tokens name as their issuer. */
   readonly apiAddress?: () => string;
+  readonly clusterAddress?: string;
+  /** What else of its configuration the server tells; never a secret. */
+  readonly node?: Pick<NodeFacts, 'listeners' | 'logLevel'>;
+  /** How often somebody may guess at logins of this type of auth method; absent: as upstream has it. */
+  readonly lockout?: (type: string) => LockoutRules | undefined;
 }
 
 export interface Server {
@@ -219,6 +225,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     metrics,
     version,
     startedAt: clock.now(),
+    node: {
+      apiAddress: () => options.apiAddress?.() ?? '',
+      clusterAddress: options.clusterAddress ?? '',
+      listeners: options.node?.listeners ?? [],
+      logLevel: options.node?.logLevel ?? '',
+      defaultTtlMs: options.ttl?.defaultMs ?? 0,
+      maxTtlMs: options.ttl?.maxMs ?? 0,
+    },
   };
   const system: PluginType = { name: 'system', kind: 'secret', create: () => systemRoutes(platform) };
   const types = [
@@ -284,7 +298,15 @@ interface Opened {
 }
 
 async function openServices(
-  { clock, log, dial, mayReach, ttl, audit: openAudit = storedDevices }: ServerOptions,
+  {
+    clock,
+    log,
+    dial,
+    mayReach,
+    ttl,
+    audit: openAudit = storedDevices,
+    lockout: lockoutOf = () => undefined,
+  }: ServerOptions,
   barrier: Barrier,
   events: EventBus,
   types: readonly PluginType[],
@@ -346,7 +368,11 @@ async function openServices(
   return {
     services: {
       tokens,
-      lockout: new Lockout(clock),
+      lockout: new Lockout(
+        clock,
+        LOCKOUT,
+        (accessor) => lockoutOf(mounts.byAccessor(accessor)?.type ?? '') ?? LOCKOUT,
+      ),
       tokenRoles: new TokenRoles(own),
       leases,
       policies,

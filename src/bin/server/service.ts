@@ -68,6 +68,7 @@ export async function startService(
       backend,
       plugins: plugins(readPodAccount, locator(wayOut), env, probes(wayOut)),
       ttl: config.ttl,
+      ...nodeOf(config),
       apiAddress: () => config.apiAddress,
       clock,
       log,
@@ -89,9 +90,9 @@ export async function startService(
     for (const [index, settings] of config.listeners.entries()) {
       const tls = certificates[index];
       const stamp = settings.tls === undefined ? '' : await stampOf(settings.tls);
-      const { host, port } = settings;
+      const { host, port, openMetrics } = settings;
       const listener = await opened(settings, () =>
-        listen(server, { host, port, ...(tls === undefined ? {} : { tls }) }),
+        listen(server, { host, port, openMetrics, ...(tls === undefined ? {} : { tls }) }),
       );
       standing.push({ listener, settings, stamp });
       log.info('listening', { address: addressText(listener.address), tls: tls !== undefined });
@@ -124,6 +125,20 @@ export async function startService(
     throw error;
   }
 }
+
+/** What the configuration says of this node, for the routes that tell it. */
+const nodeOf = ({ apiAddress, clusterAddress, lockout, listeners, logLevel }: ServerConfig) => ({
+  apiAddress: () => apiAddress,
+  clusterAddress,
+  lockout: (type: string) => lockout.get(type),
+  node: {
+    logLevel,
+    listeners: listeners.map((listener) => ({
+      address: addressText(listener),
+      tlsDisabled: listener.tls === undefined,
+    })),
+  },
+});
 
 /** The pod that is labelled, and how its cluster is reached. */
 function registrationOf({ registration }: ServerConfig, env: Env) {

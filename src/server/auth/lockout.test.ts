@@ -62,6 +62,21 @@ describe('a name', () => {
   });
 });
 
+it('each mount has the rules that are made for it, and none where it is turned off', () => {
+  const strict = { ...LOCKOUT, threshold: 2, durationMs: 60_000 };
+  lockout = new Lockout(clock, LOCKOUT, (accessor) =>
+    accessor === 'strict' ? strict : { ...LOCKOUT, threshold: Number.POSITIVE_INFINITY },
+  );
+  for (let n = 0; n < 100; n++) lockout.failed('off', 'bob');
+  expect(lockout.locked('off', 'bob')).toBe(false);
+  lockout.failed('strict', 'bob');
+  expect(lockout.locked('strict', 'bob')).toBe(false);
+  lockout.failed('strict', 'bob');
+  expect(lockout.locked('strict', 'bob')).toBe(true);
+  clock.advance(60_000);
+  expect(lockout.locked('strict', 'bob')).toBe(false);
+});
+
 it('a flood of names is bounded, and does not free those that are locked', () => {
   lockout = new Lockout(clock, { ...LOCKOUT, names: 100 });
   fail(5);

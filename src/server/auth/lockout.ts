@@ -7,12 +7,15 @@ import { sha256 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Milliseconds } from '../../base/duration.ts';
 
-export interface LockoutLimits {
-  /** Failures in a row that lock. */
+export interface LockoutRules {
+  /** Failures in a row that lock; Infinity: none do. */
   readonly threshold: number;
   readonly durationMs: Milliseconds;
   /** So long after the last failure they are forgotten. */
   readonly resetMs: Milliseconds;
+}
+
+export interface LockoutLimits extends LockoutRules {
   /** Names that are remembered at most. */
   readonly names: number;
 }
@@ -43,12 +46,19 @@ export interface LockedUser {
 export class Lockout {
   readonly #clock: Clock;
   readonly #limits: LockoutLimits;
+  readonly #rulesOf: (accessor: string) => LockoutRules;
   /** In the order of their last failures. */
   readonly #tallies = new Map<string, Tally>();
 
-  constructor(clock: Clock, limits: LockoutLimits = LOCKOUT) {
+  /** @param rulesOf what holds on the mount with this accessor; absent: the same on all */
+  constructor(
+    clock: Clock,
+    limits: LockoutLimits = LOCKOUT,
+    rulesOf: (accessor: string) => LockoutRules = () => limits,
+  ) {
     this.#clock = clock;
     this.#limits = limits;
+    this.#rulesOf = rulesOf;
   }
 
   /** Whether logins of `alias` on the mount with this accessor are refused now. */
@@ -63,12 +73,12 @@ export class Lockout {
     const before = this.#tallies.get(key);
     // What was in flight when the lock fell must not make it longer.
     if (before !== undefined && this.#isLocked(before)) return;
-    const { resetMs, durationMs, threshold } = this.#limits;
+    const { resetMs, threshold } = this.#rulesOf(accessor);
     const now = this.#clock.monotonic();
     const keep = before !== undefined && before.failures < threshold && now - before.lastAt < resetMs;
     const failures = (keep ? before.failures : 0) + 1;
     this.#tallies.delete(key);
-    this.#makeRoom(now - Math.max(resetMs, durationMs));
+    this.#makeRoom(now);
     this.#tallies.set(key, { accessor, alias: alias.slice(0, SHOWN), failures, lastAt: now });
   }
 
@@ -87,14 +97,15 @@ export class Lockout {
   }
 
   #isLocked(tally: Tally): boolean {
-    const { threshold, durationMs } = this.#limits;
+    const { threshold, durationMs } = this.#rulesOf(tally.accessor);
     return tally.failures >= threshold && this.#clock.monotonic() - tally.lastAt < durationMs;
   }
 
   /** Forgets what is too old to matter, and past the bound the oldest, those first that lock nobody. */
-  #makeRoom(tooOld: number): void {
+  #makeRoom(now: number): void {
     for (const [key, tally] of this.#tallies) {
-      if (tally.lastAt > tooOld) break;
+      const { resetMs, durationMs } = this.#rulesOf(tally.accessor);
+      if (now - tally.lastAt < Math.max(resetMs, durationMs)) break;
       this.#tallies.delete(key);
     }
     if (this.#tallies.size < this.#limits.names) return;

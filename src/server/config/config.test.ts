@@ -41,7 +41,7 @@ listener "tcp" {
 test('the configuration of one node with raft is kept in lmdb at its path, and says so', () => {
   const config = read(STANDALONE);
   expect(config.storage).toEqual({ kind: 'lmdb', path: '/vault/data' });
-  expect(config.listeners).toEqual([{ host: '0.0.0.0', port: 8200, tls: undefined }]);
+  expect(config.listeners).toEqual([{ host: '0.0.0.0', port: 8200, tls: undefined, openMetrics: true }]);
   expect(config.notes).toContain('storage "raft" with one node is kept as storage "lmdb" in /vault/data.');
 });
 
@@ -80,7 +80,7 @@ describe.skipIf(!existsSync(SEEDS))('the seed documents', () => {
   test('the first: one node is taken, with the demo settings it has', () => {
     const config = read(blockUnder(seed('000_06b3664b2c8f2b3a.txt'), 'config'));
     expect(config.storage).toEqual({ kind: 'lmdb', path: '/vault/data' });
-    expect(config.listeners).toEqual([{ host: '0.0.0.0', port: 8200, tls: undefined }]);
+    expect(config.listeners).toEqual([{ host: '0.0.0.0', port: 8200, tls: undefined, openMetrics: true }]);
   });
 
   test('the first, with TLS: the chart leaves the storage out, and the file alone is refused for it', () => {
@@ -104,7 +104,7 @@ describe.skipIf(!existsSync(SEEDS))('the seed documents', () => {
     expect(refusedAs(alone)).toMatch(/^vault\.hcl:\d+: seal "transit" is not built yet.*"shamir"/);
     const people = read(alone.replace(/^seal [\s\S]*?^\}/m, ''));
     expect(people.registration).toEqual({ namespace: undefined, pod: undefined });
-    expect(people.listeners).toEqual([{ host: '::', port: 8200, tls: undefined }]);
+    expect(people.listeners).toEqual([{ host: '::', port: 8200, tls: undefined, openMetrics: false }]);
   });
 });
 
@@ -198,7 +198,7 @@ test.each([
   [
     'a wrong way out',
     `${WHOLE}egress { allow = ["https://example.com"] }`,
-    'vault.hcl:3: "https://example.com" is not an address to allow | Write "HOST:PORT", "10.0.0.0/8:5432" or "[fd00::/8]:5432".',
+    'vault.hcl:3: "https://example.com" is not an address to allow | Write "HOST:PORT", "10.0.0.0/8:5432", "[fd00::/8]:5432" or "unix:/run/collector.sock".',
   ],
   [
     'text that is no configuration',
@@ -329,4 +329,55 @@ describe('the way out', () => {
   test('an empty list allows nothing', () => {
     expect(allows([], at('127.0.0.1', '127.0.0.1', 443))).toBe(false);
   });
+});
+
+test('sockets of this machine stand in the list beside addresses', () => {
+  const { egress } = read(`${WHOLE}egress { allow = ["unix:/run/collector.sock", "10.0.0.0/8:514"] }`);
+  expect(egress.sockets).toEqual(['/run/collector.sock']);
+  expect(egress.rules).toHaveLength(1);
+});
+
+test('the address for other nodes is read, and the environment stands above it', () => {
+  const text = `${WHOLE}cluster_addr = "https://10.0.0.1:8201"`;
+  expect(read(text).clusterAddress).toBe('https://10.0.0.1:8201');
+  expect(read(text, { VAULT_CLUSTER_ADDR: 'https://10.0.0.2:8201' }).clusterAddress).toBe(
+    'https://10.0.0.2:8201',
+  );
+  expect(read(text, { BAO_CLUSTER_ADDR: 'https://10.0.0.3:8201' }).clusterAddress).toBe(
+    'https://10.0.0.3:8201',
+  );
+  expect(refusedAs(`${WHOLE}cluster_addr = "nowhere"`)).toMatch(/^cluster_addr is not the URL of a server/);
+});
+
+test('telemetry is read, and what would be sent elsewhere is told', () => {
+  const text = `${WHOLE}telemetry { prometheus_retention_time = "30s" disable_hostname = true }`;
+  expect(read(text).notes).toEqual(read(WHOLE).notes);
+  expect(read(`${WHOLE}telemetry { statsd_address = "x:1" }`).notes.join()).toContain(
+    'statsd_address is not used',
+  );
+  expect(refusedAs(`${WHOLE}telemetry { prometheus_retention = "30s" }`)).toContain(
+    'is not known in telemetry',
+  );
+  expect(refusedAs(`${WHOLE}telemetry { prometheus_retention_time = "soon" }`)).toContain('takes a duration');
+});
+
+test('user_lockout of a method stands above that of all, field by field, and can be turned off', () => {
+  const { lockout } = read(`${WHOLE}
+user_lockout "all" { lockout_threshold = "10" lockout_duration = "10m" }
+user_lockout "userpass" { lockout_threshold = 25 lockout_counter_reset = "5m" }
+user_lockout "ldap" { disable_lockout = "true" }`);
+  expect(lockout.get('approle')).toEqual({ threshold: 10, durationMs: 600_000, resetMs: 900_000 });
+  expect(lockout.get('userpass')).toEqual({ threshold: 25, durationMs: 600_000, resetMs: 300_000 });
+  expect(lockout.get('ldap')?.threshold).toBe(Number.POSITIVE_INFINITY);
+  expect(read(WHOLE).lockout.get('userpass')).toEqual({
+    threshold: 5,
+    durationMs: 900_000,
+    resetMs: 900_000,
+  });
+  expect(read(WHOLE, { VAULT_DISABLE_USER_LOCKOUT: 'true' }).lockout.get('userpass')?.threshold).toBe(
+    Number.POSITIVE_INFINITY,
+  );
+  expect(refusedAs(`${WHOLE}user_lockout "jwt" {}`)).toContain('there is no user_lockout "jwt"');
+  expect(refusedAs(`${WHOLE}user_lockout "all" { lockout_threshold = 0 }`)).toContain('at least 1');
+  expect(refusedAs(`${WHOLE}user_lockout "all" {}\nuser_lockout "all" {}`)).toContain('a second time');
 });

@@ -8,8 +8,10 @@ import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import { blocksOf, parseHcl } from '../../base/hcl.ts';
 import { type EgressRule, egressRule } from './egress.ts';
 import { type ListenerSettings, readListeners } from './listener.ts';
+import { type LockoutSettings, readLockouts } from './lockout.ts';
 import { type Placed, refusal, Stanza } from './stanza.ts';
 import { readStorage, type StorageSettings } from './storage.ts';
+import { readTelemetry } from './telemetry.ts';
 
 export interface Registration {
   readonly namespace: string | undefined;
@@ -22,7 +24,11 @@ export interface ServerConfig {
   /** Present where the pod's labels tell the state of the server. */
   readonly registration: Registration | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** The URLs that clients and other nodes reach it by; empty where nobody said. */
   readonly apiAddress: string;
+  readonly clusterAddress: string;
+  /** By the type of the auth method. */
+  readonly lockout: ReadonlyMap<string, LockoutSettings>;
   readonly egress: {
     readonly rules: readonly EgressRule[];
     /** Unix sockets that audit devices may connect to. */
@@ -50,9 +56,7 @@ const TOLD: Readonly<Record<string, string>> = {
   disable_printable_check: '',
   disable_performance_standby: '',
   cluster_name: '',
-  cluster_addr: 'cluster_addr is not used: nodes do not talk to each other here.',
   disable_clustering: '',
-  telemetry: '',
   log_format: 'The log is JSON, one line each, on standard output: log_format is not used.',
   log_file: 'The log goes to standard output: log_file is not used.',
   log_rotate_duration: '',
@@ -73,6 +77,9 @@ const KEYS = [
   'service_registration',
   'ui',
   'api_addr',
+  'cluster_addr',
+  'telemetry',
+  'user_lockout',
   'log_level',
   'pid_file',
   'default_lease_ttl',
@@ -93,7 +100,8 @@ const LEVELS: Readonly<Record<string, ServerConfig['logLevel']>> = {
 
 /**
  * Reads the files as one configuration; a setting may stand in any of them, once.
- * @param env VAULT_API_ADDR and VAULT_LOG_LEVEL stand above the file, as in Vault
+ * @param env VAULT_API_ADDR, VAULT_CLUSTER_ADDR, VAULT_LOG_LEVEL and VAULT_DISABLE_USER_LOCKOUT stand above the file, as in
+ *   Vault, and so do their names that begin with BAO_
  * @throws Failure config.invalid, config.refused; hcl.* never leaves here
  */
 export function readServerConfig(
@@ -101,7 +109,7 @@ export function readServerConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): ServerConfig {
   const placed = files.flatMap(itemsOf);
-  const top = new Stanza('', placed, KEYS, ['listener']);
+  const top = new Stanza('', placed, KEYS, ['listener', 'user_lockout']);
   const notes: string[] = [];
 
   const listeners = top.all('listener').flatMap((item) => told(item, () => readListeners(item, notes)));
@@ -118,12 +126,15 @@ export function readServerConfig(
       reason: 'the configuration names no listener',
       mend: 'Write listener "tcp" { address = "127.0.0.1:8200" tls_cert_file = "..." tls_key_file = "..." }.',
     });
+  const telemetry = top.one('telemetry');
+  if (telemetry !== undefined) told(telemetry, () => readTelemetry(top, notes));
   for (const item of top.all('seal')) told(item, () => checkSeal(item));
   const registered = top.one('service_registration');
   const registration = registered && told(registered, () => readRegistration(registered));
 
   for (const [key, note] of Object.entries(TOLD)) if (note !== '' && top.has(key)) notes.push(note);
-  if (top.truth('ui') === true) notes.push('ui is not served yet: the API and the command line are.');
+  if (top.truth('ui') === true)
+    notes.push('ui = true is read, and no console is served yet: the API and the command line are.');
   for (const key of ['raw_storage_endpoint', 'introspection_endpoint'])
     if (top.truth(key) === true) notes.push(`${key} is not offered: nobody reads around the policies.`);
 
@@ -132,7 +143,9 @@ export function readServerConfig(
     storage,
     registration,
     logLevel: levelOf(top, env),
-    apiAddress: apiAddress(top, env),
+    apiAddress: urlOf('api_addr', top, env),
+    clusterAddress: urlOf('cluster_addr', top, env),
+    lockout: readLockouts(top.all('user_lockout'), env),
     egress: egressOf(top),
     ttl: ttlOf(top),
     pidFile: top.text('pid_file') || undefined,
@@ -225,8 +238,14 @@ function ttlOf(top: Stanza): ServerConfig['ttl'] {
   return { defaultMs: given || Math.min(SYSTEM_TTL, maxMs), maxMs };
 }
 
-function apiAddress(top: Stanza, env: Readonly<Record<string, string | undefined>>): string {
-  const text = env['VAULT_API_ADDR'] || top.text('api_addr') || '';
+/** A URL of this node; the environment stands above the file. */
+function urlOf(
+  key: 'api_addr' | 'cluster_addr',
+  top: Stanza,
+  env: Readonly<Record<string, string | undefined>>,
+): string {
+  const name = key.toUpperCase();
+  const text = env[`VAULT_${name}`] || env[`BAO_${name}`] || top.text(key) || '';
   if (text === '') return '';
   try {
     const { protocol, username, password } = new URL(text);
@@ -235,8 +254,8 @@ function apiAddress(top: Stanza, env: Readonly<Record<string, string | undefined
     // Told below: the parser quotes what it read, which may hold a password.
   }
   throw failure('config.refused', {
-    reason: 'api_addr is not the URL of a server',
-    mend: 'Write api_addr (or VAULT_API_ADDR) as https://vault.example.com:8200.',
+    reason: `${key} is not the URL of a server`,
+    mend: `Write ${key} (or VAULT_${name}) as https://vault.example.com:${key === 'api_addr' ? 8200 : 8201}.`,
   });
 }
 

@@ -19,6 +19,8 @@ export interface ListenerSettings {
   readonly port: number;
   /** Absent: plain HTTP. */
   readonly tls: TlsFiles | undefined;
+  /** sys/metrics is read without a token, by whoever reaches this listener. */
+  readonly openMetrics: boolean;
 }
 
 const KEYS = [
@@ -33,7 +35,13 @@ const KEYS = [
   'tls_disable_client_certs',
   'telemetry',
 ] as const;
-const TELEMETRY_KEYS = ['unauthenticated_metrics_access'] as const;
+const TELEMETRY_KEYS = [
+  'unauthenticated_metrics_access',
+  'disallow_metrics',
+  'metrics_only',
+  'prometheus_retention_time',
+  'disable_hostname',
+] as const;
 /** As Vault has it: not reachable from outside unless somebody says so. */
 const ADDRESS = '127.0.0.1:8200';
 const VERSIONS: Readonly<Record<string, TlsFiles['minVersion']>> = { tls12: 'TLSv1.2', tls13: 'TLSv1.3' };
@@ -62,15 +70,22 @@ function readListener(file: string, block: HclBlock, notes: string[]): ListenerS
   if (stanza.has('cluster_address'))
     notes.push('cluster_address is not used: nodes do not talk to each other here.');
   const metrics = stanza.block('telemetry', TELEMETRY_KEYS);
-  if (metrics?.truth('unauthenticated_metrics_access') === true)
-    notes.push(
-      'unauthenticated_metrics_access is not granted: sys/metrics asks for a token whose policy allows to read it.',
-    );
+  const openMetrics = metrics?.truth('unauthenticated_metrics_access') ?? false;
+  for (const key of ['disallow_metrics', 'metrics_only'])
+    if (metrics?.truth(key) === true)
+      throw refusal(
+        at,
+        `${key} of a listener is not offered`,
+        'Remove it: give who may read sys/metrics a policy, and reach the rest through another address.',
+      );
+  // They stand in the wrong block often enough, and change nothing here: a value is still checked.
+  metrics?.duration('prometheus_retention_time');
+  metrics?.truth('disable_hostname');
 
   if (stanza.truth('tls_disable') === true) {
     if (stanza.has('tls_cert_file'))
       notes.push(`The listener on ${text} has a certificate, and tls_disable leaves it unused.`);
-    return { ...address, tls: undefined };
+    return { ...address, tls: undefined, openMetrics };
   }
   const cert = stanza.text('tls_cert_file');
   const key = stanza.text('tls_key_file');
@@ -104,7 +119,11 @@ function readListener(file: string, block: HclBlock, notes: string[]): ListenerS
       'Keep one of tls_require_and_verify_client_cert and tls_disable_client_certs.',
     );
   const clients = require ? 'require' : none ? 'none' : 'ask';
-  return { ...address, tls: { cert, key, clientCa: clientCa || undefined, minVersion, clients } };
+  return {
+    ...address,
+    tls: { cert, key, clientCa: clientCa || undefined, minVersion, clients },
+    openMetrics,
+  };
 }
 
 /** ":8200" and "[::]:8200" are every address of this machine. */

@@ -134,4 +134,18 @@ export interface Platform {
   readonly metrics: Metrics;
   readonly version: string;
   readonly startedAt: number;
+  /** How this server was started, for `sys/leader`, `sys/ha-status` and `sys/config/state/sanitized`. */
+  readonly node: NodeFacts;
+}
+
+/** What the configuration says of this node that is no secret. */
+export interface NodeFacts {
+  /** The URLs that clients and other nodes reach it by; empty where nobody said. */
+  apiAddress(): string;
+  readonly clusterAddress: string;
+  readonly listeners: readonly { readonly address: string; readonly tlsDisabled: boolean }[];
+  readonly logLevel: string;
+  /** Milliseconds; 0 where nothing is written. */
+  readonly defaultTtlMs: number;
+  readonly maxTtlMs: number;
 }

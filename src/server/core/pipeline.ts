@@ -78,11 +78,8 @@ function findRoute(exchange: Exchange): void {
   const services = exchange.services;
   const mount = request.path.text.startsWith('sys/') ? core.system : services?.mounts.find(request.path);
   const match = mount && routeOf(mount, request.path);
-  if (services === undefined && match?.route.sealed !== true)
+  if (services === undefined && match?.route.sealed !== true && !isOpenMetrics(exchange))
     throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
-  // Whatever else lies at that path was not asked for by its one name.
-  if (request.opaque === true && (match?.route.opaque !== true || match.route.access !== 'public'))
-    throw failure('path.not_canonical', { reason: 'it holds an encoded slash, backslash or NUL' });
   // Whatever else lies at that path was not asked for by its one name.
   if (request.opaque === true && (match?.route.opaque !== true || match.route.access !== 'public'))
     throw failure('path.not_canonical', { reason: 'it holds an encoded slash, backslash or NUL' });
@@ -100,6 +97,17 @@ function findRoute(exchange: Exchange): void {
   exchange.operation = match.route.operations[exchange.verb];
 }
 
+/** The numbers of the server, asked for where its file opens them to everybody: sealed or not, as an alarm needs it. */
+const isOpenMetrics = ({ request, verb }: Exchange): boolean =>
+  request.openMetrics === true && verb === 'read' && request.path.text === 'sys/metrics';
+
+const accessOf = (exchange: Exchange): 'public' | 'token' | 'sudo' =>
+  isOpenMetrics(exchange) ? 'public' : (exchange.match?.route.access ?? 'token');
+
+/** What must answer while nothing else does; as upstream, it leaves no trace in the trail. */
+const isUnaudited = (exchange: Exchange): boolean =>
+  exchange.match?.route.sealed === true || isOpenMetrics(exchange);
+
 /** Before anything that costs: who asks too often is turned away unread. */
 function limitRate({ services, request }: Exchange): void {
   services?.quotas.take(request.path.text, request.remote.address);
@@ -113,7 +121,7 @@ function readBody(exchange: Exchange): void {
 async function findToken(exchange: Exchange): Promise<void> {
   const { request, services } = exchange;
   if (services === undefined) return;
-  const isPublic = exchange.match?.route.access === 'public';
+  const isPublic = accessOf(exchange) === 'public';
   const entry = request.token === undefined ? undefined : await services.tokens.lookup(request.token);
   const usable = entry !== undefined && inCidrs(request.remote.address, entry.boundCidrs);
   if (!usable) {
@@ -146,8 +154,8 @@ async function tellCreateFromUpdate(exchange: Exchange): Promise<void> {
 }
 
 function authorize(exchange: Exchange): void {
-  const { match, acl, capability, path, request, data } = exchange;
-  const access = match?.route.access ?? 'token';
+  const { acl, capability, path, request, data } = exchange;
+  const access = accessOf(exchange);
   if (access !== 'public') {
     if (acl === undefined) throw failure('request.denied');
     if (capability !== undefined) {
@@ -184,16 +192,16 @@ function isDeniedUnderOtherName(acl: Acl, path: Path, capability: AclRequest['ca
 }
 
 async function countUse(exchange: Exchange): Promise<void> {
-  const { token, match } = exchange;
-  if (token === undefined || token.uses === 0 || match?.route.access === 'public') return;
+  const { token } = exchange;
+  if (token === undefined || token.uses === 0 || accessOf(exchange) === 'public') return;
   const used = await exchange.open().tokens.use(token);
   if (used === undefined) throw failure('request.denied');
   exchange.token = used;
 }
 
 async function auditRequest(exchange: Exchange): Promise<void> {
-  const { services, match, mount, problem } = exchange;
-  if (services === undefined || match?.route.sealed === true || !services.audit.enabled) return;
+  const { services, mount, problem } = exchange;
+  if (services === undefined || isUnaudited(exchange) || !services.audit.enabled) return;
   if (isUnrecorded(problem, services)) return;
   await services.audit.request(
     auditedRequest(exchange),
@@ -363,8 +371,8 @@ function makeAnswer(exchange: Exchange): void {
 }
 
 async function auditResponse(exchange: Exchange): Promise<void> {
-  const { services, match, mount } = exchange;
-  if (services === undefined || match?.route.sealed === true) return;
+  const { services, mount } = exchange;
+  if (services === undefined || isUnaudited(exchange)) return;
   if (!services.audit.enabled && !services.ended.aborted) return;
   if (isUnrecorded(exchange.problem, services)) return;
   try {

@@ -14,8 +14,6 @@ export interface Request {
   readonly path: Path;
   /** The end of the path was no path but base64, and stands there as one segment: for routes that say so (`Route.opaque`). */
   readonly opaque?: boolean;
-  /** The end of the path was no path but base64, and stands there as one segment: for routes that say so (`Route.opaque`). */
-  readonly opaque?: boolean;
   /** Of the answer nobody will see more than its status and headers (HEAD). */
   readonly headersOnly?: boolean;
   /** The body as it came, or members that are already parsed (a query, or a caller in this process). */
@@ -33,6 +31,8 @@ export interface Request {
   readonly headers: Readonly<Record<string, string | undefined>>;
   readonly remote: { readonly address: string; readonly port: number };
   readonly peerCertificate?: Uint8Array;
+  /** Where it came in, whoever can reach the place may read sys/metrics. */
+  readonly openMetrics?: boolean;
   readonly signal: AbortSignal;
 }
 

@@ -39,6 +39,8 @@ export interface ListenerOptions extends GateOptions {
   /** With `tls`: plain HTTP is answered on the same port as well. For `holdfast dev` alone. */
   readonly plainToo?: boolean;
   readonly bodyLimit?: number;
+  /** Whoever reaches this listener may read sys/metrics, without a token. */
+  readonly openMetrics?: boolean;
 }
 
 /** What the listener asks of a server. */
@@ -202,9 +204,9 @@ class Front {
       if (sendsBody(message)) cutOff(message, response);
       return writeJson(response, 404, NOTHING);
     }
-    let request = head;
-    if (isStreamed(head)) request = { ...head, stream: message };
-    else if (takesBody(head.verb)) request = { ...head, body: await readBody(message, this.#limit) };
+    let request: Request = this.#options.openMetrics === true ? { ...head, openMetrics: true } : head;
+    if (isStreamed(head)) request = { ...request, stream: message };
+    else if (takesBody(head.verb)) request = { ...request, body: await readBody(message, this.#limit) };
     else if (sendsBody(message)) cutOff(message, response);
     const answer = await this.#server.handle(request);
     if (!response.destroyed) await writeAnswer(message, response, answer);

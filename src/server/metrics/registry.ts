@@ -13,6 +13,8 @@ export interface Sample {
 export interface Gauge {
   readonly name: string;
   readonly help: string;
+  /** A counter only rises, until the server is sealed. */
+  readonly kind?: 'gauge' | 'counter';
   readonly samples: readonly Sample[];
 }
 
@@ -85,8 +87,8 @@ export const createMetrics = (): Metrics => ({
   ),
 });
 
-export function gaugeText({ name, help, samples }: Gauge): string {
-  const lines = head(name, help, 'gauge');
+export function gaugeText({ name, help, samples, kind = 'gauge' }: Gauge): string {
+  const lines = head(name, help, kind);
   for (const { labels = {}, value } of samples) lines.push(line(name, labels, value));
   return `${lines.join('\n')}\n`;
 }

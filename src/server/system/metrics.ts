@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { utf8 } from '../../base/bytes.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
-import { type Core, type Platform, type Services, services } from '../core/core.ts';
+import type { Core, Platform, Services } from '../core/core.ts';
 import { bounded, type Gauge, gaugeText, type Sample } from '../metrics/registry.ts';
 import { bare } from './replies.ts';
 
@@ -18,16 +18,15 @@ export function metricsRoutes({ core, metrics }: Platform): Route[] {
         read: operation({
           summary: 'The numbers of the server, for Prometheus (format=prometheus) or as JSON.',
           input: z.object({ format: z.string().default('') }),
-          output: z.unknown(),
+          output: z.undefined(),
           effect: 'none',
           async run({ format }, call) {
             const gauges = await gather(core);
             if (format !== 'prometheus' && !/openmetrics|text\/plain/.test(call.headers['accept'] ?? ''))
               return bare({
                 Timestamp: new Date(core.clock.now()).toISOString(),
-                Gauges: gauges.flatMap(({ name, samples }) =>
-                  samples.map(({ labels, value }) => ({ Name: name, Value: value, Labels: labels ?? {} })),
-                ),
+                Gauges: named(gauges.filter(({ kind }) => kind !== 'counter')),
+                Counters: named(gauges.filter(({ kind }) => kind === 'counter')),
               });
             const text = gauges.map(gaugeText).join('') + metrics.requests.text();
             return {
@@ -44,14 +43,40 @@ export function metricsRoutes({ core, metrics }: Platform): Route[] {
   ];
 }
 
+const named = (all: readonly Gauge[]): object[] =>
+  all.flatMap(({ name, samples }) =>
+    samples.map(({ labels, value }) => ({ Name: name, Value: value, Labels: labels ?? {} })),
+  );
+
+const gauge = (name: string, help: string, samples: readonly Sample[]): Gauge => ({ name, help, samples });
+const counter = (name: string, help: string, value: number): Gauge => ({
+  name,
+  help,
+  kind: 'counter',
+  samples: [{ value }],
+});
+
+/** Sealed or not: an alarm on `vault_core_unsealed == 0` must find the 0. */
 async function gather(core: Core): Promise<Gauge[]> {
-  const open = services(core);
+  const open = core.services();
   const memory = process.memoryUsage();
-  const { total, byPolicy } = await tokenCounts(open);
-  const gauge = (name: string, help: string, samples: readonly Sample[]): Gauge => ({ name, help, samples });
+  const unsealed = [{ value: open === undefined ? 0 : 1 }];
   return [
-    gauge('vault_core_unsealed', 'Whether the server is open.', [{ value: 1 }]),
-    gauge('vault_core_active', 'Whether this node is the active one.', [{ value: 1 }]),
+    gauge('vault_core_unsealed', 'Whether the server is open.', unsealed),
+    gauge('vault_core_active', 'Whether this node is the active one.', unsealed),
+    gauge('vault_core_in_flight_requests', 'Requests that are being answered.', [
+      { value: core.underWay().length },
+    ]),
+    gauge('vault_runtime_alloc_bytes', 'Bytes of the heap in use.', [{ value: memory.heapUsed }]),
+    gauge('vault_runtime_sys_bytes', 'Bytes of memory of the process.', [{ value: memory.rss }]),
+    ...(open === undefined ? [] : await gatherOpen(open)),
+  ];
+}
+
+async function gatherOpen(open: Services): Promise<Gauge[]> {
+  const { total, byPolicy } = await tokenCounts(open);
+  const audit = open.audit.counts?.();
+  return [
     gauge('vault_token_count', 'Living service tokens.', [{ value: total }]),
     gauge('vault_token_count_by_policy', 'Living service tokens by policy.', byPolicy),
     gauge('vault_secret_kv_count', 'Secrets by KV mount.', await secretCounts(open)),
@@ -61,9 +86,24 @@ async function gather(core: Core): Promise<Gauge[]> {
       await firstExpiries(open),
     ),
     gauge('vault_expire_num_leases', 'Leases.', [{ value: await leaseCount(open) }]),
-    gauge('vault_runtime_alloc_bytes', 'Bytes of the heap in use.', [{ value: memory.heapUsed }]),
-    gauge('vault_runtime_sys_bytes', 'Bytes of memory of the process.', [{ value: memory.rss }]),
+    gauge('vault_core_locked_users', 'Names that may not log in for a while.', [
+      { value: open.lockout.list().length },
+    ]),
     gauge('vault_barrier_term', 'The term of the key that seals.', [{ value: open.custody.status().term }]),
+    ...(audit === undefined
+      ? []
+      : [
+          counter(
+            'vault_audit_log_request_failure',
+            'Requests that no audit device took, and that were refused for it.',
+            audit.request.failures,
+          ),
+          counter(
+            'vault_audit_log_response_failure',
+            'Answers that no audit device took, and that were withheld for it.',
+            audit.response.failures,
+          ),
+        ]),
   ];
 }
 

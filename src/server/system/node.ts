@@ -2,6 +2,7 @@
 
 import { arch, cpus, freemem, hostname, loadavg, platform, release, totalmem, uptime } from 'node:os';
 import { z } from 'zod';
+import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import { type Platform, services } from '../core/core.ts';
@@ -20,7 +21,7 @@ export const OTHERS = operation({
   },
 });
 
-export function nodeRoutes({ core, seal, version, startedAt }: Platform): Route[] {
+export function nodeRoutes({ core, seal, version, startedAt, node }: Platform): Route[] {
   return [
     {
       path: 'host-info',
@@ -99,14 +100,17 @@ export function nodeRoutes({ core, seal, version, startedAt }: Platform): Route[
             const { storage, type } = await seal.status();
             return {
               data: {
-                api_addr: '',
-                cluster_addr: '',
+                api_addr: node.apiAddress(),
+                cluster_addr: node.clusterAddress,
                 cluster_name: 'holdfast',
-                default_lease_ttl: 0,
-                max_lease_ttl: 0,
+                default_lease_ttl: seconds(node.defaultTtlMs),
+                max_lease_ttl: seconds(node.maxTtlMs),
                 disable_mlock: true,
-                listeners: [],
-                log_level: '',
+                listeners: node.listeners.map(({ address, tlsDisabled }) => ({
+                  type: 'tcp',
+                  config: { address, tls_disable: tlsDisabled },
+                })),
+                log_level: node.logLevel,
                 seals: [{ type, disabled: false }],
                 storage: { type: storage, cluster_addr: '', redirect_addr: '', disable_clustering: true },
               },
@@ -164,11 +168,11 @@ export function nodeRoutes({ core, seal, version, startedAt }: Platform): Route[
           flat: true,
           async run(_input, call) {
             services(core);
-            const address = call.headers['host'] ?? '';
+            const address = node.apiAddress() || (call.headers['host'] ?? '');
             const self = {
               hostname: hostname(),
               api_address: address,
-              cluster_address: '',
+              cluster_address: node.clusterAddress,
               active_node: true,
               last_echo: null,
               version,

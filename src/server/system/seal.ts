@@ -13,7 +13,7 @@ const BUILD_DATE = '2026-11-22T00:00:00Z';
 const none = z.object({});
 const reply = z.unknown();
 
-export function sealRoutes({ core, seal, version }: Platform): Route[] {
+export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
   const statusText = (status: SealStatus): object => ({
     type: status.type,
     initialized: status.initialized,
@@ -139,10 +139,11 @@ export function sealRoutes({ core, seal, version }: Platform): Route[] {
             if ((await seal.status()).sealed) throw failure('server.sealed');
             return bare({
               ha_enabled: false,
-              is_self: false,
+              // There is one node: where its address is known, it is the one that leads.
+              is_self: node.apiAddress() !== '',
               active_time: '0001-01-01T00:00:00Z',
-              leader_address: '',
-              leader_cluster_address: '',
+              leader_address: node.apiAddress(),
+              leader_cluster_address: node.clusterAddress,
               performance_standby: false,
               performance_standby_last_remote_wal: 0,
             });
