@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { compareBytes } from '../../base/bytes.ts';
+import { isCidr } from '../../base/cidr.ts';
 import { failure } from '../../base/errors.ts';
 
 export const refused = (reason: string) => failure('ssh.request', { reason });
@@ -45,5 +46,13 @@ export function checkedName(given: string): string {
     throw refused(
       'the name of a role must be of letters, digits, "_", "-", "." and "@", and begin and end with a letter, digit or "_"',
     );
+  return given;
+}
+
+/** A list of networks as it was written, once each of its networks was read. @throws Failure ssh.request */
+export function checkedCidrs(given: string, field: string): string {
+  const wrong = items(given).find((item) => !item.includes('/') || item.includes('%') || !isCidr(item));
+  if (wrong !== undefined)
+    throw refused(`failed to validate ${field}: invalid CIDR address: ${shown(wrong)}`);
   return given;
 }

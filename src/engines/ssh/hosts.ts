@@ -1,16 +1,8 @@
 /** Addresses of the hosts that one-time passwords are for, and the users they are for. Pure. */
 
-import { addressBytes, inCidrs, isCidr } from '../../base/cidr.ts';
+import { addressBytes, inCidrs } from '../../base/cidr.ts';
 import { items, refused, shown } from './fields.ts';
 import type { OtpRole } from './role.ts';
-
-/** The list as it was written, once each of its networks was read. @throws Failure ssh.request */
-export function checkedCidrs(given: string, field: string): string {
-  const wrong = items(given).find((item) => !item.includes('/') || item.includes('%') || !isCidr(item));
-  if (wrong !== undefined)
-    throw refused(`failed to validate ${field}: invalid CIDR address: ${shown(wrong)}`);
-  return given;
-}
 
 /** An address in its one spelling (RFC 5952); IPv4 within IPv6 is IPv4. @throws Failure ssh.request */
 export function checkedAddress(given: string): string {

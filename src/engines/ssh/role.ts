@@ -5,8 +5,7 @@ import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { duration, flag, integer } from '../../base/schema.ts';
 import { RSA_SIGNATURES, type RsaSignature } from '../../crypto/ssh/privatekey.ts';
-import { checkedText, options, refused, shown, text } from './fields.ts';
-import { checkedCidrs } from './hosts.ts';
+import { checkedCidrs, checkedText, options, refused, shown, text } from './fields.ts';
 
 /** Spans in milliseconds; 0 means: the mount's. Lists are kept as they were written, separated by commas. */
 export interface CaRole {
