@@ -213,6 +213,33 @@ describe('the records of identity', () => {
     );
   }, 60_000);
 
+  it('of a group that goes take those with them who join meanwhile', async () => {
+    const { store, backend } = opened();
+    await store.writeGroupAlias({ name: 'x', mountAccessor: 'auth_x_1' });
+    const [first, second] = ['u', 'v'].map((name) => ({
+      name,
+      metadata: {},
+      groups: ['x'],
+      mount: mount('auth_x_1'),
+    }));
+    if (first === undefined || second === undefined) throw new Error('two names make two logins');
+    const { id } = await store.login(first);
+    const [group] = (await store.resolve(id))?.direct ?? [];
+    const { list } = backend;
+    let late: Promise<unknown> | undefined;
+    backend.list = async (folder, page) => {
+      const found = await list.call(backend, folder, page);
+      late ??= store.login(second);
+      // All the time that it takes to join, were joining not to wait.
+      for (let turn = 0; turn < 50; turn++) await new Promise(setImmediate);
+      return found;
+    };
+    await store.groups.delete({ id: group?.id ?? '' });
+    await late;
+    expect((await contents(backend)).size).toBeGreaterThan(0);
+    assertWhole(await contents(backend));
+  });
+
   it('are the old ones or the new ones where a commit fails, and what follows reads the store again', async () => {
     const { store, backend } = opened();
     const { id } = await store.login({ name: 'u', metadata: {}, groups: [], mount: mount('auth_x_1') });
