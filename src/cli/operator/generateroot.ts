@@ -143,7 +143,7 @@ function printStatus({ terminal, format }: Session, status: Told): void {
       ...(text('pgp_fingerprint') === '' ? [] : [['PGP Fingerprint', text('pgp_fingerprint')]]),
       ...(encoded === '' ? [] : [['Encoded Token', encoded]]),
       ...(text('otp') === '' ? [] : [['OTP', text('otp')]]),
-      ['OTP Length', String(otpLength(status))],
+      ...(typeof status['otp_length'] === 'number' ? [['OTP Length', String(otpLength(status))]] : []),
     ]),
   );
 }
