@@ -230,6 +230,8 @@ describe('of ACME', () => {
     const client = await idle();
     const order = await client.order('a.test');
     clock.advance(26 * HOUR);
+    expect((await client.post(order.headers.get('location') ?? '')).json.status).toBe('invalid');
+    clock.advance(26 * HOUR);
     await expect
       .poll(async () => (await client.post(order.headers.get('location') ?? '')).json.detail)
       .toMatch(/does not exist/);

@@ -8,6 +8,8 @@ export interface Buffers {
   readonly now: number;
   /** How long after its certificate's end an order stays. Milliseconds; undefined: such orders are not looked at. */
   readonly certificateBuffer: number | undefined;
+  /** How long an order stays that ended without one; absent: not at all. */
+  readonly orderBuffer?: number;
   readonly accountBuffer: number;
 }
 
@@ -18,7 +20,7 @@ const endOf = (order: Order): number => (order.status === 'valid' ? order.certif
 async function tidyOrders(
   store: PkiStore,
   account: string,
-  { now, certificateBuffer }: Pick<Buffers, 'now' | 'certificateBuffer'>,
+  { now, certificateBuffer, orderBuffer = 0 }: Omit<Buffers, 'accountBuffer'>,
 ): Promise<{ readonly deleted: number; readonly left: number; readonly until: number }> {
   let deleted = 0;
   let left = 0;
@@ -27,7 +29,7 @@ async function tidyOrders(
     const order = await store.get('acme/order', below(account, id));
     if (order === undefined) continue;
     until = Math.max(until, endOf(order));
-    const buffer = order.status === 'valid' ? certificateBuffer : 0;
+    const buffer = order.status === 'valid' ? certificateBuffer : orderBuffer;
     if (buffer === undefined || now < endOf(order) + buffer) {
       left++;
       continue;
@@ -78,6 +80,9 @@ function ended(before: Account, left: number, until: number, { now, accountBuffe
   return before.status === 'valid' && isIdle ? { ...after, status: 'revoked', ended: now } : after;
 }
 
+/** Whoever still looks at an order that ended is told so, and not that there never was one. */
+const UNFINISHED_MS = 24 * 3_600_000;
+
 /**
  * Deletes the orders that ended without a certificate, whether or not anybody asked for tidying: strangers made them.
  * @returns how many
@@ -86,7 +91,11 @@ export async function sweepOrders(store: PkiStore): Promise<number> {
   let deleted = 0;
   for (const folder of await store.list('acme/order')) {
     const account = folder.replace(/\/$/, '');
-    const done = await tidyOrders(store, account, { now: store.now(), certificateBuffer: undefined });
+    const done = await tidyOrders(store, account, {
+      now: store.now(),
+      certificateBuffer: undefined,
+      orderBuffer: UNFINISHED_MS,
+    });
     if (done.until > 0)
       await store.change('acme/account', account, (before) => ({
         ...before,

@@ -6,10 +6,10 @@ import { type Mount, operation, type Reply, type Route } from '../../../plugin/p
 import { newEab } from '../acme/eab.ts';
 import { checkedSettings, NEEDS_PATH } from '../acme/policy.ts';
 import { type AcmeSettings, EAB_POLICIES, type Eab } from '../acme/records.ts';
+import { DIRECTORIES } from '../acme/session.ts';
 import { nothing, paged, pageOf } from '../asking.ts';
 import { iso } from '../issuing.ts';
 import type { PkiStore } from '../store.ts';
-import { DIRECTORIES } from './acme.ts';
 
 const answer = z.object({
   enabled: z.boolean(),
