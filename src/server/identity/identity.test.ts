@@ -1,9 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { parsePath } from '../../base/path.ts';
 import { kv } from '../../engines/kv/index.ts';
 import { userpass } from '../../methods/userpass/index.ts';
 import { type Grant, operation, type PluginType } from '../../plugin/plugin.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
+import { subscribe } from '../core/subscribe.ts';
 import { startServer, type TestReply, type TestServer } from '../testing.ts';
 
 const params = {
@@ -420,6 +422,32 @@ describe('templates in policies', () => {
     expect(status).toBe(400);
     expect(json.errors[0]).toContain('"auth_kubernetes_*", which is a pattern');
     expect(json.errors[0]).toContain('auth_kubernetes_1a2b3c4d (shown by: auth list)');
+  });
+});
+
+describe('a listener to events', () => {
+  it('hears what its identity may, and is cut off when its entity is disabled', async () => {
+    await policy(
+      'listen',
+      `path "sys/events/subscribe/*" { capabilities = ["read"] }
+       path "kv/{{identity.entity.name}}/*" { capabilities = ["subscribe"] }`,
+    );
+    const { token, entity } = await login('alice', { policies: ['listen'] });
+    await identity(`entity/id/${entity}`, { name: 'alice' });
+    const heard = await subscribe(server.server.core, {
+      path: parsePath('sys/events/subscribe/*'),
+      type: '*',
+      token,
+      remote: { address: '127.0.0.1', port: 1 },
+      requestId: 'r',
+      signal: new AbortController().signal,
+    });
+    const events = heard[Symbol.asyncIterator]();
+    for (const path of ['kv/bob/x', 'kv/alice/x']) await root('PUT', path, { a: 'b' });
+    expect((await events.next()).value?.dataPath).toBe('kv/alice/x');
+    const next = events.next();
+    await identity(`entity/id/${entity}`, { disabled: true });
+    expect((await next).done).toBe(true);
   });
 });
 
