@@ -30,23 +30,26 @@ export const cancelRoot = async (client: VaultClient): Promise<void> => {
 export const updateRoot = async (client: VaultClient, key: string, nonce: string): Promise<Told> =>
   toldBy(client, await askRoot(client, 'PUT', 'update', { key, nonce }));
 
-/** OpenBao turns the routes without a token off by default (405), and has the same behind a token under another name. */
-async function askRoot(client: VaultClient, method: Method, part: string, body?: unknown): Promise<Answer> {
-  const options = body === undefined ? {} : { body };
-  try {
-    return await client.request(method, `sys/generate-root/${part}`, options);
-  } catch (error) {
-    if (!isFailure(error, 'api.unsupported')) throw error;
-    return client.request(method, `sys/generate-root-token/${part}`, options);
-  }
-}
+const askRoot = (client: VaultClient, method: Method, part: string, body?: unknown): Promise<Answer> =>
+  orGuarded(client, method, `sys/generate-root/${part}`, `sys/generate-root-token/${part}`, body);
 
 /** Whose shares are replaced: those that unseal, or those that stand in for them where a service unseals. */
 export type RekeyTarget = 'barrier' | 'recovery';
 
-const REKEY: Readonly<Record<RekeyTarget, { readonly root: string; readonly backup: string }>> = {
-  barrier: { root: 'sys/rekey', backup: 'sys/rekey/backup' },
-  recovery: { root: 'sys/rekey-recovery-key', backup: 'sys/rekey/recovery-key-backup' },
+interface RekeyRoutes {
+  readonly root: string;
+  readonly backup: string;
+  /** The same behind a token, in OpenBao, which turns those without one off by default. */
+  readonly guarded: string;
+}
+
+const REKEY: Readonly<Record<RekeyTarget, RekeyRoutes>> = {
+  barrier: { root: 'sys/rekey', backup: 'sys/rekey/backup', guarded: 'sys/rotate/root' },
+  recovery: {
+    root: 'sys/rekey-recovery-key',
+    backup: 'sys/rekey/recovery-key-backup',
+    guarded: 'sys/rotate/recovery',
+  },
 };
 
 export interface RekeyWish {
@@ -65,10 +68,10 @@ export type RekeyPart = 'init' | 'verify';
 
 /** nonce, started, t, n, progress, required, verification_required; of `verify`: nonce, started, t, n, progress. */
 export const rekeyStatus = (client: VaultClient, target: RekeyTarget, part: RekeyPart): Promise<Told> =>
-  ask(client, 'GET', `${REKEY[target].root}/${part}`);
+  askRekey(client, target, 'GET', part);
 
 export const beginRekey = (client: VaultClient, target: RekeyTarget, wish: RekeyWish): Promise<Told> =>
-  ask(client, 'PUT', `${REKEY[target].root}/init`, {
+  askRekey(client, target, 'PUT', 'init', {
     secret_shares: wish.shares,
     secret_threshold: wish.threshold,
     pgp_keys: wish.pgpKeys.length === 0 ? null : wish.pgpKeys,
@@ -81,7 +84,7 @@ export const cancelRekey = async (
   target: RekeyTarget,
   part: RekeyPart,
 ): Promise<void> => {
-  await client.request('DELETE', `${REKEY[target].root}/${part}`);
+  await orGuarded(client, 'DELETE', `${REKEY[target].root}/${part}`, `${REKEY[target].guarded}/${part}`);
 };
 
 /** Gives one share. With enough of them: complete, and the new keys where it is not a verification. */
@@ -90,8 +93,7 @@ export const updateRekey = (
   target: RekeyTarget,
   part: RekeyPart,
   share: { readonly key: string; readonly nonce: string },
-): Promise<Told> =>
-  ask(client, 'PUT', `${REKEY[target].root}/${part === 'init' ? 'update' : 'verify'}`, share);
+): Promise<Told> => askRekey(client, target, 'PUT', part === 'init' ? 'update' : 'verify', share);
 
 /** The encrypted shares that the server keeps: nonce, keys, keys_base64. */
 export const rekeyBackup = (client: VaultClient, target: RekeyTarget): Promise<Answer> =>
@@ -101,8 +103,32 @@ export const deleteRekeyBackup = async (client: VaultClient, target: RekeyTarget
   await client.request('DELETE', REKEY[target].backup);
 };
 
-async function ask(client: VaultClient, method: Method, path: string, body?: unknown): Promise<Told> {
-  return toldBy(client, await client.request(method, path, body === undefined ? {} : { body }));
+async function askRekey(
+  client: VaultClient,
+  target: RekeyTarget,
+  method: Method,
+  part: string,
+  body?: unknown,
+): Promise<Told> {
+  const { root, guarded } = REKEY[target];
+  return toldBy(client, await orGuarded(client, method, `${root}/${part}`, `${guarded}/${part}`, body));
+}
+
+/** Asks the route without a token, and where a server has turned it off (405), the same behind one. */
+async function orGuarded(
+  client: VaultClient,
+  method: Method,
+  open: string,
+  guarded: string,
+  body?: unknown,
+): Promise<Answer> {
+  const options = body === undefined ? {} : { body };
+  try {
+    return await client.request(method, open, options);
+  } catch (error) {
+    if (!isFailure(error, 'api.unsupported')) throw error;
+    return client.request(method, guarded, options);
+  }
 }
 
 /** The object that an answer is; one in an envelope is the object in it. @throws Failure api.garbage */

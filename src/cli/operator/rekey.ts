@@ -176,7 +176,7 @@ function rekeyRows(status: Told): Readonly<Record<string, unknown>> {
   const done = status['progress'] === status['required'];
   const fingerprints = listOf(status['pgp_fingerprints']);
   return {
-    Nonce: status['nonce'],
+    Nonce: status['nonce'] ?? '',
     Started: status['started'],
     ...(status['started'] === true
       ? {
