@@ -16,7 +16,9 @@ export function declarePathHelp(program: Command, terminal: Terminal): void {
         session,
         session.client.request('GET', path, { query: { help: '1' } }),
       );
-      const told = bagOf(answer?.json);
+      // Upstream answers it bare; a server that puts it into an envelope is understood as well.
+      const whole = bagOf(answer?.json);
+      const told = typeof whole['help'] === 'string' ? whole : bagOf(whole['data']);
       const text = told['help'];
       if (typeof text !== 'string') return nothingAt(session, path);
       print(terminal, session.format, told['openapi'] ?? told, () => `${text.trimEnd()}\n`);
