@@ -533,3 +533,123 @@ describe('external groups', () => {
     expect((await login('alice', { groups: ['devs'] }, 'moved')).entity).toBe(entity);
   });
 });
+
+describe('the mount', () => {
+  it('is there from the start, and is neither taken away, moved nor mounted again', async () => {
+    expect((await root('GET', 'sys/mounts')).json.data['identity/']).toMatchObject({
+      type: 'identity',
+      description: 'identity store',
+      accessor: expect.stringMatching(/^identity_[0-9a-f]{8}$/),
+    });
+    expect((await root('DELETE', 'sys/mounts/identity')).status).toBe(400);
+    expect((await root('POST', 'sys/mounts/second', { type: 'identity' })).status).toBe(400);
+    expect((await root('POST', 'sys/mounts/identity', { type: 'kv' })).status).toBe(400);
+    expect((await root('POST', 'sys/remount', { from: 'identity', to: 'x' })).status).toBe(400);
+  });
+
+  it('lists keys with what they are', async () => {
+    for (const folder of ['entity/id', 'entity-alias/id', 'group/id', 'group-alias/id'])
+      expect((await root('LIST', `identity/${folder}`)).status).toBe(404);
+    const { entity } = await login('alice');
+    const group = await made('group', { name: 'ext', type: 'external' });
+    const alias = await made('group-alias', { name: 'devs', mount_accessor: accessor, canonical_id: group });
+    const at = { mount_accessor: accessor, mount_path: 'auth/dir/', mount_type: 'directory' };
+    const listed = async (folder: string) => (await root('LIST', `identity/${folder}`)).json.data;
+    const entities = await listed('entity/id');
+    const [own] = entities.key_info[entity].aliases;
+    expect(entities).toEqual({
+      keys: [entity],
+      key_info: {
+        [entity]: {
+          name: expect.stringMatching(/^entity_/),
+          aliases: [{ id: own.id, name: 'alice', ...at }],
+        },
+      },
+    });
+    expect((await listed('entity/name')).keys).toEqual([entities.key_info[entity].name]);
+    expect(await listed('entity-alias/id')).toEqual({
+      keys: [own.id],
+      key_info: {
+        [own.id]: {
+          name: 'alice',
+          canonical_id: entity,
+          custom_metadata: null,
+          metadata: null,
+          local: false,
+          ...at,
+        },
+      },
+    });
+    expect(await listed('group/id')).toEqual({
+      keys: [group],
+      key_info: {
+        [group]: {
+          name: 'ext',
+          num_member_entities: 0,
+          num_parent_groups: 0,
+          alias: { id: alias, name: 'devs', ...at },
+        },
+      },
+    });
+    expect((await listed('group/name')).keys).toEqual(['ext']);
+    expect((await listed('group-alias/id')).key_info[alias]).toMatchObject({ canonical_id: group, ...at });
+  });
+
+  it('looks up by one thing that is known, and refuses none, several or half of one', async () => {
+    const { entity } = await login('alice');
+    const { aliases, name } = (await root('GET', `identity/entity/id/${entity}`)).json.data;
+    for (const query of [
+      { id: entity },
+      { name: name.toUpperCase() },
+      { alias_id: aliases[0].id },
+      { alias_name: 'Alice', alias_mount_accessor: accessor },
+    ])
+      expect((await identity('lookup/entity', query)).json.data.id).toBe(entity);
+    for (const query of [
+      { id: 'nope' },
+      { alias_name: 'alice', alias_mount_accessor: 'nope' },
+      { id: '../x' },
+    ])
+      expect((await identity('lookup/entity', query)).status).toBe(204);
+    const reason = async (query: object) => (await identity('lookup/group', query)).json.errors[0];
+    expect(await reason({})).toBe('query parameter not supplied');
+    expect(await reason({ id: 'a', name: 'b' })).toContain('query parameter conflict');
+    expect(await reason({ alias_name: 'a' })).toBe(
+      "both 'alias_name' and 'alias_mount_accessor' needs to be set",
+    );
+  });
+
+  it('merges only where it is said which of two aliases of one mount stays', async () => {
+    const [alice, bob] = [await login('alice', { policies: ['top'] }), await login('bob')];
+    await identity(`entity/id/${bob.entity}`, { policies: 'team' });
+    const group = await made('group', { name: 'g', member_entity_ids: [bob.entity] });
+    const asked = { to_entity_id: alice.entity, from_entity_ids: [bob.entity] };
+    const clash = await identity('entity/merge', asked);
+    expect(clash.status).toBe(400);
+    expect(clash.json.data).toEqual([
+      expect.objectContaining({ alias: 'alice', entity_id: alice.entity, mount_path: 'auth/dir/' }),
+      expect.objectContaining({ alias: 'bob', entity_id: bob.entity, mount: 'directory' }),
+    ]);
+    const { aliases } = (await root('GET', `identity/entity/id/${bob.entity}`)).json.data;
+    expect(
+      (await identity('entity/merge', { ...asked, conflicting_alias_ids_to_keep: [aliases[0].id] })).status,
+    ).toBe(204);
+    const { data } = (await root('GET', `identity/entity/id/${alice.entity}`)).json;
+    expect(data).toMatchObject({
+      policies: ['team'],
+      merged_entity_ids: [bob.entity],
+      direct_group_ids: [group],
+      aliases: [{ name: 'bob', merged_from_canonical_ids: [bob.entity] }],
+    });
+    expect([await reads(alice.token, 'kv/team/x'), await reads(bob.token, 'kv/team/x')]).toEqual([
+      true,
+      true,
+    ]);
+    expect((await login('bob')).entity).toBe(alice.entity);
+    await root('DELETE', `identity/entity/id/${alice.entity}`);
+    expect([await reads(alice.token, 'kv/top/x'), await reads(bob.token, 'kv/team/x')]).toEqual([
+      false,
+      false,
+    ]);
+  });
+});
