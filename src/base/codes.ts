@@ -343,6 +343,7 @@ export const codes = {
   // server/core
   'mount.in_use': { kind: 'invalid', message: 'path is already in use at {path}' },
   'mount.missing_secret': { kind: 'invalid', message: 'No secret engine mount at {path}' },
+  'mount.no_match': { kind: 'invalid', message: 'no matching mount at "{path}"' },
   'mount.missing_auth': { kind: 'invalid', message: 'No auth engine at {path}' },
   'mount.unknown_type': {
     kind: 'invalid',

@@ -224,6 +224,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     snapshots,
     metrics,
     version,
+    plugins: options.plugins,
     startedAt: clock.now(),
     node: {
       apiAddress: () => options.apiAddress?.() ?? '',

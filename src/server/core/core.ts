@@ -7,6 +7,7 @@ import type { Anchor } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import type { PluginType } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { AuditBroker } from '../audit/audit.ts';
 import type { Lockout } from '../auth/lockout.ts';
@@ -133,6 +134,8 @@ export interface Platform {
   readonly snapshots: SnapshotControl;
   readonly metrics: Metrics;
   readonly version: string;
+  /** What can be mounted. */
+  readonly plugins: readonly Pick<PluginType, 'name' | 'kind'>[];
   readonly startedAt: number;
   /** How this server was started, for `sys/leader`, `sys/ha-status` and `sys/config/state/sanitized`. */
   readonly node: NodeFacts;

@@ -260,11 +260,11 @@ export class MountTable {
 
   /**
    * Moves a mount, with all it stores and gave out: both hang on its uuid, so one commit of the table moves everything.
-   * @throws Failure mount.missing_secret, mount.in_use, mount.fixed
+   * @throws Failure mount.no_match, mount.in_use, mount.fixed
    */
   async move(from: string, to: string): Promise<void> {
     const live = this.#live.get(from);
-    if (live === undefined) throw failure('mount.missing_secret', { path: from });
+    if (live === undefined) throw failure('mount.no_match', { path: from });
     if (FIXED.some((fixed) => fixed.path === from)) throw failure('mount.fixed', { path: from });
     if (live.entry.kind === 'secret' && RESERVED.some((reserved) => to.startsWith(reserved)))
       throw failure('mount.fixed', { path: to });

@@ -5,9 +5,10 @@
 
 import { randomUUID } from 'node:crypto';
 import type { z } from 'zod';
+import { utf8 } from '../../base/bytes.ts';
 import { inCidrs } from '../../base/cidr.ts';
 import { asFailure, type Failure, failure, isFailure } from '../../base/errors.ts';
-import type { Json } from '../../base/json.ts';
+import { type Json, stringify } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path } from '../../base/path.ts';
 import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
@@ -233,7 +234,13 @@ async function runOperation(exchange: Exchange): Promise<void> {
   const { operation, match, request } = exchange;
   if (match === undefined) return;
   if (request.help === true) {
-    exchange.reply = { data: helpOf(match.route) };
+    exchange.reply = {
+      raw: {
+        status: 200,
+        headers: { 'content-type': 'application/json' },
+        body: utf8(stringify(helpOf(match.route))),
+      },
+    };
     return;
   }
   if (operation === undefined) return;

@@ -168,7 +168,10 @@ export function nodeRoutes({ core, seal, version, startedAt, node }: Platform): 
           flat: true,
           async run(_input, call) {
             services(core);
-            const address = node.apiAddress() || (call.headers['host'] ?? '');
+            const { host } = call.headers;
+            const scheme = node.listeners.some(({ tlsDisabled }) => !tlsDisabled) ? 'https' : 'http';
+            // Nobody said how it is reached: this caller did reach it.
+            const address = node.apiAddress() || (host === undefined ? '' : `${scheme}://${host}`);
             const self = {
               hostname: hostname(),
               api_address: address,

@@ -208,7 +208,7 @@ describe('remount', () => {
   test.each([
     ['db', 'secret', 'path is already in use at secret/'],
     ['db', 'secret/below', 'path is already in use at secret/'],
-    ['nowhere', 'x', 'No secret engine mount at nowhere/'],
+    ['nowhere', 'x', 'no matching mount at "nowhere/"'],
     ['sys', 'x', 'cannot mount or unmount sys/'],
     ['db', 'sys/x', 'cannot mount or unmount sys/x/'],
     ['db', 'auth/x', 'cannot remount between secret engines and auth methods'],

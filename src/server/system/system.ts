@@ -14,6 +14,7 @@ import { mountRoutes } from './mounts.ts';
 import { nodeRoutes } from './node.ts';
 import { openApiRoutes } from './openapi.ts';
 import { passwordRoutes } from './passwords.ts';
+import { pluginRoutes } from './plugins.ts';
 import { policyRoutes } from './policies.ts';
 import { quotaRoutes } from './quotas.ts';
 import { raftRoutes } from './raft.ts';
@@ -45,6 +46,7 @@ export function systemRoutes(platform: Platform): Plugin {
       ...raftRoutes(platform),
       ...metricsRoutes(platform),
       ...nodeRoutes(platform),
+      ...pluginRoutes(platform),
     ],
   };
 }
