@@ -17,18 +17,34 @@ export interface NameFacts {
 
 export type Make = (facts: NameFacts) => string;
 
+/** What a template may name after a dot, and what it stands for there. */
+export type Fields = Readonly<Record<string, Make>>;
+
 /** Why a template cannot be used; each engine tells it in the words that its clients know. */
 class Unusable extends Error {}
 
 const TEMPLATE_LIMIT = 4096;
 const RANDOM_LIMIT = 128;
 
+/** A display name is what somebody is called elsewhere. */
+const tamed = (text: string): string => text.replace(/[^\w.@+-]/g, '-');
+
+const ACCOUNT: Fields = {
+  DisplayName: (facts) => tamed(facts.displayName),
+  RoleName: (facts) => tamed(facts.roleName),
+};
+
 /**
  * Reads a template once, so that a wrong one is refused when it is written and not when somebody needs an account.
  * @param refused makes the failure for a template, or a name, that cannot be used
+ * @param fields what it may name; those of its own that an engine brings have to tame what callers are called
  * @throws that failure, here or when a name is made
  */
-export function compileTemplate(template: string, refused: (reason: string) => Failure): Make {
+export function compileTemplate(
+  template: string,
+  refused: (reason: string) => Failure,
+  fields: Fields = ACCOUNT,
+): Make {
   const told = <T>(work: () => T): T => {
     try {
       return work();
@@ -36,15 +52,15 @@ export function compileTemplate(template: string, refused: (reason: string) => F
       throw error instanceof Unusable ? refused(error.message) : error;
     }
   };
-  const make = told(() => compile(template));
+  const make = told(() => compile(template, fields));
   return (facts) => told(() => make(facts));
 }
 
-function compile(template: string): Make {
+function compile(template: string, fields: Fields): Make {
   if (template.length > TEMPLATE_LIMIT) throw bad(`it is longer than ${TEMPLATE_LIMIT} characters`);
   const parts: Make[] = [];
   for (const [at, piece] of template.split(/\{\{-?(.*?)-?\}\}/s).entries()) {
-    if (at % 2 === 1) parts.push(new Reader(piece).whole());
+    if (at % 2 === 1) parts.push(new Reader(piece, fields).whole());
     else if (/\{\{|\}\}/.test(piece)) throw bad('a "{{" and a "}}" belong together');
     else parts.push(() => piece);
   }
@@ -61,10 +77,12 @@ const TOKEN =
 /** A pipeline of functions; the value before a bar is the last argument of what follows it. */
 class Reader {
   readonly #text: string;
+  readonly #fields: Fields;
   #at = 0;
 
-  constructor(text: string) {
+  constructor(text: string, fields: Fields) {
     this.#text = text.trim();
+    this.#fields = fields;
   }
 
   whole(): Make {
@@ -115,7 +133,7 @@ class Reader {
       this.#at += close[0].length;
       return inner;
     }
-    if (field !== undefined) return fieldOf(field);
+    if (field !== undefined) return fieldOf(field, this.#fields);
     if (name !== undefined) return call(name, []);
     const text = quoted?.replace(/\\(.)/g, '$1') ?? raw ?? digits;
     if (text === undefined) throw bad('a value is missing');
@@ -123,14 +141,12 @@ class Reader {
   }
 }
 
-function fieldOf(field: string): Make {
-  if (field === 'DisplayName') return (facts) => tamed(facts.displayName);
-  if (field === 'RoleName') return (facts) => tamed(facts.roleName);
-  throw bad(`there is no .${field}; .DisplayName and .RoleName are known`);
+function fieldOf(field: string, fields: Fields): Make {
+  const known = Object.hasOwn(fields, field) ? fields[field] : undefined;
+  if (known !== undefined) return known;
+  const names = Object.keys(fields).map((name) => `.${name}`);
+  throw bad(`there is no .${field}; ${names.join(' and ')} are known`);
 }
-
-/** A display name is what somebody is called elsewhere. */
-const tamed = (text: string): string => text.replace(/[^\w.@+-]/g, '-');
 
 type Function = (args: readonly string[], facts: NameFacts) => string;
 
