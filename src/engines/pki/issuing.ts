@@ -101,7 +101,8 @@ export function timesOf(
   return { notBefore, notAfter, warnings };
 }
 
-export const iso = (ms: number): string => new Date(ms).toISOString().replace('.000Z', 'Z');
+/** RFC 3339 in whole seconds, as the API tells every time. */
+export const iso = (ms: number): string => new Date(ms).toISOString().replace(/\.\d+Z$/, 'Z');
 
 /** Alternative names as the API takes them: mail addresses and DNS names in one list. */
 export function sortNames(wanted: Wanted): Names {

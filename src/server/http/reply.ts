@@ -32,7 +32,8 @@ export async function writeAnswer(
       const { status, headers, body } = answer.reply;
       const all = { 'cache-control': 'no-store', ...headers };
       if (body instanceof Uint8Array) {
-        response.writeHead(status, { ...all, 'content-length': body.length });
+        // RFC 9110 section 8.6: a 204 has no length.
+        response.writeHead(status, status === 204 ? all : { ...all, 'content-length': body.length });
         response.end(body);
         return;
       }
