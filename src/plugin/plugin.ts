@@ -48,11 +48,6 @@ export interface Route {
    * text arrives as one segment in base64url. For public routes alone: policy has no say about what it does not understand.
    */
   readonly opaque?: true;
-  /**
-   * The last "*name" is base64 of a protocol, not names: the one kind of route that may be asked with encoded slashes. Such a
-   * text arrives as one segment in base64url. For public routes alone: policy has no say about what it does not understand.
-   */
-  readonly opaque?: true;
   /** Answers while the barrier is sealed, and is not audited: the devices' salts are behind it. The server's own routes only. */
   readonly sealed?: boolean;
   /** Whether the thing at the path exists: makes a write an `update`, else it is a `create`. Absent: always `update`. */
