@@ -10,6 +10,17 @@ import type { Mount, TokenParams } from '../plugin/plugin.ts';
 const TOKEN_TYPES = ['default', 'service', 'batch', 'default-service', 'default-batch'] as const;
 export type TokenType = (typeof TOKEN_TYPES)[number];
 
+/** By the name of before: the name of now. */
+const OLDER_NAMES = {
+  policies: 'token_policies',
+  ttl: 'token_ttl',
+  max_ttl: 'token_max_ttl',
+  period: 'token_period',
+  num_uses: 'token_num_uses',
+  bound_cidrs: 'token_bound_cidrs',
+} as const;
+type OlderName = keyof typeof OLDER_NAMES;
+
 /** As it is stored with a role. Milliseconds. */
 export interface TokenFields {
   readonly policies: readonly string[];
@@ -21,6 +32,8 @@ export interface TokenFields {
   readonly type: TokenType;
   readonly noDefaultPolicy: boolean;
   readonly boundCidrs: readonly string[];
+  /** Which fields were last written by the names they had before they were shared: a read tells those by both. */
+  readonly olderNames?: readonly OlderName[];
 }
 
 export const NO_TOKEN_FIELDS: TokenFields = {
@@ -65,6 +78,12 @@ export const tokenOutput = {
   token_policies: z.array(z.string()),
   token_ttl: z.number(),
   token_type: z.string(),
+  policies: z.array(z.string()).optional(),
+  ttl: z.number().optional(),
+  max_ttl: z.number().optional(),
+  period: z.number().optional(),
+  num_uses: z.number().optional(),
+  bound_cidrs: z.array(z.string()).optional(),
 };
 
 /**
@@ -73,6 +92,7 @@ export const tokenOutput = {
  */
 export function mergeTokenFields(before: TokenFields, given: z.output<typeof schema>): TokenFields {
   const policies = given.token_policies ?? given.policies;
+  const olderNames = mergeOlderNames(before.olderNames ?? [], given);
   const after: TokenFields = {
     policies: policies == null ? before.policies : tidyPolicies(policies),
     ttlMs: given.token_ttl ?? given.ttl ?? before.ttlMs,
@@ -83,6 +103,7 @@ export function mergeTokenFields(before: TokenFields, given: z.output<typeof sch
     type: given.token_type == null ? before.type : given.token_type || 'default',
     noDefaultPolicy: given.token_no_default_policy ?? before.noDefaultPolicy,
     boundCidrs: given.token_bound_cidrs ?? given.bound_cidrs ?? before.boundCidrs,
+    ...(olderNames.length === 0 ? {} : { olderNames }),
   };
   const refuse = (reason: string) => failure('method.token_fields', { reason });
   if (after.ttlMs < 0) throw refuse("'token_ttl' cannot be negative");
@@ -105,18 +126,35 @@ export function mergeTokenFields(before: TokenFields, given: z.output<typeof sch
   return after;
 }
 
-/** What a role's answer spreads in; whole seconds. */
-export const tokenData = (fields: TokenFields) => ({
-  token_bound_cidrs: [...fields.boundCidrs],
-  token_explicit_max_ttl: seconds(fields.explicitMaxTtlMs),
-  token_max_ttl: seconds(fields.maxTtlMs),
-  token_no_default_policy: fields.noDefaultPolicy,
-  token_num_uses: fields.uses,
-  token_period: seconds(fields.periodMs),
-  token_policies: [...fields.policies],
-  token_ttl: seconds(fields.ttlMs),
-  token_type: fields.type,
-});
+/** A field goes by its older name as long as nobody writes it by the new one alone. */
+const mergeOlderNames = (
+  before: readonly OlderName[],
+  given: z.output<typeof schema>,
+): readonly OlderName[] =>
+  (Object.keys(OLDER_NAMES) as OlderName[]).filter(
+    (name) => given[name] != null || (before.includes(name) && given[OLDER_NAMES[name]] == null),
+  );
+
+/** What a role's answer spreads in; whole seconds. What was written by an older name is told by that as well, unless empty. */
+export function tokenData(fields: TokenFields) {
+  const data = {
+    token_bound_cidrs: [...fields.boundCidrs],
+    token_explicit_max_ttl: seconds(fields.explicitMaxTtlMs),
+    token_max_ttl: seconds(fields.maxTtlMs),
+    token_no_default_policy: fields.noDefaultPolicy,
+    token_num_uses: fields.uses,
+    token_period: seconds(fields.periodMs),
+    token_policies: [...fields.policies],
+    token_ttl: seconds(fields.ttlMs),
+    token_type: fields.type,
+  };
+  const older: { [Name in OlderName]?: (typeof data)[(typeof OLDER_NAMES)[Name]] } = Object.fromEntries(
+    (fields.olderNames ?? [])
+      .map((name) => [name, data[OLDER_NAMES[name]]] as const)
+      .filter(([, value]) => (Array.isArray(value) ? value.length > 0 : value !== 0)),
+  );
+  return { ...data, ...older };
+}
 
 /** What a login grants. */
 export function tokenParams(fields: TokenFields): TokenParams {

@@ -3,8 +3,9 @@
 import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { plugins } from '../../src/bin/plugins.ts';
+import type { Locate } from '../../src/engines/database/driver.ts';
 import type { Dial } from '../../src/plugin/plugin.ts';
-import { listen } from '../../src/server/http/listener.ts';
+import { type ListenerTls, listen } from '../../src/server/http/listener.ts';
 import { createServer } from '../../src/server/server.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
 
@@ -13,34 +14,59 @@ export interface TestServer {
   readonly token: string;
   /** The key shares that it was initialized with. */
   readonly keys: readonly Uint8Array[];
+  /** Listens over TLS as well; its address. */
+  securely(tls: ListenerTls): Promise<string>;
   close(): Promise<void>;
 }
 
-/** @param dial the plugins' way out; absent: nobody is dialled */
-export async function startServer({
+export interface TestServerOptions {
+  readonly dial?: Dial;
+  /** Which addresses a request may name for the plugins to reach. Absent: none. */
+  readonly mayReach?: (url: string) => Promise<boolean>;
+  /** Where databases are found. Absent: nowhere. */
+  readonly locate?: Locate;
+}
+
+/** A server with key shares of one: its first token is root. */
+export async function startServer(options: TestServerOptions = {}): Promise<TestServer> {
+  const { url, secure, initialize, close } = await startUninitialized(options);
+  const { keys, rootToken } = await initialize();
+  return { url, token: rootToken, keys, securely: secure, close };
+}
+
+/** A server that nobody has initialized yet, for clients that do it themselves. */
+export async function startUninitialized({
   dial = async () => {
     throw new Error('these tests dial nobody');
   },
-}: {
-  readonly dial?: Dial;
-} = {}): Promise<TestServer> {
+  mayReach,
+  locate = async (host) => ({ ip: host, port: 0 }),
+}: TestServerOptions = {}) {
   const backend = new MemoryBackend();
   const server = await createServer({
     backend,
-    plugins: plugins(undefined, async (host) => ({ ip: host, port: 0 })),
+    plugins: plugins(undefined, locate),
     clock: systemClock,
     log: silentLog,
     dial,
+    ...(mayReach === undefined ? {} : { mayReach }),
   });
-  const listener = await listen(server, { host: '127.0.0.1', port: 0 });
-  const { keys, rootToken } = await server.seal.initialize(1, 1);
-  for (const key of keys) await server.seal.submit(key);
+  const first = await listen(server, { host: '127.0.0.1', port: 0 });
+  const listeners = [first];
   return {
-    url: `http://127.0.0.1:${listener.address.port}`,
-    token: rootToken,
-    keys,
+    url: `http://127.0.0.1:${first.address.port}`,
+    async initialize() {
+      const made = await server.seal.initialize(1, 1);
+      for (const key of made.keys) await server.seal.submit(key);
+      return made;
+    },
+    async secure(tls: ListenerTls): Promise<string> {
+      const listener = await listen(server, { host: '127.0.0.1', port: 0, tls });
+      listeners.push(listener);
+      return `https://127.0.0.1:${listener.address.port}`;
+    },
     async close() {
-      await listener.close(0);
+      for (const listener of listeners) await listener.close(0);
       await server.close();
       await backend.close();
     },
