@@ -456,19 +456,19 @@ table('a policy that cannot be meant', [
     'a capability that does not exist',
     policy('path "b" {\n  capabilities = ["raed"]\n}'),
     400,
-    'failed to parse policy: path "b": invalid capability "raed"',
+    'failed to parse policy: path "b": invalid capability "raed". To mend it: use create, read, update, delete, list, patch, sudo, subscribe, deny.',
   ],
   [
     'a key that does not exist',
     policy('path "b" {\n  capabilites = ["read"]\n}'),
     400,
-    'failed to parse policy: path "b": invalid key "capabilites" on line 2',
+    'failed to parse policy: path "b": invalid key "capabilites" on line 2. To mend it: use capabilities, allowed_parameters, denied_parameters, required_parameters, min_wrapping_ttl, max_wrapping_ttl or subscribe_event_types.',
   ],
   [
     'a block that does not exist',
     policy('\n\nrole "b" {\n}'),
     400,
-    'failed to parse policy: invalid key "role" on line 3',
+    'failed to parse policy: invalid key "role" on line 3. To mend it: a policy holds path "..." { ... } stanzas alone.',
   ],
   [
     'a restriction that nobody would enforce',
