@@ -54,25 +54,48 @@ export const integer = () =>
     })
     .meta({ wire: 'integer' });
 
+const NO_PROTO = 'no member can be named "__proto__"';
+
+/**
+ * `schema` for an object whose names its sender chose. Zod's record leaves a member called `__proto__` out without a word,
+ * and a bound that is left out lets everybody in: so that name is refused, at any depth.
+ */
+export const anyNames = <T extends z.ZodType>(schema: T) =>
+  z.preprocess((given, context) => {
+    if (holdsProto(given)) context.addIssue({ code: 'custom', message: NO_PROTO });
+    return given;
+  }, schema);
+
+/** Depth is bounded by whoever read the JSON. */
+function holdsProto(given: unknown): boolean {
+  if (typeof given !== 'object' || given === null) return false;
+  return Object.hasOwn(given, '__proto__') || Object.values(given).some(holdsProto);
+}
+
 /** An object of texts, or a list of "k=v" texts, or one such text. */
 export const keyValues = () =>
-  z
-    .union([
-      z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)),
-      z.array(z.string()),
-      z.string(),
-    ])
-    .transform((given, context) => {
-      if (typeof given === 'object' && !Array.isArray(given)) return given;
-      const pairs = (typeof given === 'string' ? [given] : given)
-        .filter((p) => p !== '')
-        .map((pair) => pair.split(/=(.*)/s));
-      if (pairs.every((pair) => pair.length > 1))
-        return Object.fromEntries(pairs.map(([k, v]) => [k, v])) as Record<string, string>;
-      context.addIssue({ code: 'custom', message: 'expected key=value' });
-      return z.NEVER;
-    })
-    .meta({ wire: 'keyValues' });
+  anyNames(
+    z
+      .union([
+        z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String)),
+        z.array(z.string()),
+        z.string(),
+      ])
+      .transform((given, context) => {
+        if (typeof given === 'object' && !Array.isArray(given)) return given;
+        const pairs = (typeof given === 'string' ? [given] : given)
+          .filter((p) => p !== '')
+          .map((pair) => pair.split(/=(.*)/s));
+        if (pairs.some(([name]) => name === '__proto__')) {
+          context.addIssue({ code: 'custom', message: NO_PROTO });
+          return z.NEVER;
+        }
+        if (pairs.every((pair) => pair.length > 1))
+          return Object.fromEntries(pairs.map(([k, v]) => [k, v])) as Record<string, string>;
+        context.addIssue({ code: 'custom', message: 'expected key=value' });
+        return z.NEVER;
+      }),
+  ).meta({ wire: 'keyValues' });
 
 /** A member that the operation keeps as JSON text (named in its `raw` list). */
 export const rawJson = () => z.instanceof(RawJson).meta({ wire: 'json' });

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { compareBytes } from '../../base/bytes.ts';
 import { isCidr } from '../../base/cidr.ts';
 import { failure } from '../../base/errors.ts';
+import { anyNames } from '../../base/schema.ts';
 
 export const refused = (reason: string) => failure('ssh.request', { reason });
 
@@ -16,10 +17,12 @@ export const text = () => z.union([z.string().max(MOST_TEXT), z.number().transfo
 /** Names and their values, as an object or, as older documents have it, as a list of objects. */
 export const options = () => {
   const one = z.record(z.string(), z.union([z.string(), z.number(), z.boolean()]).transform(String));
-  return z
-    .union([one, z.array(one).max(64)])
-    .transform((given) => (Array.isArray(given) ? Object.assign({}, ...given) : given))
-    .pipe(z.record(z.string(), z.string()));
+  return anyNames(
+    z
+      .union([one, z.array(one).max(64)])
+      .transform((given) => (Array.isArray(given) ? Object.assign({}, ...given) : given))
+      .pipe(z.record(z.string(), z.string())),
+  );
 };
 
 /** The items of a text, separated by commas: trimmed, each once, in byte order. */

@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
-import { duration, flag, integer } from '../../base/schema.ts';
+import { anyNames, duration, flag, integer } from '../../base/schema.ts';
 import { RSA_SIGNATURES, type RsaSignature } from '../../crypto/ssh/privatekey.ts';
 import { checkedCidrs, checkedText, options, refused, shown, text } from './fields.ts';
 
@@ -51,9 +51,11 @@ const TEMPLATED = [
 ] as const;
 
 /** One length or several for each kind of key. */
-const lengths = z.record(
-  z.string(),
-  z.preprocess((given) => (Array.isArray(given) ? given : [given]), z.array(integer()).max(64)),
+const lengths = anyNames(
+  z.record(
+    z.string(),
+    z.preprocess((given) => (Array.isArray(given) ? given : [given]), z.array(integer()).max(64)),
+  ),
 );
 
 export const roleInput = z.object({

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { parseJson } from '../../../base/json.ts';
+import { anyNames } from '../../../base/schema.ts';
 
 /** What `schema` takes, or the same as JSON in a text, which is what a command line sends. */
 export const orJsonText = <T extends z.ZodType>(schema: T) =>
@@ -12,7 +13,7 @@ export const orJsonText = <T extends z.ZodType>(schema: T) =>
     } catch {
       return given;
     }
-  }, schema);
+  }, anyNames(schema));
 
 export const texts = () => orJsonText(z.record(z.string().max(256), z.string()));
 export const named = z.object({ name: z.string() });

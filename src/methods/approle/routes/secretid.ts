@@ -5,7 +5,7 @@ import { isCidr } from '../../../base/cidr.ts';
 import { seconds } from '../../../base/duration.ts';
 import { failure, isFailure } from '../../../base/errors.ts';
 import { parseJson } from '../../../base/json.ts';
-import { commaList, duration, integer } from '../../../base/schema.ts';
+import { anyNames, commaList, duration, integer } from '../../../base/schema.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { within } from '../cidrs.ts';
 import type { Found, Role, Roles } from '../role.ts';
@@ -16,7 +16,7 @@ const bySecret = one.extend({ secret_id: z.string().max(4096).default('') });
 const byAccessor = one.extend({ secret_id_accessor: z.string().max(256).default('') });
 const nothing = z.object({});
 const newInput = one.extend({
-  metadata: z.union([z.string(), z.record(z.string(), z.string())]).nullish(),
+  metadata: anyNames(z.union([z.string(), z.record(z.string(), z.string())])).nullish(),
   cidr_list: commaList().nullish(),
   token_bound_cidrs: commaList().nullish(),
   num_uses: integer().nullish(),
@@ -231,7 +231,9 @@ function metadataOf(given: string | Readonly<Record<string, string>> = {}): Read
       throw wrong;
     }
   }
-  const read = z.record(z.string().max(METADATA.key), z.string().max(METADATA.value)).safeParse(parsed);
+  const read = anyNames(z.record(z.string().max(METADATA.key), z.string().max(METADATA.value))).safeParse(
+    parsed,
+  );
   if (!read.success || Object.keys(read.data).length > METADATA.keys) throw wrong;
   return read.data;
 }
