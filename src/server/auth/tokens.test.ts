@@ -130,11 +130,24 @@ describe('renewal', () => {
     const capped = await tokens.renew(entry.hash, 20 * HOUR);
     expect(capped.entry.expiresAt).toBe(entry.createdAt + 10 * HOUR);
     expect(capped.warnings).toEqual([
-      'TTL of "20h0m0s" exceeded the effective max_ttl of "10h0m0s"; TTL value is capped accordingly',
+      'TTL of "20h0m0s" exceeded the effective max_ttl of "1h0m1s"; TTL value is capped accordingly',
     ]);
     clock.jump(2 * HOUR);
     expect(await tokens.lookup(token)).toBeUndefined();
     await expect(tokens.renew(entry.hash, HOUR)).rejects.toMatchObject({ code: 'token.missing' });
+  });
+
+  it('warns of a cap only where it takes a second or more, and names what is left', async () => {
+    const { entry } = await tokens.create({ ...PLAIN, ttlMs: 10 * HOUR });
+    expect(entry.ttlMs).toBe(10 * HOUR);
+    clock.jump(999);
+    const soon = await tokens.renew(entry.hash, 0);
+    expect(soon.warnings).toEqual([]);
+    expect(soon.entry.expiresAt).toBe(entry.createdAt + 10 * HOUR);
+    clock.jump(501);
+    expect((await tokens.renew(entry.hash, 0)).warnings).toEqual([
+      'TTL of "10h0m0s" exceeded the effective max_ttl of "9h59m59s"; TTL value is capped accordingly',
+    ]);
   });
 
   it('keeps a periodic token as long as it comes, but not past an explicit end', async () => {

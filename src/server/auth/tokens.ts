@@ -550,8 +550,11 @@ export function lifeOf(
   const left = Math.max(1, cap - age);
   if (wanted === 0) return left;
   if (wanted <= left) return wanted;
-  warnings.push(
-    `TTL of "${goDuration(wanted)}" exceeded the effective max_ttl of "${goDuration(cap)}"; TTL value is capped accordingly`,
-  );
+  // Upstream counts in whole seconds and names what is left: the milliseconds since the birth are no news to anybody.
+  const told = Math.ceil(left / 1000) * 1000;
+  if (wanted > told)
+    warnings.push(
+      `TTL of "${goDuration(wanted)}" exceeded the effective max_ttl of "${goDuration(told)}"; TTL value is capped accordingly`,
+    );
   return left;
 }
