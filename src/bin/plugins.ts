@@ -1,5 +1,6 @@
 /** What can be mounted: the one list, for `holdfast server` and `holdfast dev` alike. */
 
+import { aws } from '../engines/aws/index.ts';
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
 import { custom } from '../engines/custom/index.ts';
 import type { Locate } from '../engines/database/driver.ts';
@@ -32,6 +33,7 @@ export const plugins = (
   env: Readonly<Record<string, string | undefined>> = {},
   probes?: Probes,
 ): readonly PluginType[] => [
+  aws,
   kv,
   cubbyhole,
   custom,
