@@ -1,9 +1,8 @@
 /** node-vault, as npm has it, against our server: every command of its schema. It sends the literal verb LIST. */
 
-import { createRequire } from 'node:module';
 import nodeVault from 'node-vault';
 import { describe, expect, test } from 'vitest';
-import { ALL_ACCOUNTED, because, recordClient } from '../support/compatibility.ts';
+import { ALL_ACCOUNTED, because, recordClient, versionOf } from '../support/compatibility.ts';
 import type { MakeClient } from './node-vault/client.ts';
 import { enginesSuite } from './node-vault/engines.ts';
 import { loginsSuite } from './node-vault/logins.ts';
@@ -11,10 +10,9 @@ import { methodsSuite } from './node-vault/methods.ts';
 import { secretsSuite } from './node-vault/secrets.ts';
 import { sysSuite } from './node-vault/sys.ts';
 
-const require = createRequire(import.meta.url);
 const recording = recordClient({
   client: 'node-vault',
-  version: require('node-vault/package.json').version,
+  version: versionOf('node-vault'),
   calls: Object.keys(nodeVault().commands),
   gaps: {
     ...because(

@@ -3,6 +3,7 @@
  * client took at least one answer to it for a success and every test that made it passed; what is not tried has a reason.
  */
 
+import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach } from 'vitest';
@@ -128,3 +129,8 @@ export async function writeRun(run: ClientRun): Promise<void> {
 /** The same reason for many names. */
 export const because = (reason: string, ...calls: readonly string[]): Record<string, string> =>
   Object.fromEntries(calls.map((call) => [call, reason]));
+
+/** The version of an installed npm package. */
+export const versionOf = (name: string): string =>
+  JSON.parse(readFileSync(new URL(`../../node_modules/${name}/package.json`, import.meta.url), 'utf8'))
+    .version;

@@ -5,6 +5,7 @@ import type { Platform } from '../core/core.ts';
 import { auditRoutes } from './audit.ts';
 import { auditingRoutes } from './auditing.ts';
 import { ceremonyRoutes } from './ceremonies.ts';
+import { counterRoutes } from './counters.ts';
 import { internalRoutes } from './internal.ts';
 import { keyRoutes } from './keys.ts';
 import { leaseRoutes } from './leases.ts';
@@ -35,6 +36,7 @@ export function systemRoutes(platform: Platform): Plugin {
       ...lockedUserRoutes(core),
       ...toolRoutes(),
       ...internalRoutes(core),
+      ...counterRoutes(core),
       ...openApiRoutes(platform),
       ...leaseRoutes(core),
       ...keyRoutes(core),

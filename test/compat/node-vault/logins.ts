@@ -52,7 +52,7 @@ export function loginsSuite(connect: MakeClient): void {
         role: 'app',
         jwt: accountToken('shop', 'other'),
       }),
-    ).rejects.toThrow('permission denied');
+    ).rejects.toThrow('service account name not authorized');
     await vault.deleteKubernetesRole({ mount_point: 'kubernetes', role_name: 'app' });
     await expect(
       vault.getKubernetesRole({ mount_point: 'kubernetes', role_name: 'app' }),
