@@ -123,10 +123,16 @@ export function print(terminal: Terminal, format: Format, value: unknown, asTabl
 
 /** Prints an answer: the whole envelope as JSON or YAML, its bytes as they came, or a table. */
 export function printAnswer(terminal: Terminal, format: Format, answer: Answer, asTable: () => string): void {
-  const text = Buffer.from(answer.bytes).toString('utf8');
   if (format === 'table') return terminal.out(asTable());
-  if (format === 'raw') return terminal.out(text);
+  if (format === 'raw') return printBytes(terminal, answer.bytes);
+  const text = Buffer.from(answer.bytes).toString('utf8');
   terminal.out(format === 'yaml' ? toYaml(text) : pretty(text));
+}
+
+/** Prints bytes as they are: what a route answers in a format of its own (a certificate in DER) is no text. */
+export function printBytes(terminal: Terminal, bytes: Uint8Array): void {
+  if (terminal.outBytes === undefined) terminal.out(Buffer.from(bytes).toString('utf8'));
+  else terminal.outBytes(bytes);
 }
 
 /** Prints one field, bare: what scripts put between backticks; as JSON where that is asked for. Exit 1 where there is none, or null. */

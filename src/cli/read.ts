@@ -3,6 +3,7 @@
 import type { Command } from 'commander';
 import { failure } from '../base/errors.ts';
 import { readData } from './arguments.ts';
+import { printBytes } from './output.ts';
 import {
   type Flags,
   nothingAt,
@@ -24,7 +25,10 @@ export function declareRead(program: Command, terminal: Terminal): void {
       const session = await open(terminal, flags);
       const query = (await readData(args, terminal)) as Record<string, string>;
       const answer = await readOrNothing(session, session.client.request('GET', barePath(path), { query }));
-      if (answer?.envelope === undefined) return nothingAt(session, path);
+      if (answer === undefined || answer.bytes.length === 0) return nothingAt(session, path);
+      // Before the envelope is looked for: a public key of SSH or a certificate comes without one.
+      if (session.format === 'raw' && flags.field === undefined) return printBytes(terminal, answer.bytes);
+      if (answer.envelope === undefined) return nothingAt(session, path);
       printSecret(session, answer);
     },
   );

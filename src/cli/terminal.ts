@@ -16,6 +16,8 @@ import { problemOf } from '../client/client.ts';
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>;
   out(text: string): void;
+  /** Absent: a terminal of texts alone. */
+  outBytes?(bytes: Uint8Array): void;
   err(text: string): void;
   /** All of standard input as text. */
   stdin(): Promise<string>;
@@ -86,6 +88,7 @@ export function processTerminal(): Terminal {
   return {
     env: process.env,
     out: (text) => void process.stdout.write(text),
+    outBytes: (bytes) => void process.stdout.write(bytes),
     err: (text) => void process.stderr.write(text),
     stdin: async () => {
       const chunks: Buffer[] = [];
