@@ -4,13 +4,18 @@ import { z } from 'zod';
 import { utf8 } from '../../base/bytes.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import type { Core, Platform, Services } from '../core/core.ts';
+import { keptFor } from '../metrics/kept.ts';
 import { bounded, type Gauge, gaugeText, type Sample } from '../metrics/registry.ts';
 import { bare } from './replies.ts';
 
 /** A count of more than this many would hold up the answer: it stops there, and says so. */
 const MOST_COUNTED = 100_000;
 
+/** Milliseconds for which a walk over what is stored stands: less than Prometheus leaves between two scrapes. */
+const WALK_KEPT_MS = 10_000;
+
 export function metricsRoutes({ core, metrics }: Platform): Route[] {
+  const stored = keptFor(core.clock, WALK_KEPT_MS, walk);
   return [
     {
       path: 'metrics',
@@ -21,7 +26,7 @@ export function metricsRoutes({ core, metrics }: Platform): Route[] {
           output: z.undefined(),
           effect: 'none',
           async run({ format }, call) {
-            const gauges = await gather(core);
+            const gauges = await gather(core, stored);
             if (format !== 'prometheus' && !/openmetrics|text\/plain/.test(call.headers['accept'] ?? ''))
               return bare({
                 Timestamp: new Date(core.clock.now()).toISOString(),
@@ -57,7 +62,7 @@ const counter = (name: string, help: string, value: number): Gauge => ({
 });
 
 /** Sealed or not: an alarm on `vault_core_unsealed == 0` must find the 0. */
-async function gather(core: Core): Promise<Gauge[]> {
+async function gather(core: Core, stored: (open: Services) => Promise<Gauge[]>): Promise<Gauge[]> {
   const open = core.services();
   const memory = process.memoryUsage();
   const unsealed = [{ value: open === undefined ? 0 : 1 }];
@@ -69,23 +74,30 @@ async function gather(core: Core): Promise<Gauge[]> {
     ]),
     gauge('vault_runtime_alloc_bytes', 'Bytes of the heap in use.', [{ value: memory.heapUsed }]),
     gauge('vault_runtime_sys_bytes', 'Bytes of memory of the process.', [{ value: memory.rss }]),
-    ...(open === undefined ? [] : await gatherOpen(open)),
+    ...(open === undefined ? [] : [...(await stored(open)), ...atHand(open)]),
   ];
 }
 
-async function gatherOpen(open: Services): Promise<Gauge[]> {
-  const { total, byPolicy } = await tokenCounts(open);
-  const audit = open.audit.counts?.();
+/** What is found by going through all that is stored. */
+async function walk(open: Services): Promise<Gauge[]> {
+  const tokens = await tokenCounts(open);
+  const leases = await leaseCounts(open);
   return [
-    gauge('vault_token_count', 'Living service tokens.', [{ value: total }]),
-    gauge('vault_token_count_by_policy', 'Living service tokens by policy.', byPolicy),
+    gauge('vault_token_count', 'Living service tokens.', [{ value: tokens.total }]),
+    gauge('vault_token_count_by_policy', 'Living service tokens by policy.', tokens.byPolicy),
     gauge('vault_secret_kv_count', 'Secrets by KV mount.', await secretCounts(open)),
     gauge(
       'vault_secret_lease_expiration_time_seconds',
       'When the first lease of a path ends, in seconds since the epoch.',
-      await firstExpiries(open),
+      leases.firstExpiries,
     ),
-    gauge('vault_expire_num_leases', 'Leases.', [{ value: await leaseCount(open) }]),
+    gauge('vault_expire_num_leases', 'Leases.', [{ value: leases.total }]),
+  ];
+}
+
+function atHand(open: Services): Gauge[] {
+  const audit = open.audit.counts?.();
+  return [
     gauge('vault_core_locked_users', 'Names that may not log in for a while.', [
       { value: open.lockout.list().length },
     ]),
@@ -130,21 +142,17 @@ async function secretCounts({ mounts }: Services): Promise<Sample[]> {
   return bounded(samples, (a, b) => a + b);
 }
 
-/** By the path that gave the lease, so that there are as many series as roles and not as leases. */
-async function firstExpiries({ leases }: Services): Promise<Sample[]> {
+/** The first ends by the path that gave the leases, so that there are as many series as roles and not as leases. */
+async function leaseCounts({ leases }: Services): Promise<{ total: number; firstExpiries: Sample[] }> {
   const first = new Map<string, number>();
+  let total = 0;
   for await (const { id, expiresAt } of leases.all()) {
     const path = id.slice(0, id.lastIndexOf('/'));
     first.set(path, Math.min(first.get(path) ?? Number.POSITIVE_INFINITY, expiresAt));
+    total++;
   }
   const samples = [...first]
     .sort((a, b) => a[1] - b[1])
     .map(([path, at]) => ({ labels: { path }, value: Math.floor(at / 1000) }));
-  return bounded(samples, Math.min);
-}
-
-async function leaseCount({ leases }: Services): Promise<number> {
-  let count = 0;
-  for await (const _ of leases.all()) count++;
-  return count;
+  return { total, firstExpiries: bounded(samples, Math.min) };
 }
