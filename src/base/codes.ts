@@ -911,7 +911,7 @@ export const codes = {
   // engine database
   'database.plugin': {
     kind: 'invalid',
-    message: 'unknown database plugin "{name}"',
+    message: 'plugin not found in the catalog: {name}',
     hint: 'Set plugin_name to one of: {known}.',
   },
   'database.name': {

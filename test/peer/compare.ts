@@ -39,7 +39,7 @@ const MATCHED = [
 const UUID = /[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 /** Members that are random, or name what is: their values are compared by type alone. */
 const RANDOM =
-  /^(request_id|.*accessor|client_token|token|secret_id|role_id|id|uuid|entity_id|nonce|otp|plaintext|random_bytes|hmac|signature|barcode|url|key|cluster_name|cluster_id|public_key|private_key|certificate|issuing_ca|serial_number|key_id|issuer_id|password|.*_sha256|.*_version)$/;
+  /^(request_id|.*accessor|client_token|token|secret_id|role_id|id|uuid|entity_id|nonce|otp|plaintext|random_bytes|hmac|signature|barcode|url|key|cluster_name|cluster_id|public_key|private_key|certificate|issuing_ca|serial_number|key_id|issuer_id|client_id|code|csr|password|.*_sha256|.*_version)$/;
 const TIMED = /(time|expir|ttl|lease_duration|creation|last_)/;
 
 export function masked(value: unknown, name = ''): unknown {
@@ -60,6 +60,8 @@ function maskedText(text: string, name: string): string {
   if (/^\d{4}-\d\d-\d\dT/.test(text)) return '<time>';
   if (/^vault:v\d+:/.test(text)) return text.replace(/^(vault:v\d+:).*/, '$1<sealed>');
   if (RANDOM.test(name)) return `<${name}>`;
+  if (text.startsWith('-----BEGIN CERTIFICATE')) return '<pem>';
+  if (/^([0-9a-f]{2}:){15,}[0-9a-f]{2}$/.test(text)) return '<serial>';
   return text
     .replace(UUID, '<uuid>')
     .replace(/\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)/g, '<time>')

@@ -94,7 +94,7 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: 'each server counts what it has sealed for itself',
   },
   {
-    request: /sys\/mounts\/p/,
+    request: /sys\/(mounts|auth)\/p/,
     at: /\/options$/,
     why: 'a mount without options says null, as its listing does',
   },
@@ -136,6 +136,58 @@ export const DEVIATIONS: readonly Deviation[] = [
     why: 'an error for people',
   },
   { request: /POST sys\/remount/, at: /^\/errors$/, why: 'the error names the mount that is not there' },
+  {
+    request: /identity\/(entity|lookup)/,
+    at: /\/name$/,
+    why: 'OpenBao hangs the id of the namespace on names that it makes up',
+  },
+  {
+    request: /ppki\/(ca|issuer\/none|cert\/none)/,
+    at: /^(status|\/.*)$/,
+    why: 'where nothing is there, ours says what is missing; upstream sends no content, or knows no such path',
+  },
+  {
+    request: /ppki\/root\/generate/,
+    at: /^(status|\/.*)$/,
+    why: 'an authority without a name is refused, not warned of; warnings are for people',
+  },
+  {
+    request: /LIST ppki\/(issuers|keys)/,
+    at: /\/(keys|is_default)$/,
+    why: 'upstream has made the authority without a name',
+  },
+  {
+    request: /ppki\/issuer\/default/,
+    at: /\/(enable_aia_url_templating|revocation_signature_algorithm)$/,
+    why: 'revocation lists are signed as the key of the issuer allows; Vault tells of templates, OpenBao does not',
+  },
+  { request: /ppki\/config\/crl/, at: /\/allow_expired_cert_revocation$/, why: 'an addition of OpenBao' },
+  {
+    request: /ppki\/roles/,
+    at: /\/(allow_globs_in_identity_templates|allowed_ip_sans_cidr|not_(after|before)(_bound)?)$/,
+    why: 'additions of OpenBao',
+  },
+  {
+    request: /ppki\/(issue|tidy|root)/,
+    at: /^(status|\/(warnings.*|request_id)|\/)$/,
+    why: 'warnings are for people; ours come where there is something to do',
+  },
+  {
+    request: /pssh\/(config\/ca|roles)/,
+    at: /\/issuer_(id|name|ref)$/,
+    why: 'several authorities in one mount are an addition of OpenBao',
+  },
+  {
+    request: /auth\/pjwt\/role/,
+    at: /\/(oauth2_metadata|token_policies_template_claims)$/,
+    why: 'additions of OpenBao',
+  },
+  {
+    request: /auth\/pk8s\/role\/r/,
+    at: /^(status|\/)$/,
+    why: 'Vault warns of a role without an audience',
+  },
+  { request: /auth\/pcert\/config/, at: /\/ocsp_cache_size$/, why: 'the default that Vault documents' },
   {
     request: /(\/\/|%2f)/i,
     at: /^(status|\/errors.*)$/,

@@ -4,8 +4,11 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Pair, type Step, startPair, unexplained } from './pair.ts';
 import { withoutPeer } from './peer.ts';
 import { approle } from './sequences/approle.ts';
+import { engines } from './sequences/engines.ts';
+import { identity } from './sequences/identity.ts';
 import { kv } from './sequences/kv.ts';
 import { mounts } from './sequences/mounts.ts';
+import { pki } from './sequences/pki.ts';
 import { policies } from './sequences/policies.ts';
 import { sys } from './sequences/sys.ts';
 import { tokens } from './sequences/tokens.ts';
@@ -33,6 +36,9 @@ describe.skipIf(withoutPeer !== undefined)('the same requests to both get the sa
     ['userpass', userpass],
     ['mounts', mounts],
     ['sys', sys],
+    ['identity', identity],
+    ['pki', pki],
+    ['other engines', engines],
   ];
 
   test.each(sequences)('of %s', async (name, steps) => {

@@ -170,9 +170,9 @@ describe('the database engine', () => {
     [
       'config/x',
       { ...CONFIG, plugin_name: 'cassandra-database-plugin' },
-      'unknown database plugin "cassandra-database-plugin"',
+      'plugin not found in the catalog: cassandra-database-plugin',
     ],
-    ['config/x', { ...CONFIG, plugin_name: '__proto__' }, 'unknown database plugin "__proto__"'],
+    ['config/x', { ...CONFIG, plugin_name: '__proto__' }, 'plugin not found in the catalog: __proto__'],
     ['config/x', { ...CONFIG, password: 'canary-no' }, 'error verifying connection'],
     ['config/x', { ...CONFIG, username_template: '{{ exec }}' }, 'no function exec'],
     ['config/x', { ...CONFIG, max_open_connections: 5000 }, 'max_open_connections'],

@@ -37,15 +37,21 @@ const crlAnswer = z.object({
   enable_delta: z.boolean(),
   delta_rebuild_interval: z.string(),
 });
+/** As upstream's own settings are written: without the units that are nought. */
+const plainDuration = (ms: number): string =>
+  goDuration(ms)
+    .replace(/(?<=m)0s$/, '')
+    .replace(/(?<=h)0m$/, '');
+
 const crlData = (crl: CrlSettings): z.input<typeof crlAnswer> => ({
-  expiry: goDuration(crl.expiry),
+  expiry: plainDuration(crl.expiry),
   disable: crl.disable,
   ocsp_disable: crl.ocspDisable,
-  ocsp_expiry: goDuration(crl.ocspExpiry),
+  ocsp_expiry: plainDuration(crl.ocspExpiry),
   auto_rebuild: crl.autoRebuild,
-  auto_rebuild_grace_period: goDuration(crl.grace),
+  auto_rebuild_grace_period: plainDuration(crl.grace),
   enable_delta: crl.enableDelta,
-  delta_rebuild_interval: goDuration(crl.deltaInterval),
+  delta_rebuild_interval: plainDuration(crl.deltaInterval),
 });
 
 const issuersAnswer = z.object({ default: z.string(), default_follows_latest_issuer: z.boolean() });

@@ -55,7 +55,7 @@ async function issuerData(store: PkiStore, found: Opened): Promise<z.input<typeo
     manual_chain: issuer.manualChain.length === 0 ? null : [...issuer.manualChain],
     ca_chain: await chainOf(store, found),
     leaf_not_after_behavior: issuer.leafBehavior,
-    usage: issuer.usage.join(','),
+    usage: [...issuer.usage].sort().join(','),
     revoked: issuer.revoked > 0,
     ...(issuer.revoked > 0
       ? { revocation_time: seconds(issuer.revoked), revocation_time_rfc3339: iso(issuer.revoked) }
