@@ -246,4 +246,11 @@ export interface DialRequest {
   readonly signal?: AbortSignal;
 }
 
-export type Dial = (request: DialRequest) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
+export interface DialAnswer {
+  readonly status: number;
+  readonly body: Uint8Array;
+  /** The header Date, where the other side sent one: who signs requests learns from it how wrong this clock is. */
+  readonly date?: string;
+}
+
+export type Dial = (request: DialRequest) => Promise<DialAnswer>;

@@ -547,6 +547,15 @@ describe('the AWS engine', () => {
       expect(tries).toBe(1);
     });
 
+    test.each([-3_600_000, 3_600_000])(
+      'a clock that is wrong by %i ms is corrected by that of AWS',
+      async (ms) => {
+        fake.aheadMs = ms;
+        expect((await ask('GET', 'aws/creds/broken')).status).toBe(200);
+        expect(made()).toHaveLength(1);
+      },
+    );
+
     test('a key that AWS does not know is told as such', async () => {
       await write('config/root', { access_key: root.accessKey, secret_key: 'another' });
       const { status, body } = await ask('GET', 'aws/creds/broken');

@@ -36,6 +36,7 @@ export type Between = (
 export interface FakeReply {
   readonly status: number;
   readonly body: Uint8Array;
+  readonly date?: string;
 }
 
 export interface FakeAws {
@@ -49,6 +50,8 @@ export interface FakeAws {
   readonly requests: FakeRequest[];
   /** Stands between the engine and AWS. */
   between: Between | undefined;
+  /** How far AWS's clock is ahead of this one, in milliseconds. */
+  aheadMs: number;
   /** Makes a user with a key, as an administrator does. */
   admin(name: string): { readonly accessKey: string; readonly secretKey: string };
 }
@@ -61,6 +64,11 @@ const tag = (name: string, value: string | undefined): string =>
   value === undefined ? '' : `<${name}>${escaped(value)}</${name}>`;
 const members = (texts: readonly string[]): string =>
   texts.map((text) => `<member>${text}</member>`).join('');
+
+/** AWS takes no signature that is older. */
+const SKEW_MS = 900_000;
+const timeOf = (text = ''): number =>
+  Date.parse(text.replace(/^(\d{4})(\d\d)(\d\dT\d\d)(\d\d)(\d\dZ)$/, '$1-$2-$3:$4:$5'));
 
 /** An answer as both services give it for an error. */
 export const refusal = (status: number, code: string, message = 'no'): FakeReply => ({
@@ -75,7 +83,7 @@ export function fakeAws(now: () => number): FakeAws {
   const users: FakeAws['users'] = new Map();
   const groups: FakeAws['groups'] = new Map();
   const requests: FakeRequest[] = [];
-  const fake: FakeAws = { dial, users, groups, requests, between: undefined, admin };
+  const fake: FakeAws = { dial, users, groups, requests, between: undefined, aheadMs: 0, admin };
 
   function admin(name: string) {
     if (!users.has(name)) users.set(name, newUser('/', undefined));
@@ -108,6 +116,10 @@ export function fakeAws(now: () => number): FakeAws {
   }
 
   async function dial(request: DialRequest): Promise<FakeReply> {
+    return { date: new Date(Date.now() + fake.aheadMs).toUTCString(), ...(await reply(request)) };
+  }
+
+  async function reply(request: DialRequest): Promise<FakeReply> {
     const { body = '', headers = {} } = request;
     const url = new URL(request.url);
     const form = new Map(new URLSearchParams(body));
@@ -135,6 +147,8 @@ export function fakeAws(now: () => number): FakeAws {
     const toSign = ['AWS4-HMAC-SHA256', headers['x-amz-date'], scope, hash(canonical)].join('\n');
     const key = [region, service, 'aws4_request'].reduce<Buffer>(hmac, hmac(`AWS4${secret}`, date));
     if (hmac(key, toSign).toString('hex') !== signature) return refusal(403, 'SignatureDoesNotMatch');
+    if (Math.abs(timeOf(headers['x-amz-date']) - Date.now() - fake.aheadMs) > SKEW_MS)
+      return refusal(403, 'SignatureDoesNotMatch', 'Signature expired');
     const real = (): FakeReply => answer(asked);
     return (await fake.between?.(asked, real)) ?? real();
   }

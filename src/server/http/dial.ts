@@ -128,7 +128,11 @@ function exchange(
           reject(error.name === 'Failure' ? error : unreachable(error)),
         );
         response.once('end', () =>
-          resolve({ status: response.statusCode ?? 0, body: Buffer.concat(chunks) }),
+          resolve({
+            status: response.statusCode ?? 0,
+            body: Buffer.concat(chunks),
+            ...(response.headers.date === undefined ? {} : { date: response.headers.date }),
+          }),
         );
       },
     );
