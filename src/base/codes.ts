@@ -104,6 +104,11 @@ export const codes = {
     message: 'this node does not lead the store: nothing was kept',
     hint: 'Ask the node that leads.',
   },
+  'storage.led': {
+    kind: 'unavailable',
+    message: 'the store is led by another process: {leader}',
+    hint: 'Stop that process, or give this one a database or tables of its own.',
+  },
   'storage.unknown': {
     kind: 'unavailable',
     message: 'the database was lost while it wrote, and could not be asked whether it kept the write',

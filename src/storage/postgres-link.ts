@@ -308,6 +308,7 @@ const REASONS: Readonly<Record<string, string>> = {
   '28000': 'it does not let this user in from here, or not in this way',
   '3D000': 'there is no such database',
   '42501': 'this user may not do what the store needs: use, or make, its tables',
+  '42P07': 'a table of that name is there and is not of this store: name another with table = "..."',
   '53100': 'its disk is full',
   '53300': 'it takes no more connections',
   '25006': 'it takes no writes',

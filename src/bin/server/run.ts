@@ -18,10 +18,20 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
   const log = pinoLog(pino.destination(1), config.logLevel);
   for (const note of config.notes) log.warn(note);
   keepOutOfDumps(log);
+  const stopping = new AbortController();
   const stopped = new Promise<string>((resolve) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.once(signal, () => {
+        stopping.abort();
+        resolve(signal);
+      });
   });
-  const service = await startService(config, { log, clock: systemClock, env });
+  const world = { log, clock: systemClock, env, stopping: stopping.signal };
+  const service = await startService(config, world).catch((error: unknown) => {
+    if (error !== stopping.signal.reason) throw error;
+    return undefined;
+  });
+  if (service === undefined) return log.info('stopped before it started');
   const reload = (): void => {
     log.info('reloading');
     void service.reload();
@@ -32,7 +42,13 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
     if (pidFile !== undefined) writePid(pidFile);
     const { initialized } = await service.server.seal.status();
     log.info('started', { initialized, sealed: true, storage: config.storage.kind });
-    log.info('stopping', { signal: await stopped });
+    const end = await Promise.race([stopped, service.lost]);
+    if (typeof end !== 'string') {
+      log.error('the lead over the store is lost: ending at once', { error: end });
+      await service.close(0);
+      throw end;
+    }
+    log.info('stopping', { signal: end });
   } finally {
     process.off('SIGHUP', reload);
     await service.close();

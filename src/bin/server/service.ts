@@ -5,7 +5,7 @@
 
 import { readFileSync } from 'node:fs';
 import type { Clock } from '../../base/clock.ts';
-import { failure, isFailure } from '../../base/errors.ts';
+import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { createKube, inClusterConfig } from '../../kube/client.ts';
 import type { ManagedAuditBroker } from '../../server/audit/broker.ts';
@@ -29,6 +29,8 @@ type Env = Readonly<Record<string, string | undefined>>;
 export interface Service {
   readonly server: Server;
   readonly listeners: readonly Listener[];
+  /** Resolves when another process may have taken over the store: close at once, without grace. */
+  readonly lost: Promise<Failure>;
   /** Reads the certificates anew and opens the audit files anew. What fails keeps what it had, and is logged. */
   reload(): Promise<void>;
   /** Takes no new requests, lets those that run end, seals, and closes the store. */
@@ -40,12 +42,27 @@ const LOOK_MS = 5000;
 /** A Kubernetes API that does not answer must not use up the time that a pod has to end. */
 const KUBE_MS = 3000;
 
-/** @throws Failure config.refused, cli.unreadable, listener.in_use, storage.* */
+const NEVER = new AbortController().signal;
+
+/**
+ * @param world `stopping` ends the wait for a store that another process leads, with its reason
+ * @throws Failure config.refused, cli.unreadable, listener.in_use, storage.*
+ */
 export async function startService(
   config: ServerConfig,
-  world: { readonly log: Log; readonly clock: Clock; readonly env: Env; readonly lookMs?: number },
+  world: {
+    readonly log: Log;
+    readonly clock: Clock;
+    readonly env: Env;
+    readonly lookMs?: number;
+    readonly stopping?: AbortSignal;
+  },
 ): Promise<Service> {
   const { log, clock, env } = world;
+  let lost: (reason: Failure) => void = () => {};
+  const whenLost = new Promise<Failure>((resolve) => {
+    lost = resolve;
+  });
   const closing: ((graceMs: number | undefined) => Promise<void>)[] = [];
   const close = async (graceMs?: number): Promise<void> => {
     for (const end of closing.splice(0).reverse()) await end(graceMs);
@@ -56,8 +73,13 @@ export async function startService(
       config.listeners.map(async ({ tls }) => (tls === undefined ? undefined : await readTls(tls))),
     );
     const registration = registrationOf(config, env);
-    const backend = await openStore(config.storage, `holdfast server`);
-    closing.push(() => backend.close());
+    const { backend, close: closeStore } = await openStore(config.storage, 'holdfast server', {
+      address: config.apiAddress,
+      log,
+      signal: world.stopping ?? NEVER,
+      lost: (reason) => lost(reason),
+    });
+    closing.push(closeStore);
     let audit: ManagedAuditBroker | undefined;
     const rules = [...config.egress.rules, ...(config.egress.cluster ? clusterRules(env) : [])];
     const wayOut: DialOptions = {
@@ -112,6 +134,7 @@ export async function startService(
     return {
       server,
       listeners: standing.map(({ listener }) => listener),
+      lost: whenLost,
       async reload() {
         await watch.renew();
         await audit

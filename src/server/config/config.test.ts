@@ -151,9 +151,14 @@ test.each([
     'vault.hcl:1: there is no storage "consul" | Write storage "lmdb" { path = "..." }: one node, in a folder of its own.',
   ],
   [
-    'several nodes',
+    'a database that is not named',
     `storage "postgresql" {}\n${PLAIN}`,
-    'vault.hcl:1: storage "postgresql", for several nodes, is not built yet | Write storage "lmdb" { path = "..." }: one node, in a folder of its own.',
+    'vault.hcl:1: storage "postgresql" has no connection_url | Write connection_url = "postgresql://USER:PASSWORD@HOST:5432/DATABASE?sslmode=verify-full".',
+  ],
+  [
+    'a database with too many connections',
+    `storage "postgresql" {\n connection_url = "postgres://u:p@db/x"\n max_parallel = 0\n}\n${PLAIN}`,
+    'vault.hcl:1: max_parallel is not a number from 1 to 1000 | Write max_parallel = "16".',
   ],
   [
     'a listener without a certificate',

@@ -120,7 +120,7 @@ export function readServerConfig(
       reason: 'the configuration names no storage',
       mend: 'Write storage "lmdb" { path = "/var/lib/holdfast" }.',
     });
-  const storage = told(storageItem, () => readStorage(storageItem, notes));
+  const storage = told(storageItem, () => readStorage(storageItem, notes, env));
   if (listeners.length === 0)
     throw failure('config.refused', {
       reason: 'the configuration names no listener',
