@@ -20,8 +20,8 @@ export const DEVIATIONS: readonly Deviation[] = [
   },
   {
     request: ANY,
-    at: /\/?(running_plugin_version|running_sha256|deprecation_status)$/,
-    why: 'we have no plugin binaries with versions of their own',
+    at: /\/?running_plugin_version$/,
+    why: 'plugins are part of the program, and each program has its own version',
   },
   {
     request: /sys\/polic/,

@@ -1,6 +1,7 @@
 /** sys/metrics where a listener opens it: to everybody who reaches that listener, and to nobody at another. */
 
 import { expect, test } from 'vitest';
+import { ManualClock } from '../../base/clock.ts';
 import { listen } from '../../server/http/listener.ts';
 import { startServer } from '../../server/testing.ts';
 
@@ -31,6 +32,24 @@ test('a listener that opens its numbers gives them without a token, sealed or no
     expect((await server.ask('GET', 'sys/metrics')).status).toBe(503);
   } finally {
     await open.close(0);
+    await server.close();
+  }
+});
+
+test('a crowd of strangers makes the server walk over what it stores once in ten seconds', async () => {
+  const clock = new ManualClock();
+  const server = await startServer([], { clock, listen: { openMetrics: true } });
+  const tokens = async (): Promise<string | undefined> => {
+    const answer = await fetch(`${server.url}/v1/sys/metrics?format=prometheus`);
+    return /^vault_token_count (\d+)$/m.exec(await answer.text())?.[1];
+  };
+  try {
+    expect(await tokens()).toBe('1');
+    await server.ask('POST', 'auth/token/create', {});
+    expect(await Promise.all(Array.from({ length: 10 }, tokens))).toEqual(Array(10).fill('1'));
+    clock.advance(10_000);
+    expect(await tokens()).toBe('2');
+  } finally {
     await server.close();
   }
 });

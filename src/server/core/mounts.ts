@@ -119,6 +119,9 @@ const FIXED: readonly (Pick<MountEntry, 'path' | 'type' | 'kind' | 'description'
     local: true,
   },
 ];
+/** Whether it is a mount that every server has, and that nobody enabled. */
+export const isFixed = (path: string): boolean => FIXED.some((fixed) => fixed.path === path);
+
 const RESERVED = ['sys/', 'auth/', 'cubbyhole/', 'identity/', 'audit/'];
 
 export class MountTable {
@@ -220,7 +223,7 @@ export class MountTable {
   async disable(path: string, before: (entry: MountEntry) => Promise<void>): Promise<void> {
     const live = this.#live.get(path);
     if (live === undefined) return;
-    if (FIXED.some((fixed) => fixed.path === path)) throw failure('mount.fixed', { path });
+    if (isFixed(path)) throw failure('mount.fixed', { path });
     if (this.#busy.has(path)) throw failure('mount.in_use', { path });
     this.#busy.add(path);
     try {
@@ -265,7 +268,7 @@ export class MountTable {
   async move(from: string, to: string): Promise<void> {
     const live = this.#live.get(from);
     if (live === undefined) throw failure('mount.no_match', { path: from });
-    if (FIXED.some((fixed) => fixed.path === from)) throw failure('mount.fixed', { path: from });
+    if (isFixed(from)) throw failure('mount.fixed', { path: from });
     if (live.entry.kind === 'secret' && RESERVED.some((reserved) => to.startsWith(reserved)))
       throw failure('mount.fixed', { path: to });
     if (this.#busy.has(from)) throw failure('mount.in_use', { path: from });

@@ -4,14 +4,16 @@ import { z } from 'zod';
 import { failure } from '../../base/errors.ts';
 import { parsePath } from '../../base/path.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
-import { type Core, services } from '../core/core.ts';
+import { type Platform, services } from '../core/core.ts';
 import { exchangeOf } from '../core/exchange.ts';
 import type { MountEntry } from '../core/mounts.ts';
-import { entryText } from './mounts.ts';
+import { entryOutput, entryText } from './mounts.ts';
 
-const reply = z.unknown();
+/** To who has no token: what a person needs to choose how to log in, and nothing that helps to find a way in. */
+const brief = entryOutput.pick({ type: true, description: true, options: true });
+const shownMounts = z.record(z.string(), z.union([entryOutput, brief]));
 
-export function internalRoutes(core: Core): Route[] {
+export function internalRoutes({ core, version }: Platform): Route[] {
   return [
     {
       path: 'internal/ui/mounts',
@@ -20,7 +22,7 @@ export function internalRoutes(core: Core): Route[] {
         read: operation({
           summary: 'The mounts that the caller can see.',
           input: z.object({}),
-          output: reply,
+          output: z.object({ auth: shownMounts, secret: shownMounts }),
           effect: 'none',
           async run(_input, call) {
             const { acl } = exchangeOf(call);
@@ -29,7 +31,7 @@ export function internalRoutes(core: Core): Route[] {
                 ? entry.config.listingVisibility === 'unauth'
                 : entry.config.listingVisibility === 'unauth' || acl.root || acl.reaches(entry.path);
             const { mounts } = services(core);
-            const shown = (kind: 'secret' | 'auth'): Record<string, unknown> =>
+            const shown = (kind: 'secret' | 'auth'): z.input<typeof shownMounts> =>
               Object.fromEntries(
                 mounts
                   .list(kind)
@@ -40,9 +42,9 @@ export function internalRoutes(core: Core): Route[] {
                       ? {
                           type: entry.type,
                           description: entry.description,
-                          options: Object.keys(entry.options).length === 0 ? null : entry.options,
+                          options: Object.keys(entry.options).length === 0 ? null : { ...entry.options },
                         }
-                      : entryText(entry),
+                      : entryText(entry, version),
                   ]),
               );
             return { data: { auth: shown('auth'), secret: shown('secret') } };
@@ -57,7 +59,7 @@ export function internalRoutes(core: Core): Route[] {
         read: operation({
           summary: 'The mount that a path lies in.',
           input: z.object({ path: z.string() }),
-          output: reply,
+          output: entryOutput.extend({ path: z.string() }),
           effect: 'none',
           async run({ path }, call) {
             const { acl } = exchangeOf(call);
@@ -68,7 +70,7 @@ export function internalRoutes(core: Core): Route[] {
             if (path === '') throw denied;
             const entry = services(core).mounts.find(parsePath(folder))?.entry;
             if (entry === undefined || !(acl.root || acl.reaches(entry.path))) throw denied;
-            return { data: { ...entryText(entry), path: entry.path } };
+            return { data: { ...entryText(entry, version), path: entry.path } };
           },
         }),
       },

@@ -14,6 +14,10 @@ const MOST_COUNTED = 100_000;
 /** Milliseconds for which a walk over what is stored stands: less than Prometheus leaves between two scrapes. */
 const WALK_KEPT_MS = 10_000;
 
+const number = z.object({ Name: z.string(), Value: z.number(), Labels: z.record(z.string(), z.string()) });
+/** As JSON; to Prometheus the answer is its own text. */
+const numbers = z.object({ Timestamp: z.string(), Gauges: z.array(number), Counters: z.array(number) });
+
 export function metricsRoutes({ core, metrics }: Platform): Route[] {
   const stored = keptFor(core.clock, WALK_KEPT_MS, walk);
   return [
@@ -23,7 +27,7 @@ export function metricsRoutes({ core, metrics }: Platform): Route[] {
         read: operation({
           summary: 'The numbers of the server, for Prometheus (format=prometheus) or as JSON.',
           input: z.object({ format: z.string().default('') }),
-          output: z.undefined(),
+          output: numbers,
           effect: 'none',
           async run({ format }, call) {
             const gauges = await gather(core, stored);
@@ -48,7 +52,7 @@ export function metricsRoutes({ core, metrics }: Platform): Route[] {
   ];
 }
 
-const named = (all: readonly Gauge[]): object[] =>
+const named = (all: readonly Gauge[]): z.input<typeof number>[] =>
   all.flatMap(({ name, samples }) =>
     samples.map(({ labels, value }) => ({ Name: name, Value: value, Labels: labels ?? {} })),
   );

@@ -5,11 +5,46 @@ import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { commaList, duration, flag, keyValues } from '../../base/schema.ts';
 import { type Operation, operation, type Route } from '../../plugin/plugin.ts';
-import { type Core, services } from '../core/core.ts';
-import { type MountConfig, type MountEntry, type MountKind, mountPath } from '../core/mounts.ts';
+import { type Core, type Platform, services } from '../core/core.ts';
+import { isFixed, type MountConfig, type MountEntry, type MountKind, mountPath } from '../core/mounts.ts';
+import { builtinVersion } from './plugins.ts';
 
-const reply = z.unknown();
 const none = z.object({});
+const keyNames = z.array(z.string());
+/** What is told of the settings of a mount only where somebody set it. */
+const configText = {
+  audit_non_hmac_request_keys: keyNames.optional(),
+  audit_non_hmac_response_keys: keyNames.optional(),
+  passthrough_request_headers: keyNames.optional(),
+  listing_visibility: z.string().optional(),
+  token_type: z.string().optional(),
+};
+const options = z.record(z.string(), z.string());
+/** Seconds. */
+const lives = { default_lease_ttl: z.number(), max_lease_ttl: z.number(), force_no_cache: z.boolean() };
+
+/** An entry as `sys/mounts` and `sys/auth` print it. */
+export const entryOutput = z.object({
+  accessor: z.string(),
+  config: z.object({ ...lives, ...configText }),
+  deprecation_status: z.string().optional(),
+  description: z.string(),
+  external_entropy_access: z.boolean(),
+  local: z.boolean(),
+  options: options.nullable(),
+  plugin_version: z.string(),
+  running_plugin_version: z.string(),
+  running_sha256: z.string(),
+  seal_wrap: z.boolean(),
+  type: z.string(),
+  uuid: z.string(),
+});
+const tuneOutput = z.object({
+  ...lives,
+  ...configText,
+  description: z.string(),
+  options: options.optional(),
+});
 
 const configFields = {
   default_lease_ttl: duration().optional(),
@@ -24,8 +59,8 @@ const configFields = {
 const configInput = z.object(configFields);
 const place = z.object({ path: z.string() });
 
-/** An entry as `sys/mounts` and `sys/auth` print it. */
-export function entryText(entry: MountEntry): Record<string, unknown> {
+/** @param version of this program, of which every plugin is a part */
+export function entryText(entry: MountEntry, version: string): z.input<typeof entryOutput> {
   return {
     accessor: entry.accessor,
     config: {
@@ -38,13 +73,14 @@ export function entryText(entry: MountEntry): Record<string, unknown> {
       ...keysText(entry.config),
       ...(entry.kind === 'auth' ? { token_type: entry.config.tokenType } : {}),
     },
-    deprecation_status: 'supported',
+    // Nobody chose the mounts that every server has, so upstream tells nothing of their type's future.
+    ...(isFixed(entry.path) ? {} : { deprecation_status: 'supported' }),
     description: entry.description,
     external_entropy_access: false,
     local: entry.local,
-    options: Object.keys(entry.options).length === 0 ? null : entry.options,
+    options: Object.keys(entry.options).length === 0 ? null : { ...entry.options },
     plugin_version: '',
-    running_plugin_version: '',
+    running_plugin_version: builtinVersion(version),
     running_sha256: '',
     seal_wrap: entry.sealWrap,
     type: entry.type,
@@ -52,14 +88,16 @@ export function entryText(entry: MountEntry): Record<string, unknown> {
   };
 }
 
-const keysText = (config: MountConfig): Record<string, unknown> => ({
-  ...(config.clearRequestKeys.length === 0 ? {} : { audit_non_hmac_request_keys: config.clearRequestKeys }),
+const keysText = (config: MountConfig) => ({
+  ...(config.clearRequestKeys.length === 0
+    ? {}
+    : { audit_non_hmac_request_keys: [...config.clearRequestKeys] }),
   ...(config.clearResponseKeys.length === 0
     ? {}
-    : { audit_non_hmac_response_keys: config.clearResponseKeys }),
+    : { audit_non_hmac_response_keys: [...config.clearResponseKeys] }),
   ...(config.passthroughHeaders.length === 0
     ? {}
-    : { passthrough_request_headers: config.passthroughHeaders }),
+    : { passthrough_request_headers: [...config.passthroughHeaders] }),
 });
 
 function configOf(input: z.output<typeof configInput>): Partial<MountConfig> {
@@ -88,32 +126,32 @@ const positive = (ms: number): number => {
   return ms;
 };
 
-export function mountRoutes(core: Core): Route[] {
-  return [...routesOf(core, 'secret', 'mounts'), ...routesOf(core, 'auth', 'auth')];
+export function mountRoutes({ core, version }: Platform): Route[] {
+  return [...routesOf(core, version, 'secret', 'mounts'), ...routesOf(core, version, 'auth', 'auth')];
 }
 
-function routesOf(core: Core, kind: MountKind, root: string): Route[] {
+function routesOf(core: Core, version: string, kind: MountKind, root: string): Route[] {
   const shown = (entry: MountEntry): string =>
     kind === 'auth' ? entry.path.slice('auth/'.length) : entry.path;
   const access = kind === 'auth' ? 'sudo' : 'token';
   const list = operation({
     summary: kind === 'auth' ? 'The enabled auth methods.' : 'The enabled secret engines.',
     input: none,
-    output: reply,
+    output: z.record(z.string(), entryOutput),
     effect: 'none',
     flat: true,
     run: async () => ({
       data: Object.fromEntries(
         services(core)
           .mounts.list(kind)
-          .map((entry) => [shown(entry), entryText(entry)]),
+          .map((entry) => [shown(entry), entryText(entry, version)]),
       ),
     }),
   });
   const disable = operation({
     summary: 'Disables it, with all that it stores.',
     input: place,
-    output: reply,
+    output: none,
     effect: 'write',
     async run({ path }) {
       const { mounts, leases, tokens, identity } = services(core);
@@ -140,7 +178,7 @@ function routesOf(core: Core, kind: MountKind, root: string): Route[] {
     {
       path: `${root}/*path`,
       access,
-      operations: { read: readOrTuned(core, kind), write: writeOrTune(core, kind), delete: disable },
+      operations: { read: readOrTuned(core, version, kind), write: writeOrTune(core, kind), delete: disable },
     },
   ];
 }
@@ -148,16 +186,16 @@ function routesOf(core: Core, kind: MountKind, root: string): Route[] {
 const isTune = (path: string): boolean => path.endsWith('/tune');
 const untuned = (path: string): string => path.slice(0, -'/tune'.length);
 
-function readOrTuned(core: Core, kind: MountKind): Operation {
+function readOrTuned(core: Core, version: string, kind: MountKind): Operation {
   return operation({
     summary: 'One mount, or with "/tune" behind its path how it is tuned.',
     input: place,
-    output: reply,
+    output: z.union([entryOutput, tuneOutput]),
     effect: 'none',
     flat: true,
     async run({ path }) {
       if (isTune(path)) return { data: tuneText(core, find(core, kind, untuned(path))) };
-      return { data: entryText(find(core, kind, path)) };
+      return { data: entryText(find(core, kind, path), version) };
     },
   });
 }
@@ -184,7 +222,7 @@ function writeOrTune(core: Core, kind: MountKind): Operation {
   return operation({
     summary: 'Enables it at the path, or with "/tune" behind the path changes how it is tuned.',
     input: z.looseObject({ path: z.string() }),
-    output: reply,
+    output: none,
     effect: 'write',
     async run(input) {
       if (isTune(input.path)) await tune(core, kind, parsed(tuneInput, input));
@@ -249,14 +287,14 @@ function find(core: Core, kind: MountKind, path: string): MountEntry {
   });
 }
 
-function tuneText(core: Core, entry: MountEntry): Record<string, unknown> {
+function tuneText(core: Core, entry: MountEntry): z.input<typeof tuneOutput> {
   const ttl = services(core).mounts.ttlOf(entry);
   return {
     default_lease_ttl: seconds(ttl.defaultMs),
     description: entry.description,
     force_no_cache: entry.config.forceNoCache,
     max_lease_ttl: seconds(ttl.maxMs),
-    ...(Object.keys(entry.options).length === 0 ? {} : { options: entry.options }),
+    ...(Object.keys(entry.options).length === 0 ? {} : { options: { ...entry.options } }),
     ...(entry.config.listingVisibility === '' ? {} : { listing_visibility: entry.config.listingVisibility }),
     ...keysText(entry.config),
     ...(entry.kind === 'auth' ? { token_type: entry.config.tokenType } : {}),

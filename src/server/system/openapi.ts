@@ -25,6 +25,12 @@ const resultantText = z.object({
   glob_paths: pathRules.optional(),
 });
 
+const document = z.object({
+  openapi: z.string(),
+  info: z.object({ title: z.string(), description: z.string(), version: z.string() }),
+  paths: z.record(z.string(), z.looseObject({})),
+});
+
 export function openApiRoutes({ core, version }: Platform): Route[] {
   return [
     {
@@ -34,7 +40,7 @@ export function openApiRoutes({ core, version }: Platform): Route[] {
         read: operation({
           summary: 'The OpenAPI description of all that the caller can see.',
           input: z.object({ generic_mount_paths: flag().default(false), context: z.string().default('') }),
-          output: z.unknown(),
+          output: document,
           effect: 'none',
           async run(_input, call) {
             const { acl } = exchangeOf(call);
@@ -68,7 +74,7 @@ export function openApiRoutes({ core, version }: Platform): Route[] {
 }
 
 /** Pure: the document for these mounts. */
-export function documentOf(mounts: readonly LiveMount[], version: string): object {
+export function documentOf(mounts: readonly LiveMount[], version: string): z.input<typeof document> {
   const paths = new Map<string, Record<string, unknown>>();
   for (const { entry, plugin } of mounts)
     for (const route of plugin.routes) {

@@ -22,13 +22,16 @@ const catalog = z.object({
 });
 const one = plugin.extend({ args: z.null(), command: z.string(), sha256: z.string() });
 
+/** The version of a plugin that is part of this program, as upstream spells it. */
+export const builtinVersion = (version: string): string => `v${version}+builtin`;
+
 /** What `vault plugin list` and `plugin info` ask for. */
 export function pluginRoutes({ plugins, version }: Platform): Route[] {
   const all = plugins.map(
     ({ name, kind }): z.input<typeof plugin> => ({
       name,
       type: kind,
-      version: `v${version}+builtin`,
+      version: builtinVersion(version),
       builtin: true,
       deprecation_status: 'supported',
     }),

@@ -12,20 +12,29 @@ import { type Core, services } from '../core/core.ts';
 import { exchangeOf } from '../core/exchange.ts';
 import { judgedPath, routeOf } from '../core/mounts.ts';
 
-const reply = z.unknown();
+const none = z.object({});
+/** The older paths tell the same under another name as well. */
+const names = z.object({ keys: z.array(z.string()), policies: z.array(z.string()).optional() });
+const textOfOne = z.object({
+  name: z.string(),
+  policy: z.string().optional(),
+  rules: z.string().optional(),
+});
+/** By path; of one path under `capabilities` as well. */
+const capabilities = z.record(z.string(), z.array(z.string()));
 const named = z.object({ name: z.string().min(1) });
 
 export function policyRoutes(core: Core): Route[] {
   const list = (legacy: boolean): Operation =>
     operation({
       summary: 'The names of the policies.',
-      input: z.object({}),
-      output: reply,
+      input: none,
+      output: names,
       effect: 'none',
       flat: legacy,
       async run() {
-        const names = await services(core).policies.names();
-        return { data: legacy ? { keys: names, policies: names } : { keys: names } };
+        const keys = await services(core).policies.names();
+        return { data: legacy ? { keys, policies: keys } : { keys } };
       },
     });
   const one = (legacy: boolean): Route => ({
@@ -38,7 +47,7 @@ export function policyRoutes(core: Core): Route[] {
       read: operation({
         summary: 'The text of a policy, as it was written.',
         input: named,
-        output: reply,
+        output: textOfOne,
         effect: 'none',
         flat: legacy,
         async run({ name }) {
@@ -50,7 +59,7 @@ export function policyRoutes(core: Core): Route[] {
       write: operation({
         summary: 'Writes a policy, in HCL or JSON, plain or in base64.',
         input: named.extend({ policy: z.string().optional(), rules: z.string().optional() }),
-        output: reply,
+        output: none,
         effect: 'write',
         async run({ name, policy, rules }) {
           const given = policy ?? rules ?? '';
@@ -63,7 +72,7 @@ export function policyRoutes(core: Core): Route[] {
       delete: operation({
         summary: 'Deletes a policy; who was given it may no longer do what it allowed.',
         input: named,
-        output: reply,
+        output: none,
         effect: 'write',
         async run({ name }) {
           await services(core).policies.delete(name);
@@ -108,15 +117,15 @@ function capabilityRoutes(core: Core): Route[] {
     operation({
       summary,
       input,
-      output: reply,
+      output: capabilities,
       effect: 'none',
       flat: true,
       async run(given, call) {
         const paths = [...(given.paths ?? []), ...(given.path ?? [])];
         if (paths.length === 0) throw failure('request.invalid', { reason: 'paths must be supplied' });
         const acl = await aclOf(given, exchangeOf(call).acl);
-        const data: Record<string, readonly string[]> = Object.create(null);
-        for (const path of paths) data[path] = acl.capabilities(asJudged(core, parsePath(path)));
+        const data: Record<string, string[]> = Object.create(null);
+        for (const path of paths) data[path] = [...acl.capabilities(asJudged(core, parsePath(path)))];
         const [only] = paths;
         if (paths.length === 1 && only !== undefined) data['capabilities'] = data[only] ?? [];
         return { data };

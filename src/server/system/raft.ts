@@ -16,7 +16,7 @@ export function raftRoutes({ core, seal, snapshots }: Platform): Route[] {
   const save = operation({
     summary: 'The whole store as one file, sealed as it is.',
     input: none,
-    output: z.unknown(),
+    output: z.undefined(),
     effect: 'none',
     async run(_input, call) {
       services(core);

@@ -469,3 +469,20 @@ test('the node tells of itself', async () => {
   for (const path of ['sys/host-info', 'sys/in-flight-req', 'sys/config/state/sanitized', 'sys/metrics'])
     expect((await server.ask('GET', path, undefined, weak)).status).toBe(403);
 });
+
+test('a mount tells the version of its plugin, and of those that nobody enabled not what becomes of their type', async () => {
+  const { data } = (await server.ask('GET', 'sys/mounts')).json;
+  const { data: methods } = (await server.ask('GET', 'sys/auth')).json;
+  const catalog = (await server.ask('GET', 'sys/plugins/catalog/secret/kv')).json.data;
+  expect(catalog.version).toMatch(/^v\d+\.\d+\.\d+.*\+builtin$/);
+  expect(data['secret/']).toMatchObject({
+    plugin_version: '',
+    running_plugin_version: catalog.version,
+    running_sha256: '',
+    deprecation_status: 'supported',
+  });
+  for (const fixed of [data['sys/'], data['identity/'], methods['token/']]) {
+    expect(fixed.running_plugin_version).toBe(catalog.version);
+    expect(fixed).not.toHaveProperty('deprecation_status');
+  }
+});

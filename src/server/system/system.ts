@@ -29,13 +29,13 @@ export function systemRoutes(platform: Platform): Plugin {
   return {
     routes: [
       ...sealRoutes(platform),
-      ...mountRoutes(core),
+      ...mountRoutes(platform),
       ...policyRoutes(core),
       ...wrappingRoutes(core),
       ...auditRoutes(core),
       ...lockedUserRoutes(core),
       ...toolRoutes(),
-      ...internalRoutes(core),
+      ...internalRoutes(platform),
       ...counterRoutes(core),
       ...openApiRoutes(platform),
       ...leaseRoutes(core),

@@ -8,7 +8,6 @@ import { integer } from '../../base/schema.ts';
 import { HASH_NAMES, hashNamed } from '../../crypto/algorithms.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 
-const reply = z.unknown();
 const format = z.enum(['base64', 'hex']);
 /** As upstream bounds it: 128 KiB. */
 const MOST_BYTES = 128 * 1024;
@@ -25,7 +24,7 @@ export function toolRoutes(): Route[] {
       format: format.default('base64'),
       source: z.enum(['platform', 'seal', 'all']).default('platform'),
     }),
-    output: reply,
+    output: z.object({ random_bytes: z.string() }),
     effect: 'none',
     async run(given) {
       const bytes = given.urlbytes ?? given.bytes;
@@ -43,7 +42,7 @@ export function toolRoutes(): Route[] {
       input: z.string().default(''),
       format: format.default('hex'),
     }),
-    output: reply,
+    output: z.object({ sum: z.string() }),
     effect: 'none',
     async run(given) {
       const name = given.urlalgorithm ?? given.algorithm;
