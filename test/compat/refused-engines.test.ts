@@ -1,0 +1,17 @@
+/** The table of refused requests: the secret engines. */
+
+import { afterAll, beforeAll } from 'vitest';
+import { database, kv, pki, transit } from './refused/engines.ts';
+import { refuses } from './refused/refused.ts';
+import { startWorld, type World } from './refused/world.ts';
+
+let world: World;
+beforeAll(async () => {
+  world = await startWorld();
+}, 60_000);
+afterAll(() => world?.close());
+
+refuses('kv', kv, () => world);
+refuses('transit', transit, () => world);
+refuses('pki', pki, () => world);
+refuses('database', database, () => world);
