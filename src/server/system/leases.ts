@@ -27,11 +27,12 @@ const prefixInput = z.object({ prefix: z.string(), sync: flag().default(false) }
 export function leaseRoutes(core: Core): Route[] {
   const renew = operation({
     summary: 'Gives a lease more time, as far as its caps allow.',
-    input: z.object({ ...named, increment: duration().default(0) }),
+    // hvac sends a null increment where its caller gave none.
+    input: z.object({ ...named, increment: duration().nullish() }),
     output: nothing,
     effect: 'write',
     async run(input) {
-      const lease = await services(core).leases.renew(idOf(input), Math.max(0, input.increment));
+      const lease = await services(core).leases.renew(idOf(input), Math.max(0, input.increment ?? 0));
       return { lease };
     },
   });

@@ -226,7 +226,8 @@ async function renewalLimits(core: Core, entry: TokenEntry, call: Call): Promise
 }
 
 function renewRoutes(core: Core): Route[] {
-  const increment = { increment: duration().default(0) };
+  // hvac sends null where its caller gave none.
+  const increment = { increment: duration().nullish() };
   const renewed = async (
     entry: TokenEntry,
     token: string,
@@ -251,7 +252,7 @@ function renewRoutes(core: Core): Route[] {
             const named = input.token === '' ? (exchangeOf(call).request.token ?? '') : input.token;
             const entry = await services(core).tokens.lookup(named);
             if (entry === undefined) throw failure('token.missing');
-            return renewed(entry, named, input.increment, call);
+            return renewed(entry, named, input.increment ?? 0, call);
           },
         }),
       },
@@ -265,7 +266,7 @@ function renewRoutes(core: Core): Route[] {
           output: none,
           effect: 'write',
           run: (input, call) =>
-            renewed(callerOf(call), exchangeOf(call).request.token ?? '', input.increment, call),
+            renewed(callerOf(call), exchangeOf(call).request.token ?? '', input.increment ?? 0, call),
         }),
       },
     },
@@ -280,7 +281,7 @@ function renewRoutes(core: Core): Route[] {
           async run(input, call) {
             const entry = await services(core).tokens.byAccessor(input.accessor);
             if (entry === undefined) throw failure('token.invalid_accessor');
-            return renewed(entry, '', input.increment, call);
+            return renewed(entry, '', input.increment ?? 0, call);
           },
         }),
       },
