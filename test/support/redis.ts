@@ -10,8 +10,16 @@ export interface AgreeableRedis {
   close(): Promise<void>;
 }
 
-/** Listens on the loopback interface and agrees to whatever comes. */
-export async function startAgreeableRedis(): Promise<AgreeableRedis> {
+/** Listens on the loopback interface and agrees to whatever comes. @param accounts who is there already */
+export async function startAgreeableRedis(...accounts: readonly string[]): Promise<AgreeableRedis> {
+  const there = new Set(accounts);
+  const answerTo = ([first, second, name = '']: readonly string[]): string => {
+    if (first !== 'ACL') return '+OK\r\n';
+    if (second === 'SETUSER') there.add(name);
+    if (second === 'DELUSER') return `:${there.delete(name) ? 1 : 0}\r\n`;
+    if (second !== 'GETUSER') return '+OK\r\n';
+    return there.has(name) ? '*2\r\n$5\r\nflags\r\n*1\r\n$2\r\non\r\n' : '*-1\r\n';
+  };
   const heard: string[][] = [];
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -36,10 +44,6 @@ export async function startAgreeableRedis(): Promise<AgreeableRedis> {
       }),
   };
 }
-
-/** Nobody has an account yet; everything else is done at once. */
-const answerTo = ([first, second]: readonly string[]): string =>
-  first === 'ACL' && second === 'GETUSER' ? '*-1\r\n' : '+OK\r\n';
 
 /** What is whole of `*N\r\n$LENGTH\r\nWORD\r\n...`, and what stands behind it. */
 function commandsOf(text: string): { commands: string[][]; after: string } {

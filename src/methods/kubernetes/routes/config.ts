@@ -57,7 +57,8 @@ export const configRoute = (settings: Settings): Route => ({
       async run(given) {
         await settings.save({
           host: given.kubernetes_host?.trim() ?? '',
-          ca: given.kubernetes_ca_cert?.trim() ?? '',
+          // Read back as it was written, line ends and all, or declarative clients would see a change each time.
+          ca: given.kubernetes_ca_cert?.trim() ? given.kubernetes_ca_cert : '',
           reviewerJwt: given.token_reviewer_jwt?.trim() ?? '',
           pemKeys: given.pem_keys ?? [],
           issuer: given.issuer ?? '',
