@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '../../src/bin/version.ts';
 
@@ -11,12 +12,15 @@ const root = new URL('../../', import.meta.url).pathname;
 
 interface Output {
   readonly entryPoint?: string;
+  readonly exports: readonly string[];
   readonly imports: readonly { readonly path: string; readonly kind: string; readonly external?: boolean }[];
   readonly inputs: Readonly<Record<string, unknown>>;
 }
 
 let folder: string;
 let outputs: ReadonlyMap<string, Output>;
+/** What each source imports. */
+let sources: ReadonlyMap<string, Pick<Output, 'imports'>>;
 const build = (): void => {
   execFileSync(process.execPath, ['tools/build.mjs', folder], {
     cwd: root,
@@ -29,7 +33,9 @@ beforeAll(() => {
   build();
   const list = JSON.parse(readFileSync(join(folder, 'holdfast.meta.json'), 'utf8')) as {
     outputs: Record<string, Output>;
+    inputs: Record<string, Output>;
   };
+  sources = new Map(Object.entries(list.inputs));
   outputs = new Map(Object.entries(list.outputs).map(([path, output]) => [basename(path), output]));
 }, 60_000);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -78,6 +84,36 @@ test('what is loaded later is in the bundle nevertheless', () => {
       name,
     ).toBe(true);
 });
+
+// A package of CommonJS that is loaded by import() has its names under Node and in tests, and none but "default" in a chunk.
+test('what is loaded later has the names in the built program that it has without', () => {
+  const later = [...sources]
+    .filter(([path]) => path.startsWith('src/'))
+    .flatMap(([, { imports }]) => imports.filter(({ kind }) => kind === 'dynamic-import'))
+    .map(({ path }) => outputs.get(chunkOf(path)) ?? { entryPoint: path, exports: [] });
+  expect(later.map(({ entryPoint }) => entryPoint)).toContain('src/engines/aws/sdk.ts');
+  for (const { entryPoint, exports } of later) expect(exports, entryPoint).not.toEqual(['default']);
+});
+
+test.each([
+  ['src/engines/aws/sdk.ts', ['IAM', 'STS']],
+  ['src/engines/database/drivers/mysql-client.ts', ['createPool']],
+  ['src/engines/database/drivers/redis-client.ts', ['createClient']],
+  ['node_modules/pg/esm/index.mjs', ['default']],
+])(
+  'the chunk of %s can be loaded, and gives %j',
+  (entry, names) => {
+    const chunk = pathToFileURL(join(folder, chunkOf(entry))).href;
+    // By Node itself: what runs the tests would load it in a way of its own.
+    const told = execFileSync(
+      process.execPath,
+      ['--input-type=module', '-e', `console.log(Object.keys(await import('${chunk}')).join())`],
+      { encoding: 'utf8' },
+    );
+    expect(told.trim().split(',')).toEqual(expect.arrayContaining(names));
+  },
+  60_000,
+);
 
 test('the built program runs from where it is, and a build takes away what builds before the last one left', () => {
   const stale = ['holdfast-run-AAAAAAAA.js', 'holdfast-run-AAAAAAAA.js.map', 'holdfast.old.js'];

@@ -39,14 +39,14 @@ export class Aws {
   /** @throws Failure aws.not_configured */
   async iam(config?: Config): Promise<IAM> {
     const used = config ?? (await this.#settings.needed()).config;
-    const { IAM } = await import('@aws-sdk/client-iam');
+    const { IAM } = await import('./sdk.ts');
     return new IAM(clientConfig(used, iamEndpoint(used), this.#dial));
   }
 
   /** @throws Failure aws.not_configured */
   async sts(): Promise<STS> {
     const { config } = await this.#settings.needed();
-    const { STS } = await import('@aws-sdk/client-sts');
+    const { STS } = await import('./sdk.ts');
     return new STS(clientConfig(config, stsEndpoint(config), this.#dial));
   }
 }

@@ -25,7 +25,7 @@ export const mysql =
     const born = new WeakMap<object, number>();
 
     const open = async (tls: boolean): Promise<Pool> => {
-      const { createPool } = await import('mysql2/promise');
+      const { createPool } = await import('./mysql-client.ts');
       const place = await locate(target.host, target.port);
       return createPool({
         // The driver verifies the certificate against this; the connection goes to the address that was judged.

@@ -18,7 +18,7 @@ export const redis =
     let client: Promise<Client> | undefined;
 
     const open = async (): Promise<Client> => {
-      const { createClient } = await import('@redis/client');
+      const { createClient } = await import('./redis-client.ts');
       const { ip, port } = await locate(target.host, target.port);
       const made: Client = createClient({
         ...(login.username === '' ? {} : { username: login.username }),
