@@ -6,7 +6,7 @@ import { readData } from './arguments.ts';
 import { declareAuditVerify } from './auditverify.ts';
 import { print, table } from './output.ts';
 import { type Flags, open, remote, success } from './session.ts';
-import type { Terminal } from './terminal.ts';
+import { Exit, type Terminal } from './terminal.ts';
 import { declareWhoRead } from './whoread.ts';
 
 export function declareAudit(program: Command, terminal: Terminal): void {
@@ -47,6 +47,8 @@ export function declareAudit(program: Command, terminal: Terminal): void {
               ]),
             ]),
       );
+      // A script asks this way whether there is a trail at all; JSON tells it by being empty.
+      if (devices.length === 0 && session.format === 'table') throw new Exit(2);
     });
 
   remote(group, 'disable <path>', 'Disable a device').action(async (typed: string, flags: Flags) => {

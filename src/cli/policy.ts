@@ -8,7 +8,7 @@ import { deletePolicy, policies, readPolicy, writePolicy } from '../client/sys.t
 import { print } from './output.ts';
 import { formatHcl } from './policyformat.ts';
 import { type Flags, open, remote, success } from './session.ts';
-import { Exit, type Terminal } from './terminal.ts';
+import { Exit, endWithTwo, type Terminal } from './terminal.ts';
 
 export function declarePolicy(program: Command, terminal: Terminal): void {
   const group = program.command('policy').description('Interact with policies');
@@ -19,7 +19,7 @@ export function declarePolicy(program: Command, terminal: Terminal): void {
       await writePolicy(
         session.client,
         name.toLowerCase(),
-        file === '-' ? await terminal.stdin() : await terminal.readFile(file),
+        file === '-' ? await terminal.stdin() : await terminal.readFile(file).catch(endWithTwo(terminal)),
       );
       if (name !== name.toLowerCase())
         terminal.err(`Policy name was converted from "${name}" to "${name.toLowerCase()}"\n`);

@@ -57,6 +57,14 @@ export class Exit extends Error {
   }
 }
 
+/** Tells a failure and ends with 2, where Vault's command line does so although it is no answer of the server. */
+export const endWithTwo =
+  (terminal: Terminal) =>
+  (error: unknown): never => {
+    terminal.err(explain(error).text);
+    throw new Exit(2);
+  };
+
 /** What a failure looks like to a person, in the shape that Vault's own command line gives it, and its exit code. */
 export function explain(error: unknown): { readonly text: string; readonly code: ExitCode } {
   if (error instanceof Exit) return { text: '', code: error.code };

@@ -10,7 +10,7 @@ import { download, upload } from '../../client/stream.ts';
 import { cell, printAnswer, table } from '../output.ts';
 import { refuseRehearsal } from '../rehearsal.ts';
 import { type Flags, open, printSecret, remote } from '../session.ts';
-import type { Terminal } from '../terminal.ts';
+import { endWithTwo, type Terminal } from '../terminal.ts';
 
 const SNAPSHOT = 'sys/storage/raft/snapshot';
 
@@ -57,9 +57,9 @@ export function declareRaft(parent: Command, terminal: Terminal): void {
       refuseRehearsal(flags, 'snapshots');
       const session = await open(terminal, flags);
       // Opened before the server is asked for anything: a mistyped name is no half request.
-      const handle = await openFile(file).catch(() => {
-        throw failure('cli.unreadable', { path: file });
-      });
+      const handle = await openFile(file).catch(() =>
+        endWithTwo(terminal)(failure('cli.unreadable', { path: file })),
+      );
       await upload(
         session.client,
         flags.force === true ? `${SNAPSHOT}-force` : SNAPSHOT,

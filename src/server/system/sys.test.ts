@@ -278,10 +278,21 @@ describe('a snapshot', () => {
     const cut = new Uint8Array(saved.subarray(0, saved.length - 20));
     for (const path of ['snapshot', 'snapshot-force']) expect((await restore(cut, path)).status).toBe(400);
     expect((await restore(new Uint8Array(saved), 'snapshot', 'hvs.nobody')).status).toBe(403);
-    const weak = await weakToken('path "sys/storage/raft/*" { capabilities = ["read", "update"] }');
-    expect((await restore(new Uint8Array(saved), 'snapshot', weak['x-vault-token'])).status).toBe(403);
-    expect((await server.ask('GET', 'sys/storage/raft/snapshot', undefined, weak)).status).toBe(403);
+    const reader = await weakToken('path "sys/storage/raft/*" { capabilities = ["read"] }');
+    expect((await restore(new Uint8Array(saved), 'snapshot', reader['x-vault-token'])).status).toBe(403);
+    const writer = await weakToken('path "sys/storage/raft/*" { capabilities = ["update"] }');
+    expect((await restore(new Uint8Array(saved), 'snapshot-force', writer['x-vault-token'])).status).toBe(
+      403,
+    );
+    expect((await server.ask('GET', 'sys/storage/raft/snapshot', undefined, writer)).status).toBe(403);
     expect((await server.ask('GET', 'secret/data/a')).json.data.data).toEqual({ v: 2 });
+  });
+
+  test('is taken by a token whose policy says `read`, as those of backup jobs do', async () => {
+    const backup = await weakToken('path "sys/storage/raft/snapshot" { capabilities = ["read"] }');
+    const taken = await fetch(`${server.url}/v1/sys/storage/raft/snapshot`, { headers: backup });
+    expect(taken.status).toBe(200);
+    expect((await restore(new Uint8Array(await taken.arrayBuffer()))).status).toBe(204);
   });
 });
 
