@@ -53,11 +53,10 @@ export function refuses(area: string, rows: readonly Row[], world: () => World):
       const told = JSON.parse(text === '' ? '{}' : text) as { errors?: string[]; type?: string };
       const says = row.problem ? String(told.type) : (told.errors ?? ['no errors']).join('; ');
       const wanted = row.says instanceof RegExp ? expect.stringMatching(row.says) : from(row.says, made);
-      expect([reply.status, says, text.slice(0, says === 'no errors' ? 300 : 0)]).toEqual([
-        row.status,
-        wanted,
-        '',
-      ]);
+      expect({ status: reply.status, says }, text.slice(0, 500)).toEqual({
+        status: row.status,
+        says: wanted,
+      });
       expect(reply.answers).toBe(1);
       if (row.problem) expect(reply.head).toMatch(/\r\ncontent-type: application\/problem\+json/i);
       else expect(Object.keys(told).sort()).toEqual([...(row.beside ?? []), 'errors'].sort());

@@ -41,6 +41,8 @@ export interface World {
   ok(method: string, path: string, body?: unknown, headers?: readonly string[]): Promise<Json>;
   /** The hash over all that is stored, once nothing is being written any more. */
   stored(): Promise<string>;
+  /** The entries of the store that hold a secret as it is, or in a common dress. */
+  open(): Promise<readonly string[]>;
   /** All that was logged. */
   logged(): string;
   /** Which of the secrets of the world a text gives away, by name. */
@@ -125,6 +127,12 @@ export async function startWorld(): Promise<World> {
     jwt,
     logged: () => lines.join('\n'),
     leaks: canaries,
+    async open() {
+      const found: string[] = [];
+      for await (const { key, value } of backend.scan('', new AbortController().signal))
+        if (canaries(`${key}\n${Buffer.from(value).toString('latin1')}`).length > 0) found.push(key);
+      return found;
+    },
     async close() {
       await listener.close(0);
       await server.close();
