@@ -839,8 +839,9 @@ export const codes = {
   },
   'ssh.template': {
     kind: 'invalid',
-    message: '{field} cannot be true: this engine is not told the identity of its callers',
-    hint: 'Name the users, domains and extensions themselves, or make a role for each team.',
+    message:
+      "template '{template}' could not be rendered -> no value could be found for one of the template directives, or it holds a character that it may not",
+    hint: 'Give the entity of the caller what the template names; names of users and domains may not hold "*" or ",".',
   },
   'ssh.busy': {
     kind: 'unavailable',

@@ -178,6 +178,13 @@ export interface Call {
   readonly signal: AbortSignal;
   /** Storage that lives and dies with the caller's token (cubbyhole). */
   tokenScope(): Storage;
+  /**
+   * Fills the identity of the caller into a text such as "{{identity.entity.name}}", as templates of policies are filled.
+   * @param without characters that no value may hold, because they mean something where the text is used
+   * @returns undefined where the caller has no identity, or it lacks one of the values
+   * @throws Failure request.invalid where the text is no template of an identity
+   */
+  fill?(template: string, without?: string): Promise<string | undefined>;
   /** Writes a lease, durably, before the credential that it covers is made. */
   reserve(handler: string, state: Json, times?: LeaseTimes): Promise<LeaseInfo>;
 }

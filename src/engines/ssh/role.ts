@@ -2,7 +2,6 @@
 
 import { z } from 'zod';
 import { seconds } from '../../base/duration.ts';
-import { failure } from '../../base/errors.ts';
 import { anyNames, duration, flag, integer } from '../../base/schema.ts';
 import { RSA_SIGNATURES, type RsaSignature } from '../../crypto/ssh/privatekey.ts';
 import { checkedCidrs, checkedText, options, refused, shown, text } from './fields.ts';
@@ -29,6 +28,10 @@ export interface CaRole {
   readonly keyIdFormat: string;
   readonly keyLengths: Readonly<Record<string, readonly number[]>>;
   readonly signer: 'default' | RsaSignature;
+  /** The fields that hold templates; absent: none. */
+  readonly templated?: readonly Templated[];
+  /** Whether what templates fill in may hold commas, which part one name from the next. */
+  readonly allowCommas?: true;
 }
 
 export interface OtpRole {
@@ -42,13 +45,9 @@ export interface OtpRole {
 
 export type Role = CaRole | OtpRole;
 
-/** What would need the identity of the caller, which the contract of plugins does not carry. */
-const TEMPLATED = [
-  'allowed_users_template',
-  'allowed_domains_template',
-  'default_user_template',
-  'default_extensions_template',
-] as const;
+/** Fields that may hold templates of the caller's identity, where `<field>_template` says so. */
+const TEMPLATED = ['allowed_users', 'allowed_domains', 'default_user', 'default_extensions'] as const;
+export type Templated = (typeof TEMPLATED)[number];
 
 /** One length or several for each kind of key. */
 const lengths = anyNames(
@@ -96,7 +95,7 @@ const DEFAULT_PORT = 22;
 const MOST_PORT = 65_535;
 const DEFAULT_NOT_BEFORE_MS = 30_000;
 
-/** @throws Failure ssh.request, ssh.template */
+/** @throws Failure ssh.request */
 export function roleOf(given: Given): Role {
   const kind = (given.key_type ?? '').toLowerCase();
   if (kind === '') throw refused('missing key type');
@@ -122,7 +121,6 @@ function otpRole(given: Given): OtpRole {
 }
 
 function caRole(given: Given): CaRole {
-  for (const field of TEMPLATED) if (given[field] === true) throw failure('ssh.template', { field });
   const role: CaRole = {
     kind: 'ca',
     allowUser: given.allow_user_certificates === true,
@@ -144,6 +142,8 @@ function caRole(given: Given): CaRole {
     keyIdFormat: checkedText(given.key_id_format ?? '', 'key_id_format'),
     keyLengths: given.allowed_user_key_lengths ?? {},
     signer: signerOf(given.algorithm_signer || 'default'),
+    templated: TEMPLATED.filter((field) => given[`${field}_template`] === true),
+    ...(given.allow_commas_in_identity_templates === true ? { allowCommas: true } : {}),
   };
   if (!role.allowUser && !role.allowHost)
     throw refused("Either 'allow_user_certificates' or 'allow_host_certificates' must be set to 'true'");
@@ -233,25 +233,26 @@ export function told(role: Role): z.input<typeof roleOutput> {
       exclude_cidr_list: role.excludedCidrs,
       port: role.port,
     };
+  const isTemplate = (field: Templated): boolean => role.templated?.includes(field) === true;
   return {
     key_type: 'ca',
     allow_user_certificates: role.allowUser,
     allow_host_certificates: role.allowHost,
     allowed_users: role.allowedUsers,
-    allowed_users_template: false,
+    allowed_users_template: isTemplate('allowed_users'),
     default_user: role.defaultUser,
-    default_user_template: false,
+    default_user_template: isTemplate('default_user'),
     allowed_domains: role.allowedDomains,
-    allowed_domains_template: false,
+    allowed_domains_template: isTemplate('allowed_domains'),
     allow_bare_domains: role.allowBareDomains,
     allow_subdomains: role.allowSubdomains,
     allow_empty_principals: role.allowEmptyPrincipals,
-    allow_commas_in_identity_templates: false,
+    allow_commas_in_identity_templates: role.allowCommas === true,
     allowed_critical_options: role.allowedCriticalOptions,
     allowed_extensions: role.allowedExtensions,
     default_critical_options: { ...role.defaultCriticalOptions },
     default_extensions: { ...role.defaultExtensions },
-    default_extensions_template: false,
+    default_extensions_template: isTemplate('default_extensions'),
     ttl: seconds(role.ttlMs),
     max_ttl: seconds(role.maxTtlMs),
     not_before_duration: seconds(role.notBeforeMs),

@@ -18,6 +18,7 @@ import {
 import { refused } from './fields.ts';
 import type { CaRole } from './role.ts';
 import type { KeyPair } from './store.ts';
+import { type Fill, withExtensions, withPrincipals } from './templates.ts';
 
 const NONCE_BYTES = 32;
 const SERIAL_BYTES = 8;
@@ -27,20 +28,27 @@ export interface Certified {
   readonly signed_key: string;
 }
 
-/** @throws Failure ssh.request, and what `authority` throws */
+/**
+ * @param fill fills the caller's identity into the role's templates; absent: the caller has none
+ * @throws Failure ssh.request, ssh.template, and what `authority` throws
+ */
 export async function certify(
   mount: Mount,
   role: CaRole,
   wish: Wish,
   facts: { readonly displayName: string; readonly roleName: string; readonly publicKey: SshPublicKey },
   authority: () => Promise<Authority>,
-): Promise<Certified> {
+  fill?: Fill,
+): Promise<{ readonly data: Certified; readonly warnings: readonly string[] }> {
   const keyId = keyIdOf(role, wish.keyId, facts);
   const type = typeOf(role, wish.type);
-  const principals = principalsOf(role, type, wish.principals);
+  const principals = principalsOf(await withPrincipals(role, type, fill), type, wish.principals);
   const ttlMs = ttlOf(role, wish.ttlMs, mount.ttl());
   const criticalOptions = criticalOptionsOf(role, wish.criticalOptions);
-  const extensions = extensionsOf(role, wish.extensions);
+  // Of the role's own extensions nothing is asked where the caller brings some: what they lack is then nobody's loss.
+  const own =
+    Object.keys(wish.extensions).length === 0 ? await withExtensions(role, fill) : { role, warnings: [] };
+  const extensions = extensionsOf(own.role, wish.extensions);
   const now = mount.clock.now();
   const serial = Buffer.from(mount.random(SERIAL_BYTES)).readBigUInt64BE();
   const blob = signedCertificate(
@@ -59,8 +67,11 @@ export async function certify(
     await authority(),
   );
   return {
-    serial_number: serial.toString(16),
-    signed_key: publicLine(certificateType(facts.publicKey), blob),
+    data: {
+      serial_number: serial.toString(16),
+      signed_key: publicLine(certificateType(facts.publicKey), blob),
+    },
+    warnings: own.warnings,
   };
 }
 

@@ -226,10 +226,6 @@ describe('roles', () => {
     [{ default_extensions: { 'a b': '' } }, 'of ASCII without blanks'],
     [{ default_user: 'a\nb' }, 'default_user holds a control character'],
     [{ allowed_user_key_lengths: { rsa: 'many' } }, 'whole number'],
-    [{ allowed_users_template: true }, 'allowed_users_template cannot be true'],
-    [{ allowed_domains_template: 'true' }, 'allowed_domains_template cannot be true'],
-    [{ default_user_template: 1 }, 'default_user_template cannot be true'],
-    [{ default_extensions_template: true }, 'default_extensions_template cannot be true'],
     [{ issuer_ref: 'other' }, 'issuer_ref'],
   ])('%j is refused with what is wrong', async (given, message) => {
     const whole =

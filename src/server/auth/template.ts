@@ -83,18 +83,33 @@ function reference(text: string, fail: Fail): readonly string[] {
   throw unknown();
 }
 
+/**
+ * The text for one identity, or undefined where a part of it cannot be filled in.
+ * @param without characters that no value may hold, because they mean something where the text is used
+ */
+export function fillText(
+  parts: readonly TemplatePart[],
+  identity: Identity | undefined,
+  without: string,
+): string | undefined {
+  let text = '';
+  for (const part of parts) {
+    const value = typeof part === 'string' ? part : lookUp(part.reference, identity);
+    if (value === undefined) return undefined;
+    if (typeof part !== 'string' && (value === '' || [...without].some((one) => value.includes(one))))
+      return undefined;
+    text += value;
+  }
+  return text;
+}
+
 /** The path for one identity, or undefined where a part of it cannot be filled in: the stanza is then skipped. */
 export function fillTemplate(
   parts: readonly TemplatePart[],
   identity: Identity | undefined,
 ): string | undefined {
-  let path = '';
-  for (const part of parts) {
-    const value = typeof part === 'string' ? part : lookUp(part.reference, identity);
-    if (value === undefined || value === '') return undefined;
-    if (typeof part !== 'string' && /[*+/{}]/.test(value)) return undefined;
-    path += value;
-  }
+  const path = fillText(parts, identity, '*+/{}');
+  if (path === undefined) return undefined;
   try {
     parsePath(path.endsWith('*') ? `${path.slice(0, -1)}x` : path);
   } catch {

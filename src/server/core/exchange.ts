@@ -7,6 +7,7 @@ import type { Match } from '../../plugin/match.ts';
 import type { Call, Caller, LeaseInfo, LeaseTimes, Operation, Reply, Verb } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
+import { fillText, parseTemplate } from '../auth/template.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import type { Authority } from './authority.ts';
 import type { Core, Services } from './core.ts';
@@ -117,6 +118,13 @@ export class ExchangeCall implements Call {
         reason: 'cubbyhole operations are only supported by service tokens',
       });
     return this.#exchange.open().tokenScope(token.hash);
+  }
+
+  async fill(template: string, without = ''): Promise<string | undefined> {
+    const parts = parseTemplate(template, (reason, mend) =>
+      failure('request.invalid', { reason: `${reason}: ${mend}` }),
+    );
+    return fillText(parts, this.#exchange.authority?.identity?.identity, without);
   }
 
   async reserve(handler: string, state: Json, times?: LeaseTimes): Promise<LeaseInfo> {

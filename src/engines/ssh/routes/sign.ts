@@ -35,7 +35,8 @@ export function signRoutes(mount: Mount, store: SshStore): Route[] {
       extensions: given.extensions ?? {},
     };
     const facts = { displayName: call.caller?.displayName ?? '', roleName: given.role, publicKey };
-    return certify(mount, role, asked, facts, async () => authorityOf(await store.keyPair(), role));
+    const fill = (call.caller?.entityId ?? '') === '' ? undefined : call.fill?.bind(call);
+    return certify(mount, role, asked, facts, async () => authorityOf(await store.keyPair(), role), fill);
   };
 
   return [
@@ -58,7 +59,7 @@ export function signRoutes(mount: Mount, store: SshStore): Route[] {
                 'failed to parse public_key as SSH key: it is no RSA, ECDSA or Ed25519 key as id_ed25519.pub has it',
               );
             checkKey(role, publicKey);
-            return { data: await sign(role, publicKey, given, call) };
+            return sign(role, publicKey, given, call);
           },
         }),
       },
@@ -81,8 +82,8 @@ export function signRoutes(mount: Mount, store: SshStore): Route[] {
             const key = await makeKey(kindOf(type, bits));
             const publicKey = publicKeyOf(key);
             if (publicKey === undefined) throw refused('the key that was made is none of SSH');
-            const data = await sign(role, publicKey, given, call);
-            return { data: { ...data, private_key: privatePem(key), private_key_type: type } };
+            const { data, warnings } = await sign(role, publicKey, given, call);
+            return { data: { ...data, private_key: privatePem(key), private_key_type: type }, warnings };
           },
         }),
       },
