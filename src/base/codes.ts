@@ -1009,6 +1009,12 @@ export const codes = {
   'provider.login': { kind: 'denied', message: '{store}: cannot log in: {reason}', hint: '{mend}' },
   'provider.read': { kind: 'unavailable', message: '{store}: cannot read {path}: {reason}' },
   'provider.denied': { kind: 'denied', message: '{store}: cannot read {path}: {reason}', hint: '{mend}' },
+  'provider.push': { kind: 'invalid', message: '{store}: cannot write {path}: {reason}' },
+  'provider.foreign': {
+    kind: 'denied',
+    message: '{store}: {path} is not ours to write: {reason}',
+    hint: 'Push to another key, or let its owner give it up first.',
+  },
   'provider.stale': {
     kind: 'unavailable',
     message: '{store}: {path} still answers an older version than {version}',

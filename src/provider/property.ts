@@ -77,6 +77,7 @@ export function lookup(value: Value, property: string | undefined, entry: string
   if (property === undefined || property === '') return 'bytes' in value ? value.bytes : utf8(value.json);
   const exact = 'fields' in value ? value.fields.get(property) : undefined;
   if (exact !== undefined) return exact;
+  if ('fields' in value && value.nested === true) return insideField(value.fields, property, entry);
   const document = documentOf(value);
   const member = document instanceof Ordered ? document.members.get(property) : undefined;
   const found = member ?? (document === undefined ? undefined : gjson(document, property));
@@ -87,6 +88,18 @@ export function lookup(value: Value, property: string | undefined, entry: string
     entry,
     nearest: document instanceof Ordered ? nearest(property, names) : '; it is not a JSON object',
   });
+}
+
+/** A path into one field: its name, up to the first dot, and a GJSON path into the document that it holds. */
+function insideField(fields: ReadonlyMap<string, Uint8Array>, property: string, entry: string): Uint8Array {
+  const dot = property.indexOf('.');
+  const bytes = dot <= 0 ? undefined : fields.get(property.slice(0, dot));
+  const document = bytes === undefined ? undefined : documentOf({ bytes });
+  const path = property.slice(dot + 1);
+  const found = document === undefined || path === '' ? undefined : gjson(document, path);
+  if (found !== undefined) return bytesOf(found);
+  const near = nearest(property, [...fields.keys()]);
+  throw failure('provider.property_missing', { property, entry, nearest: near });
 }
 
 /**

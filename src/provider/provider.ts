@@ -11,8 +11,11 @@ import type { Log } from '../base/log.ts';
 /** Values may be binary and never pass through JSON on the way. `fields` keeps the order and digits of the source. */
 export type Value =
   | { readonly bytes: Uint8Array }
-  /** `json` is the object's own text, for `property: ""` and JSON paths; `fields` its outermost members as bytes. */
-  | { readonly fields: ReadonlyMap<string, Uint8Array>; readonly json: string };
+  /**
+   * `json` is the object's own text, for `property: ""` and JSON paths; `fields` its outermost members as bytes.
+   * `nested`: each member is a document of its own, so a path is the member's name, a dot and a path into it.
+   */
+  | { readonly fields: ReadonlyMap<string, Uint8Array>; readonly json: string; readonly nested?: true };
 
 export interface Ref {
   readonly key: string;
@@ -60,7 +63,43 @@ export interface Watcher {
   locate(ref: Ref): { readonly server: string; readonly path: string };
 }
 
-export type Provider = Reader & Partial<Finder & MetadataReader & Watcher>;
+/** Where a value is pushed to: a secret, or one property of it. */
+export interface PushTarget {
+  readonly key: string;
+  readonly property?: string;
+}
+
+export interface PushOptions {
+  /** Who pushes, by something that nobody else can take over: the UID of a PushSecret. */
+  readonly owner: string;
+  /** `updatePolicy: IfNotExists`: what is there stays as it is. */
+  readonly onlyNew?: boolean;
+  /** `spec.data[].metadata` of the PushSecret, as it was written. */
+  readonly metadata?: unknown;
+  /** What the pushed Secret is beside its data, for stores that keep such things. */
+  readonly source?: {
+    readonly type?: string;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+  readonly signal?: AbortSignal;
+}
+
+/** A store that can be written. Nothing that another owner pushed is ever overwritten or deleted. */
+export interface Writer {
+  /**
+   * Writes a value; what equals it already is not written again.
+   * @throws Failure provider.foreign where another owner's value stands there, provider.push for what cannot be written
+   */
+  put(target: PushTarget, value: Value, options: PushOptions): Promise<'written' | 'unchanged' | 'kept'>;
+  /** Takes away what this owner pushed. `foreign`: what is there is not this owner's, and is left alone. */
+  delete(
+    target: PushTarget,
+    options: { readonly owner: string; readonly signal?: AbortSignal },
+  ): Promise<'deleted' | 'absent' | 'foreign'>;
+}
+
+export type Provider = Reader & Partial<Finder & MetadataReader & Watcher & Writer>;
 
 /** What connecting may ask of the cluster, already held to the namespace rules of the store (`resolveRef`). */
 export interface ProviderEnv {

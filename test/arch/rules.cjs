@@ -37,6 +37,8 @@ module.exports = {
     ...Object.entries(rooms).map(([room, allowed]) => wall(room, inside(room), allowed)),
     wall('providers-vault', '^src/providers/vault/', ['provider', 'client', 'base']),
     wall('providers-kubernetes', '^src/providers/kubernetes/', ['provider', 'kube', 'base']),
+    wall('providers-webhook', '^src/providers/webhook/', ['provider', 'template', 'base']),
+    wall('providers-fake', '^src/providers/fake/', ['provider', 'base']),
     wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'crypto', 'base']),
     {
       name: 'server-services-know-nothing-above-them',

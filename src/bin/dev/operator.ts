@@ -11,6 +11,7 @@ import { createKube } from '../../kube/client.ts';
 import { createOperator, type Operator } from '../../operator/operator.ts';
 import type { Subscribe } from '../../operator/push.ts';
 import { createRendering } from '../../operator/rendering.ts';
+import { createFakeProvider } from '../../providers/fake/fake.ts';
 import { vaultProvider } from '../../providers/vault/vault.ts';
 import type { Home } from './home.ts';
 import { accountToken, OPERATOR } from './kubernetes.ts';
@@ -40,7 +41,7 @@ export async function startOperator(
   const kube = createKube({ server: api.url, ca: api.caPem, tokenFile });
   const operator = createOperator({
     kube,
-    providers: [vaultProvider],
+    providers: [vaultProvider, createFakeProvider()],
     clock: systemClock,
     log: log.with({ program: 'operator' }),
     random: Math.random,

@@ -1,7 +1,6 @@
 /** The Vault provider: KV version 1 and 2 of any server that speaks the Vault API, as upstream's stores describe it. */
 
-import { RE2JS } from 're2js';
-import { fromBase64, textOf } from '../../base/bytes.ts';
+import { textOf } from '../../base/bytes.ts';
 import { Failure, failure, isFailure } from '../../base/errors.ts';
 import { Ordered, type OrderedJson, parseOrdered } from '../../base/json.ts';
 import { lookupSelf } from '../../client/auth.ts';
@@ -9,6 +8,8 @@ import { type Answer, VaultClient } from '../../client/client.ts';
 import { isBag, problemOf } from '../../client/envelope.ts';
 import { list, orAbsent } from '../../client/kv.ts';
 import { capabilities, health } from '../../client/sys.ts';
+import { authorityOf } from '../../provider/authority.ts';
+import { namePattern } from '../../provider/pattern.ts';
 import { objectValue } from '../../provider/property.ts';
 import type { Provider, ProviderEnv, ProviderType, Read, Value } from '../../provider/provider.ts';
 import { dataPath, metadataPath, searchRoot } from './path.ts';
@@ -134,9 +135,9 @@ function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, sessi
           store: env.store,
           reason: 'find needs `path` in the store or in the query',
         });
-      const pattern = query.name === undefined ? undefined : compile(query.name, env);
+      const matches = namePattern(query.name, env.store);
       for await (const name of walk(root.list, root.prefix, signal)) {
-        if (pattern !== undefined && !pattern.matcher(name).find()) continue;
+        if (!matches(name)) continue;
         const key = root.keyPrefix + name;
         if (tags.length > 0) {
           const known = (await metadataOf(`${root.list}/${name}`, signal))?.['custom_metadata'] ?? null;
@@ -247,17 +248,6 @@ function versionOfDeleted(error: unknown): number | undefined {
   return typeof version === 'number' ? version : undefined;
 }
 
-function compile(pattern: string, env: ProviderEnv): RE2JS {
-  try {
-    return RE2JS.compile(pattern);
-  } catch {
-    throw failure('provider.spec', {
-      store: env.store,
-      reason: 'find.name is not a regular expression (RE2)',
-    });
-  }
-}
-
 async function clientOf(spec: VaultSpec, env: ProviderEnv): Promise<VaultClient> {
   const { certSecretRef, keySecretRef } = spec.tls ?? {};
   const secret = async (ref: NonNullable<typeof certSecretRef>, key: string): Promise<Uint8Array> =>
@@ -280,30 +270,4 @@ async function clientOf(spec: VaultSpec, env: ProviderEnv): Promise<VaultClient>
     retryWaitMs: env.retry?.retryIntervalMs,
     resolve: (host, port) => env.resolve(host, port),
   });
-}
-
-async function authorityOf(spec: VaultSpec, env: ProviderEnv): Promise<string | undefined> {
-  if (spec.caBundle !== undefined && spec.caBundle !== '') return pem(spec.caBundle, env);
-  const from = spec.caProvider;
-  if (from === undefined) return undefined;
-  const ref = {
-    name: from.name,
-    key: from.key ?? 'ca.crt',
-    ...(from.namespace === undefined ? {} : { namespace: from.namespace }),
-  };
-  const bytes = await (from.type === 'Secret' ? env.secretKey(ref) : env.configMapKey(ref));
-  return pem(textOf(bytes) ?? '', env);
-}
-
-/** PEM, or PEM in base64, as both are found in stores. */
-function pem(given: string, env: ProviderEnv): string {
-  if (given.includes('-----BEGIN CERTIFICATE-----')) return given;
-  const decoded = fromBase64(given.replace(/\s+/g, ''));
-  const text = decoded === undefined ? undefined : textOf(decoded);
-  if (text?.includes('-----BEGIN CERTIFICATE-----') !== true)
-    throw failure('provider.spec', {
-      store: env.store,
-      reason: 'its certificate authority is neither PEM nor PEM in base64',
-    });
-  return text;
 }

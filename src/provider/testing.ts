@@ -1,0 +1,21 @@
+/** What a provider may ask of the cluster, in a test: everything refused but what the test gives. */
+
+import { failure } from '../base/errors.ts';
+import { silentLog } from '../base/log.ts';
+import type { ProviderEnv } from './provider.ts';
+
+export const testEnv = (given: Partial<ProviderEnv> = {}): ProviderEnv => ({
+  store: 'SecretStore team/store',
+  log: silentLog,
+  secretKey: async ({ name }) => {
+    throw failure('operator.ref_missing', { kind: 'Secret', name, namespace: 'team' });
+  },
+  configMapKey: async ({ name }) => {
+    throw failure('operator.ref_missing', { kind: 'ConfigMap', name, namespace: 'team' });
+  },
+  serviceAccountToken: async ({ name }) => {
+    throw failure('operator.ref_missing', { kind: 'ServiceAccount', name, namespace: 'team' });
+  },
+  resolve: (host, port) => ({ host, port }),
+  ...given,
+});
