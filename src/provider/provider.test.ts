@@ -162,7 +162,6 @@ describe('rewriting', () => {
   const regexp = (source: string, target: string): RewriteStep => ({ regexp: { source, target } });
 
   test.each([
-    // biome-ignore lint/suspicious/noTemplateCurlyInString: Go's spelling of a named group
     ['^(\\w+)/(?P<last>.*)$', '${last}.$1', 'team/db', 'db.team'],
     ['b', '$$', 'abc', 'a$c'],
     ['(a)', '$1x', 'ab', 'b'],
