@@ -18,6 +18,7 @@ import { probes } from '../../src/bin/probes.ts';
 import { pki } from '../../src/engines/pki/index.ts';
 import { createDial, type DialOptions } from '../../src/server/http/dial.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
+import { ALL_ACCOUNTED, because, recordClient, versionOf } from '../support/compatibility.ts';
 
 const run = promisify(execFile);
 const openssl = (...args: string[]) => run('openssl', args).then(({ stdout, stderr }) => stdout + stderr);
@@ -27,6 +28,13 @@ const hasOpenssl = await openssl('version').then(
 );
 if (!hasOpenssl)
   console.warn('SKIPPED in test/real/acme: openssl is not on the PATH, so no chain is verified by it');
+
+const recording = recordClient({
+  client: 'acme-client',
+  version: versionOf('acme-client'),
+  calls: Object.getOwnPropertyNames(Client.prototype).filter((name) => name !== 'constructor'),
+  gaps: because('looks at the challenge from the client, and asks the server nothing', 'verifyChallenge'),
+});
 
 const http = new Map<string, string>();
 const txt = new Map<string, string[]>();
@@ -133,13 +141,15 @@ function answer(question: Buffer): Buffer {
 }
 
 async function clientOf(path: string, more: object = {}) {
-  return new Client({
-    directoryUrl: `${base}/${path}acme/directory`,
-    accountKey: await crypto.createPrivateEcdsaKey(),
-    backoffMin: 50,
-    backoffMax: 200,
-    ...more,
-  });
+  return recording.watch(
+    new Client({
+      directoryUrl: `${base}/${path}acme/directory`,
+      accountKey: await crypto.createPrivateEcdsaKey(),
+      backoffMin: 50,
+      backoffMax: 200,
+      ...more,
+    }),
+  );
 }
 
 /** Gets a certificate, meeting whatever kind of challenge is wanted. */
@@ -249,5 +259,22 @@ describe('acme-client', () => {
     } finally {
       await server.ask('POST', 'pki/config/acme', { eab_policy: 'not-required' });
     }
+  });
+
+  test('reads its account and an order again, and gives up an authorization', async () => {
+    const client = await clientOf('');
+    expect(await client.getTermsOfServiceUrl()).toBeNull();
+    await client.createAccount({ termsOfServiceAgreed: true });
+    expect(client.getAccountUrl()).toMatch(`${base}/acme/account/`);
+    const order = await client.createOrder({ identifiers: [{ type: 'dns', value: 'up.example.com' }] });
+    expect(await client.getOrder(order)).toMatchObject({ status: 'pending', url: order.url });
+    const [authorization] = await client.getAuthorizations(order);
+    if (authorization === undefined) throw new Error('the order has no authorization');
+    expect(await client.deactivateAuthorization(authorization)).toMatchObject({ status: 'deactivated' });
+    expect((await client.getOrder(order)).status).toBe('invalid');
+  });
+
+  test('has every method tried, or the gap has a reason', () => {
+    expect(recording.unaccounted()).toEqual(ALL_ACCOUNTED);
   });
 });

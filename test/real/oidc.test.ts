@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { recordClient, versionOf } from '../support/compatibility.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -27,6 +28,10 @@ if (missing.length > 0) console.warn(`SKIPPED test/real/oidc: ${missing.join(', 
 const CLIENT = { id: 'holdfast', secret: 'a client & its secret: 100%' };
 
 describe.skipIf(missing.length > 0)('a login through the browser', () => {
+  const recording = recordClient({
+    client: 'oidc-provider',
+    version: missing.length > 0 ? '' : versionOf('oidc-provider'),
+  });
   let platform: TestPlatform;
   let provider: Server;
   let issuer: string;
@@ -180,6 +185,8 @@ describe.skipIf(missing.length > 0)('a login through the browser', () => {
     const lesser = await kept();
     expect(await reads('team/one', lesser)).toBe(200);
     expect(await reads('boss/one', lesser)).toBe(403);
+    recording.note('discovery, keys and the authorization code, through headless Chromium');
+    recording.note('groups of the provider as groups of the server');
   });
 
   test('opens the browser that the environment names', async () => {
@@ -207,6 +214,7 @@ describe.skipIf(missing.length > 0)('a login through the browser', () => {
     await page.getByText('The login failed').waitFor();
     expect(await login.ended).toBe(2);
     expect(login.output()).toContain('Vault login failed. access_denied');
+    recording.note('a refusal of consent');
   });
 
   test('leaves alone what comes with the state of another login', async () => {
@@ -228,6 +236,7 @@ describe.skipIf(missing.length > 0)('a login through the browser', () => {
     await (await consentAs('ada', link)).getByText('You are logged in').waitFor();
     expect(await login.ended).toBe(0);
     expect(await reads('team/one', await kept())).toBe(200);
+    recording.note('response_mode form_post');
   });
 
   test('may come back to the server, which asks the person, and which the command polls', async () => {
@@ -246,6 +255,7 @@ describe.skipIf(missing.length > 0)('a login through the browser', () => {
     await page.getByText('You are logged in').waitFor();
     expect(await login.ended).toBe(0);
     expect(await reads('team/one', await kept())).toBe(200);
+    recording.note('callback_mode direct, polled by the command');
   });
 
   test('says what is wrong with an address that the role does not allow, and with a port that is taken', async () => {

@@ -12,6 +12,7 @@ import { runCli } from '../../src/cli/program.ts';
 import type { Terminal } from '../../src/cli/terminal.ts';
 import { ssh } from '../../src/engines/ssh/index.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
+import { recordClient } from '../support/compatibility.ts';
 
 const run = promisify(execFile);
 const SSHD = '/usr/sbin/sshd';
@@ -25,7 +26,13 @@ const missing = [SSHD, '/usr/bin/ssh', '/usr/bin/ssh-keygen'].filter((path) => {
 });
 if (missing.length > 0) console.warn(`SKIPPED test/real/ssh: there is no ${missing.join(', ')}`);
 
+const version = missing.length > 0 ? '' : /OpenSSH_[^ ,]+/.exec((await run('ssh', ['-V'])).stderr)?.[0];
+
 describe.skipIf(missing.length > 0)('the SSH engine beside OpenSSH', () => {
+  const recording = recordClient({
+    client: 'openssh',
+    version: version?.replace('OpenSSH_', '') ?? 'unknown',
+  });
   let folder: string;
   let port: number;
   let daemon: ReturnType<typeof spawn>;
@@ -46,7 +53,9 @@ describe.skipIf(missing.length > 0)('the SSH engine beside OpenSSH', () => {
   };
   const shown = async (line: string): Promise<string> => {
     writeFileSync(at('shown-cert.pub'), line);
-    return (await run('ssh-keygen', ['-L', '-f', at('shown-cert.pub')])).stdout;
+    const { stdout } = await run('ssh-keygen', ['-L', '-f', at('shown-cert.pub')]);
+    recording.note('ssh-keygen -L of what was signed');
+    return stdout;
   };
   /** Logs in with a key and its certificate; what the command says, or what kept it out. */
   const login = async (key: string, certificate: string, ...more: string[]): Promise<string> => {
@@ -181,6 +190,7 @@ describe.skipIf(missing.length > 0)('the SSH engine beside OpenSSH', () => {
     const publicKey = await keyPair(name, '-t', type, '-b', bits);
     const { signed_key } = await write('sign/user', { public_key: publicKey, valid_principals: me });
     expect(await login(at(name), signed_key)).toBe(`in as ${me}\n`);
+    recording.note(`ssh and sshd with a certificate for a key of type ${type}, ${bits} bits`);
   });
 
   test.each([
@@ -193,6 +203,7 @@ describe.skipIf(missing.length > 0)('the SSH engine beside OpenSSH', () => {
     writeFileSync(file, issued.private_key, { mode: 0o600 });
     expect((await run('ssh-keygen', ['-y', '-f', file])).stdout).toMatch(/^(ssh|ecdsa)-/);
     expect(await login(file, issued.signed_key)).toBe(`in as ${me}\n`);
+    recording.note(`ssh and sshd with an issued key of type ${key_type}`);
   });
 
   test('sshd keeps out the wrong name, no name, what ended, what is for hosts, and another address', async () => {

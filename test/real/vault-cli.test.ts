@@ -6,6 +6,7 @@ import { writeFile } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { recordClient } from '../support/compatibility.ts';
 import { startTestPlatform, type TestPlatform } from '../support/platform.ts';
 
 const folders = (process.env['PATH'] ?? '').split(delimiter);
@@ -13,7 +14,11 @@ const binary = ['vault', 'bao'].find((name) => folders.some((folder) => existsSy
 if (binary === undefined)
   console.warn('SKIPPED test/real/vault-cli: neither `vault` nor `bao` is on the PATH');
 
+const version =
+  binary === undefined ? '' : (await promisify(execFile)(binary, ['version'])).stdout.match(/v\d[^ ,]*/)?.[0];
+
 describe.skipIf(binary === undefined)(`${binary ?? 'vault'}, unmodified`, () => {
+  const recording = recordClient({ client: binary ?? 'vault', version: version ?? 'unknown' });
   let platform: TestPlatform;
 
   beforeAll(async () => {
@@ -26,7 +31,9 @@ describe.skipIf(binary === undefined)(`${binary ?? 'vault'}, unmodified`, () => 
   const run = async (...args: string[]): Promise<string> => {
     const { VAULT_ADDR = '', VAULT_TOKEN = '' } = platform.env;
     const env = { ...platform.env, BAO_ADDR: VAULT_ADDR, BAO_TOKEN: VAULT_TOKEN };
-    return (await promisify(execFile)(binary ?? '', args, { env })).stdout;
+    const { stdout } = await promisify(execFile)(binary ?? '', args, { env });
+    recording.note(commandOf(args));
+    return stdout;
   };
 
   test('tells the status', async () => {
@@ -76,3 +83,9 @@ describe.skipIf(binary === undefined)(`${binary ?? 'vault'}, unmodified`, () => 
     await expect(run('unwrap', wrapping)).rejects.toThrow();
   });
 });
+
+/** The words of the command, without flags and what they are about. */
+const commandOf = ([group = '', ...rest]: readonly string[]): string =>
+  ['kv', 'secrets', 'token', 'policy'].includes(group)
+    ? [group, ...rest.slice(0, rest[0] === 'metadata' ? 2 : 1)].join(' ')
+    : group;

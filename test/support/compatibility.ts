@@ -104,12 +104,13 @@ function watched<T extends object>(
   answer: (call: string) => void,
 ): T {
   return new Proxy(client, {
-    get(target, name) {
+    get(target, name, receiver) {
       const member: unknown = Reflect.get(target, name);
       if (typeof member !== 'function' || typeof name !== 'string' || !known.has(name)) return member;
       return (...args: unknown[]) => {
         ask(name);
-        const given: unknown = member.apply(target, args);
+        // As itself, so that what one call does by others of its own is noted as well.
+        const given: unknown = member.apply(receiver, args);
         if (given instanceof Promise) given.then(() => answer(name)).catch(() => {});
         else answer(name);
         return given;
