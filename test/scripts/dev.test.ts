@@ -176,7 +176,7 @@ describe('a running program', () => {
       const { mode } = await stat(join(entry.parentPath, entry.name));
       expect([entry.name, (mode & 0o077).toString(8)]).toEqual([entry.name, '0']);
     }
-    expect(await inShell('$HOLDFAST token lookup -field=policies')).toBe('["admin","default"]');
+    expect(await inShell('$HOLDFAST token lookup -field=policies')).toBe('[admin default]');
     if (noKubectl !== undefined) await annotate(noKubectl);
     else {
       expect(await inShell('kubectl get secret vault-init-keys -n vault-system -o name')).toBe(
@@ -237,7 +237,7 @@ describe('a running program', () => {
     await inShell('T=$VAULT_TOKEN; unset VAULT_TOKEN; $HOLDFAST login -no-print $T');
     expect((await stat(join(home, '.vault-token'))).mode & 0o777).toBe(0o600);
     expect(await inShell('unset VAULT_TOKEN; $HOLDFAST token lookup -field=policies')).toBe(
-      '["admin","default"]',
+      '[admin default]',
     );
     program.child.kill('SIGHUP');
     expect((await program.ended).code).toBe(0);
