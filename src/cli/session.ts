@@ -90,16 +90,13 @@ export function printSecret(session: Session, answer: Answer): void {
   const fields = fieldsOf(answer);
   if (flags.field !== undefined)
     return printField(terminal, session.format, fieldsOf(answer, 'bare'), flags.field);
+  const rows = Object.entries(fields).map(([key, value]) => [
+    answer.envelope?.wrapInfo === undefined ? key : `${key}:`,
+    looksLikeDuration(key) && typeof value === 'number' ? spell(value) : value,
+  ]);
+  // An answer of warnings alone has no table, as upstream has it.
   printAnswer(terminal, format, answer, () =>
-    keyValueTable(
-      Object.fromEntries(
-        Object.entries(fields).map(([key, value]) => [
-          answer.envelope?.wrapInfo === undefined ? key : `${key}:`,
-          looksLikeDuration(key) && typeof value === 'number' ? spell(value) : value,
-        ]),
-      ),
-      false,
-    ),
+    rows.length === 0 ? '' : keyValueTable(Object.fromEntries(rows), false),
   );
 }
 
