@@ -130,6 +130,46 @@ export const codes = {
     message: 'the unseal keys given do not open this store',
     hint: 'Progress was reset. Give all keys again; one of them was wrong or belongs to another store.',
   },
+  'seal.unreachable': {
+    kind: 'unavailable',
+    message: 'the seal "{seal}" does not answer: {reason}',
+    hint: 'Nothing is lost: it is asked again. Look after the server that keeps its key, and the way there.',
+  },
+  'seal.refused': {
+    kind: 'unavailable',
+    message: 'the seal "{seal}" refuses this server: {reason}',
+    hint: 'Check the token of the seal, its policy (update on encrypt and decrypt of the key), mount_path and key_name.',
+  },
+  'seal.lost_key': {
+    kind: 'unavailable',
+    message: 'the key of the seal "{seal}" does not open this store: {reason}',
+    hint: 'The key was deleted, its old version was given up (min_decryption_version), or the file names another key. Nothing is lost while it exists: bring it back.',
+  },
+  'seal.one_way': {
+    kind: 'unavailable',
+    message: 'the seal "{seal}" does not give back what it wrapped: nothing was changed',
+    hint: 'With it this server would never open again. Check what answers at its address, and that its key can decrypt.',
+  },
+  'seal.stranded': {
+    kind: 'invalid',
+    message: 'cannot seal migrate from "{from}" to {to}, no disabled seal in configuration',
+    hint: 'Name the seal that the store is under again; to move away from it, keep its stanza with disabled = "true".',
+  },
+  'seal.migration_pending': {
+    kind: 'invalid',
+    message: 'migrate option not provided and seal migration is pending',
+    hint: 'Run: holdfast operator unseal -migrate. To stay with the old seal, put the configuration back.',
+  },
+  'seal.no_migration': {
+    kind: 'invalid',
+    message: "can't perform a seal migration, no migration seal found",
+    hint: 'The store is under the seal of the configuration already: leave out -migrate.',
+  },
+  'seal.no_recovery': {
+    kind: 'invalid',
+    message: 'this store has no recovery keys',
+    hint: 'It was initialized with none: only its seal opens it, at the start of the server.',
+  },
 
   'ceremony.none': { kind: 'invalid', message: 'no {what} in progress' },
   'ceremony.running': {

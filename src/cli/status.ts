@@ -5,7 +5,7 @@ import type { Json } from '../base/json.ts';
 import { isBag } from '../client/envelope.ts';
 import { type SealStatus, sealStatus } from '../client/sys.ts';
 import { keyValueTable, print } from './output.ts';
-import { type Flags, open, remote, type Session } from './session.ts';
+import { type Flags, open, remote, type Session, tellWarnings } from './session.ts';
 import { Exit, explain, type Terminal } from './terminal.ts';
 
 export function declareStatus(program: Command, terminal: Terminal): void {
@@ -40,13 +40,17 @@ export function printSealStatus(
   leader: Readonly<Record<string, unknown>> = {},
 ): void {
   const { raw } = status;
+  const recovery = raw['recovery_seal'] === true;
+  const warnings = Array.isArray(raw['warnings']) ? raw['warnings'].map(String) : [];
+  if (format === 'table') tellWarnings({ terminal }, warnings);
   print(terminal, format, { ...raw, ...leader }, () =>
     keyValueTable(
       {
         'Seal Type': status.type,
+        ...(recovery ? { 'Recovery Seal Type': raw['recovery_seal_type'] ?? 'n/a' } : {}),
         Initialized: status.initialized,
         Sealed: status.sealed,
-        'Total Shares': status.shares,
+        [recovery ? 'Total Recovery Shares' : 'Total Shares']: status.shares,
         Threshold: status.threshold,
         ...(status.sealed && status.initialized
           ? {
@@ -54,6 +58,7 @@ export function printSealStatus(
               'Unseal Nonce': raw['nonce'] === '' ? 'n/a' : raw['nonce'],
             }
           : {}),
+        ...(raw['migration'] === true ? { 'Seal Migration in Progress': true } : {}),
         Version: status.version,
         'Build Date': raw['build_date'] ?? 'n/a',
         'Storage Type': raw['storage_type'] ?? 'n/a',

@@ -47,8 +47,10 @@ import { IdentityStore } from './identity/store.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
 import { LeaseManager } from './lease/leases.ts';
 import { createMetrics } from './metrics/registry.ts';
+import { openByItself } from './seal/autounseal.ts';
 import { Ceremonies } from './seal/ceremonies.ts';
 import { SealKeeper } from './seal/keeper.ts';
+import type { Seals } from './seal/seal.ts';
 import { readSnapshot, saveSnapshot } from './snapshot/snapshot.ts';
 import { systemRoutes } from './system/system.ts';
 import { tokenMethod } from './system/tokens.ts';
@@ -78,6 +80,8 @@ export interface ServerOptions {
   /** Opens the audit trail when the barrier opens; absent: the devices that are stored behind it. */
   readonly audit?: (world: AuditWorld) => Promise<Audit>;
   readonly version?: string;
+  /** Absent: people open it with shares. Its owner closes them, after the server. */
+  readonly seals?: Seals;
   /** How long leases and tokens live where no mount says otherwise; absent: 768h. */
   readonly ttl?: SystemTtl;
   /** Scheme, host and port that clients reach the server by: what identity tokens name as their issuer. */
@@ -106,11 +110,16 @@ export interface Server {
   close(): Promise<void>;
 }
 
-/** Makes a server over the backend: sealed, or uninitialized, until somebody opens it. */
+/**
+ * Makes a server over the backend: sealed, or uninitialized, until somebody opens it; with a seal that needs nobody it
+ * begins to open by itself.
+ * @throws Failure seal.stranded where no seal of the configuration opens this store
+ */
 export async function createServer(options: ServerOptions): Promise<Server> {
   const { backend, clock, log } = options;
   const barrier = new Barrier(backend);
-  const keeper = new SealKeeper(backend, barrier);
+  const keeper = new SealKeeper(backend, barrier, options.seals);
+  await keeper.check();
   const events = createEventBus({ ringSize: RING, clock });
   let open: Opened | undefined;
   let initialized = (await keeper.status()).initialized;
@@ -155,7 +164,8 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     }
   };
   const told = async (): Promise<SealStatus> => {
-    const { type, sealed, t, n, progress, nonce, ...rest } = await keeper.status();
+    const { type, sealed, t, n, progress, nonce, recovery, migration, ...rest } = await keeper.status();
+    const problem = sealed ? waiting?.problem() : undefined;
     return {
       type,
       initialized: rest.initialized,
@@ -166,7 +176,21 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       nonce,
       storage: backend.name,
       clusterId: open?.clusterId ?? '',
+      recovery,
+      migration,
+      warnings: problem === undefined ? [] : [problem],
     };
+  };
+  const openByService = async (): Promise<'open' | 'uninitialized' | 'people'> => {
+    const outcome = await keeper.openByService();
+    if (outcome === 'open') {
+      await opened();
+      await keeper.rewrap().then(
+        (done) => done && log.info('the root key was wrapped by the newest key of the seal'),
+        (error: unknown) => log.warn('the root key was not wrapped by the newest key of the seal', { error }),
+      );
+    }
+    return outcome;
   };
   const seal: SealControl = {
     status: told,
@@ -182,12 +206,13 @@ export async function createServer(options: ServerOptions): Promise<Server> {
           ttlMs: 0,
           maxTtlMs: 0,
         });
-        await shut();
+        // Who holds shares opens it with them; where nobody needs to, it is open.
+        if (options.seals?.active === undefined) await shut();
         return { keys, rootToken: root?.token ?? '' };
       }),
-    submit: (share) =>
+    submit: (share, migrate) =>
       inTurn(async () => {
-        await keeper.submitShare(share);
+        await keeper.submitShare(share, migrate);
         await opened();
         return told();
       }),
@@ -215,6 +240,11 @@ export async function createServer(options: ServerOptions): Promise<Server> {
         } finally {
           await opened();
         }
+        // A snapshot that another root key opens has it wrapped by the same seal, perhaps.
+        if (barrier.sealed && options.seals?.active !== undefined)
+          await openByService().catch((error: unknown) =>
+            log.error('the restored store is sealed', { error }),
+          );
       }),
   };
   const platform: Platform = {
@@ -269,6 +299,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     return given;
   };
 
+  const { active } = options.seals ?? {};
+  const waiting =
+    active && openByItself({ seal: active.type, open: () => inTurn(openByService), clock, log });
+
   return {
     core,
     seal,
@@ -286,7 +320,10 @@ export async function createServer(options: ServerOptions): Promise<Server> {
         ...(token === undefined ? {} : { token }),
       });
     },
-    close: () => inTurn(shut),
+    close: () => {
+      waiting?.stop();
+      return inTurn(shut);
+    },
   };
 }
 

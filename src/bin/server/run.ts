@@ -40,8 +40,8 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
   const { pidFile } = config;
   try {
     if (pidFile !== undefined) writePid(pidFile);
-    const { initialized } = await service.server.seal.status();
-    log.info('started', { initialized, sealed: true, storage: config.storage.kind });
+    const { initialized, sealed } = await service.server.seal.status();
+    log.info('started', { initialized, sealed, storage: config.storage.kind });
     const end = await Promise.race([stopped, service.lost]);
     if (typeof end !== 'string') {
       log.error('the lead over the store is lost: ending at once', { error: end });

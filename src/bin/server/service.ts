@@ -1,6 +1,6 @@
 /**
  * A server that stands: store, core and listeners, as the configuration has them, and what may change while it runs.
- * Wiring alone; it starts sealed, and people open it.
+ * Wiring alone; it starts sealed, and people or a seal open it.
  */
 
 import { readFileSync } from 'node:fs';
@@ -22,6 +22,7 @@ import { plugins } from '../plugins.ts';
 import { probes } from '../probes.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
 import { podOf, register } from './registration.ts';
+import { openSeals } from './seals.ts';
 import { openStore } from './store.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -73,6 +74,8 @@ export async function startService(
       config.listeners.map(async ({ tls }) => (tls === undefined ? undefined : await readTls(tls))),
     );
     const registration = registrationOf(config, env);
+    const { seals, close: closeSeals } = await openSeals(config.seals, { clock, log });
+    closing.push(async () => closeSeals());
     const { backend, close: closeStore } = await openStore(config.storage, 'holdfast server', {
       address: config.apiAddress,
       log,
@@ -88,6 +91,7 @@ export async function startService(
     };
     const server = await createServer({
       backend,
+      seals,
       plugins: plugins(readPodAccount, locator(wayOut), env, probes(wayOut)),
       ttl: config.ttl,
       ...nodeOf(config),
@@ -104,7 +108,12 @@ export async function startService(
         return broker;
       },
     });
-    closing.push(() => server.close());
+    closing.push(async () => {
+      const ended = server.close();
+      // It waits for what it asked of a seal; one that is closed answers at once.
+      closeSeals();
+      await ended;
+    });
     const standing: Standing[] = [];
     closing.push(async (graceMs) => {
       await Promise.all(standing.map(({ listener }) => listener.close(graceMs)));

@@ -3,15 +3,17 @@
 import { failure } from '../../base/errors.ts';
 import type { Session } from '../session.ts';
 
-/** A share for a server that takes shares in any order: as typed, or from "-", or asked for. @throws Failure cli.no_terminal */
-export async function shareOf({ terminal }: Session, typed: string | undefined): Promise<string> {
+/**
+ * A share for a server that takes shares in any order: as typed, or from "-", or asked for with the prompt.
+ * @throws Failure cli.no_terminal
+ */
+export async function shareOf(
+  { terminal }: Session,
+  typed: string | undefined,
+  prompt: string,
+): Promise<string> {
   const given = typed?.trim() ?? '';
-  const text =
-    given === '-'
-      ? await terminal.stdin()
-      : given === ''
-        ? await terminal.secret('Unseal Key (will be hidden): ')
-        : given;
+  const text = given === '-' ? await terminal.stdin() : given === '' ? await terminal.secret(prompt) : given;
   return text.trim();
 }
 

@@ -9,6 +9,7 @@ import { blocksOf, parseHcl } from '../../base/hcl.ts';
 import { type EgressRule, egressRule } from './egress.ts';
 import { type ListenerSettings, readListeners } from './listener.ts';
 import { type LockoutSettings, readLockouts } from './lockout.ts';
+import { readSeals, type SealsSettings } from './seal.ts';
 import { type Placed, refusal, Stanza } from './stanza.ts';
 import { readStorage, type StorageSettings } from './storage.ts';
 import { readTelemetry } from './telemetry.ts';
@@ -21,6 +22,7 @@ export interface Registration {
 export interface ServerConfig {
   readonly listeners: readonly ListenerSettings[];
   readonly storage: StorageSettings;
+  readonly seals: SealsSettings;
   /** Present where the pod's labels tell the state of the server. */
   readonly registration: Registration | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
@@ -109,7 +111,7 @@ export function readServerConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): ServerConfig {
   const placed = files.flatMap(itemsOf);
-  const top = new Stanza('', placed, KEYS, ['listener', 'user_lockout']);
+  const top = new Stanza('', placed, KEYS, ['listener', 'user_lockout', 'seal']);
   const notes: string[] = [];
 
   const listeners = top.all('listener').flatMap((item) => told(item, () => readListeners(item, notes)));
@@ -128,7 +130,8 @@ export function readServerConfig(
     });
   const telemetry = top.one('telemetry');
   if (telemetry !== undefined) told(telemetry, () => readTelemetry(top, notes));
-  for (const item of top.all('seal')) told(item, () => checkSeal(item));
+  for (const item of top.all('seal')) told(item, () => blocksOf(item.item));
+  const seals = readSeals(top.all('seal'), env, notes);
   const registered = top.one('service_registration');
   const registration = registered && told(registered, () => readRegistration(registered));
 
@@ -141,6 +144,7 @@ export function readServerConfig(
   return {
     listeners,
     storage,
+    seals,
     registration,
     logLevel: levelOf(top, env),
     apiAddress: urlOf('api_addr', top, env),
@@ -179,23 +183,6 @@ const twice = (item: Placed | undefined) =>
     '"backend" is another word for "storage", which is given as well',
     'Keep one of them.',
   );
-
-function checkSeal(placed: Placed): void {
-  for (const { label, items, line } of blocksOf(placed.item)) {
-    const at = { file: placed.file, line };
-    if (label !== 'shamir')
-      throw refusal(
-        at,
-        `seal ${JSON.stringify(label.slice(0, 40))} is not built yet: there is seal "shamir", with key shares that people hold`,
-        'Remove the stanza, and unseal with `holdfast operator unseal`.',
-      );
-    new Stanza(
-      'seal "shamir"',
-      items.map((item) => ({ file: placed.file, item })),
-      [],
-    );
-  }
-}
 
 function readRegistration(placed: Placed): Registration {
   const [block, second] = blocksOf(placed.item);

@@ -97,10 +97,16 @@ export interface AuditDevice {
 /** Opening and closing the barrier, as the sys routes and `holdfast dev` ask for it. */
 export interface SealControl {
   status(): Promise<SealStatus>;
-  /** @throws Failure where it is initialized already or the numbers do not fit */
+  /**
+   * The keys are those of the recovery key where a service opens the server, which is open then.
+   * @throws Failure where it is initialized already or the numbers do not fit
+   */
   initialize(shares: number, threshold: number): Promise<{ keys: readonly Uint8Array[]; rootToken: string }>;
-  /** @throws Failure where the shares, now enough, do not open it */
-  submit(share: Uint8Array): Promise<SealStatus>;
+  /**
+   * @param migrate whether the holder agrees that the store goes to the seal of the configuration
+   * @throws Failure where the shares, now enough, do not open it
+   */
+  submit(share: Uint8Array, migrate?: boolean): Promise<SealStatus>;
   reset(): Promise<SealStatus>;
   seal(): Promise<void>;
 }
@@ -115,6 +121,12 @@ export interface SealStatus {
   readonly nonce: string;
   readonly storage: string;
   readonly clusterId: string;
+  /** Whether a service opens the server, and the shares are of a recovery key. */
+  readonly recovery: boolean;
+  /** Whether the store waits to be moved to the seal of the configuration. */
+  readonly migration: boolean;
+  /** Why a server that opens by itself did not yet, in words that anybody may read. */
+  readonly warnings: readonly string[];
 }
 
 /** The whole store as one file, and back. */

@@ -17,6 +17,17 @@ export interface DialOptions {
   target(host: string, port: number): { readonly host: string; readonly port: number };
   /** Whether the address may be connected to; `host` is what the request named. */
   allow(at: { readonly host: string; readonly port: number; readonly ip: string }): boolean;
+  /** How to prove who we are, and whom to trust: for a way that leads to one server, which the server's own file names. */
+  readonly tls?: DialTls;
+}
+
+export interface DialTls {
+  /** PEM; replaces the system's trust. */
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+  readonly servername?: string;
+  readonly rejectUnauthorized?: boolean;
 }
 
 const ANSWER_LIMIT = 1024 * 1024;
@@ -57,7 +68,7 @@ export function createDial(options: DialOptions): Dial {
     const judge = (ip: string): boolean => !isMetadata(ip) && options.allow({ host, port, ip });
     if (isIP(target.host) !== 0 && !judge(target.host))
       return Promise.reject(failure('dial.refused', { host, port }));
-    return exchange(url, target, judge, request, { host, port });
+    return exchange(url, target, judge, request, { host, port }, options.tls);
   };
 }
 
@@ -73,6 +84,7 @@ function exchange(
   judge: (ip: string) => boolean,
   request: DialRequest,
   named: { readonly host: string; readonly port: number },
+  tls: DialTls = {},
 ): ReturnType<Dial> {
   const secure = url.protocol === 'https:';
   return new Promise((resolve, reject) => {
@@ -99,6 +111,7 @@ function exchange(
         ...(secure
           ? {
               servername: isIP(named.host) === 0 ? named.host : '',
+              ...tls,
               ...(request.ca === undefined ? {} : { ca: request.ca }),
             }
           : {}),

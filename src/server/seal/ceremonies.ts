@@ -1,5 +1,5 @@
 /**
- * What the holders of the unseal keys do together while the server is open: make a root token, and replace the keys.
+ * What the holders of the unseal keys, or of the recovery keys where a service unseals, do together while the server is open: make a root token, and replace the keys.
  * Each try has a nonce, so that nobody's share is counted for a try that somebody else began. Nothing here survives a seal.
  */
 
@@ -66,6 +66,11 @@ export class Ceremonies {
   constructor(keeper: SealKeeper, clock: Clock) {
     this.#keeper = keeper;
     this.#clock = clock;
+  }
+
+  /** The type of the service that opens the server, whose holders have recovery keys; undefined where shares open it. */
+  get service(): string | undefined {
+    return this.#keeper.service;
   }
 
   async rootStatus(): Promise<RootStatus> {

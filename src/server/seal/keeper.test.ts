@@ -31,6 +31,8 @@ describe('before initialization', () => {
       n: 0,
       progress: 0,
       nonce: '',
+      recovery: false,
+      migration: false,
     });
     await expect(keeper.submitShare(randomKey(33))).rejects.toMatchObject({ code: 'server.uninitialized' });
   });

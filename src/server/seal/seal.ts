@@ -5,3 +5,25 @@ export interface Seal {
   /** The key that was wrapped, or undefined where this seal did not wrap it or it was changed. */
   unwrap(blob: Uint8Array): Promise<Uint8Array | undefined>;
 }
+
+/**
+ * A seal that needs nobody: the server opens with it at each start, and people hold recovery keys, which open nothing.
+ * Whoever may use its key and read the store can read everything.
+ */
+export interface AutoSeal extends Seal {
+  /** Which of its keys wrapped the blob: another text once the key was rotated. Not secret. */
+  generation(blob: Uint8Array): string;
+  /** Ends requests under way and all that it does by itself; what is asked of it later fails. */
+  close(): void;
+}
+
+/** The seals of the configuration file. */
+export interface Seals {
+  /** Absent: key shares, which people hold. */
+  readonly active?: AutoSeal;
+  /** The one with `disabled = "true"`, which the store is to be moved away from. */
+  readonly retired?: AutoSeal;
+}
+
+/** The type of the seal whose key people hold. */
+export const SHAMIR = 'shamir';

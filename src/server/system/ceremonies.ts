@@ -45,9 +45,10 @@ export function ceremonyRoutes(core: Core, ceremonies: Ceremonies): Route[] {
   return [
     ...rootRoutes(core, ceremonies, 'generate-root', 'public'),
     ...rootRoutes(core, ceremonies, 'generate-root-token', 'sudo'),
-    ...rekeyRoutes(core, ceremonies, 'rekey', 'public'),
-    ...rekeyRoutes(core, ceremonies, 'rotate/root', 'sudo'),
-    ...recoveryRoutes(),
+    ...rekeyRoutes(core, ceremonies, 'rekey', 'public', 'barrier'),
+    ...rekeyRoutes(core, ceremonies, 'rotate/root', 'sudo', 'barrier'),
+    ...rekeyRoutes(core, ceremonies, 'rekey-recovery-key', 'public', 'recovery'),
+    ...rekeyRoutes(core, ceremonies, 'rotate/recovery', 'sudo', 'recovery'),
   ];
 }
 
@@ -144,7 +145,29 @@ function rekeyText(status: RekeyStatus): Record<string, unknown> {
 
 const verifyText = (status: VerifyStatus): object => ({ ...status });
 
-function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: Access): Route[] {
+/** Whose shares are replaced: a server has either unseal keys or recovery keys. */
+type Target = 'barrier' | 'recovery';
+
+/** @throws Failure server.sealed, server.uninitialized, request.invalid where this server has no such keys */
+function requireKeys(core: Core, { service }: Ceremonies, target: Target): void {
+  if (target === 'recovery' && service === undefined)
+    throw failure('request.invalid', { reason: 'recovery rekeying not supported' });
+  if (target === 'barrier' && service !== undefined) {
+    services(core);
+    throw failure('request.invalid', {
+      reason: `nobody holds an unseal key of this server, which seal type ${service} opens: rekey the recovery key, or rotate the key of that seal where it is kept`,
+    });
+  }
+}
+
+function rekeyRoutes(
+  core: Core,
+  ceremonies: Ceremonies,
+  root: string,
+  access: Access,
+  target: Target,
+): Route[] {
+  const required = (): void => requireKeys(core, ceremonies, target);
   const begin = operation({
     summary: 'Begins to replace the key shares.',
     input: z.object({
@@ -158,6 +181,7 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
     output: reply,
     effect: 'write',
     async run(input) {
+      required();
       noPgp(input.pgp_keys);
       if (input.backup)
         throw failure('request.invalid', {
@@ -177,6 +201,7 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
     output: reply,
     effect: 'write',
     async run() {
+      required();
       await ceremonies.cancelRekey();
       return {};
     },
@@ -187,6 +212,7 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
     output: reply,
     effect: 'write',
     async run(input) {
+      required();
       const outcome = await ceremonies.updateRekey(shareOf(input), input.nonce);
       if (!outcome.complete) return bare(rekeyText(outcome));
       return bare({
@@ -211,7 +237,10 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
           input: none,
           output: reply,
           effect: 'none',
-          run: async () => bare(rekeyText(await ceremonies.rekeyStatus())),
+          async run() {
+            required();
+            return bare(rekeyText(await ceremonies.rekeyStatus()));
+          },
         }),
         write: begin,
         delete: cancel,
@@ -227,7 +256,10 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
           input: none,
           output: reply,
           effect: 'none',
-          run: async () => bare(verifyText(await ceremonies.verifyStatus())),
+          async run() {
+            required();
+            return bare(verifyText(await ceremonies.verifyStatus()));
+          },
         }),
         write: operation({
           summary: 'Takes one new share; with enough of them the new shares become the valid ones.',
@@ -235,6 +267,7 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
           output: reply,
           effect: 'write',
           async run(input) {
+            required();
             const status = await ceremonies.updateVerify(shareOf(input), input.nonce);
             return bare(status.complete ? { nonce: input.nonce, complete: true } : verifyText(status));
           },
@@ -244,7 +277,10 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
           input: z.looseObject({}),
           output: reply,
           effect: 'write',
-          run: async () => bare(verifyText(await ceremonies.restartVerify())),
+          async run() {
+            required();
+            return bare(verifyText(await ceremonies.restartVerify()));
+          },
         }),
       },
     },
@@ -260,6 +296,7 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
           effect: 'none',
           async run() {
             services(core);
+            required();
             throw failure('request.invalid', { reason: 'no backed-up keys found' });
           },
         }),
@@ -273,25 +310,4 @@ function rekeyRoutes(core: Core, ceremonies: Ceremonies, root: string, access: A
       },
     },
   ];
-}
-
-/** Recovery keys belong to seals that open by themselves. */
-function recoveryRoutes(): Route[] {
-  const refuse = operation({
-    summary: 'Recovery keys belong to seals that open by themselves; this one opens by shares.',
-    input: z.looseObject({}),
-    output: reply,
-    effect: 'none',
-    async run() {
-      throw failure('request.invalid', { reason: 'recovery rekeying not supported' });
-    },
-  });
-  return ['init', 'update', 'verify', 'backup'].flatMap((name) => [
-    {
-      path: `rekey-recovery-key/${name}`,
-      access: name === 'backup' ? ('sudo' as const) : ('public' as const),
-      operations: { read: refuse, write: refuse },
-    },
-    { path: `rotate/recovery/${name}`, access: 'sudo' as const, operations: { read: refuse, write: refuse } },
-  ]);
 }

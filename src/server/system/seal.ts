@@ -13,6 +13,42 @@ const BUILD_DATE = '2026-11-22T00:00:00Z';
 const none = z.object({});
 const reply = z.unknown();
 
+/** Of the key that people hold, where nobody says. */
+const SHARES = 5;
+const THRESHOLD = 3;
+
+const initInput = z.object({
+  secret_shares: integer().optional(),
+  secret_threshold: integer().optional(),
+  recovery_shares: integer().optional(),
+  recovery_threshold: integer().optional(),
+  pgp_keys: z.array(z.string()).nullish(),
+  recovery_pgp_keys: z.array(z.string()).nullish(),
+  root_token_pgp_key: z.string().nullish(),
+});
+
+/** Of the unseal key, and of the recovery key. */
+const HOLDERS = {
+  unseal: ['secret_shares', 'secret_threshold', 'pgp_keys'],
+  recovery: ['recovery_shares', 'recovery_threshold', 'recovery_pgp_keys'],
+} as const;
+
+/** What belongs to the other kind of seal is refused in upstream's words; 0 and nothing count as not said. */
+function refuseOthers(input: z.output<typeof initInput>, recovery: boolean, type: string): void {
+  const isGiven = (name: (typeof HOLDERS)[keyof typeof HOLDERS][number]): boolean => {
+    const value = input[name];
+    return Array.isArray(value) ? value.length > 0 : (value ?? 0) !== 0;
+  };
+  const others = HOLDERS[recovery ? 'unseal' : 'recovery'].filter(isGiven);
+  if (others.length > 0)
+    throw failure('request.invalid', {
+      reason: `parameters ${others.join(',')} not applicable to seal type ${type}`,
+    });
+  // To take the keys and leave out the encryption that was asked for would hand them out in the clear.
+  if (isGiven('pgp_keys') || isGiven('recovery_pgp_keys') || (input.root_token_pgp_key ?? '') !== '')
+    throw failure('request.invalid', { reason: 'encrypting the shares with PGP keys is not supported' });
+}
+
 export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
   const statusText = (status: SealStatus): object => ({
     type: status.type,
@@ -24,34 +60,37 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
     nonce: status.nonce,
     version,
     build_date: BUILD_DATE,
-    migration: false,
-    recovery_seal: false,
+    migration: status.migration,
+    recovery_seal: status.recovery,
+    ...(status.recovery && status.initialized ? { recovery_seal_type: 'shamir' } : {}),
+    ...(status.warnings.length > 0 ? { warnings: status.warnings } : {}),
     storage_type: status.storage,
     ...(status.sealed ? {} : { cluster_name: 'holdfast', cluster_id: status.clusterId }),
   });
 
   const init = operation({
     summary: 'Initializes the server and gives its key shares and root token, once.',
-    input: z.object({
-      secret_shares: integer().default(5),
-      secret_threshold: integer().default(3),
-      recovery_shares: integer().default(0),
-      recovery_threshold: integer().default(0),
-      pgp_keys: z.array(z.string()).nullish(),
-      root_token_pgp_key: z.string().nullish(),
-    }),
+    input: initInput,
     output: reply,
     effect: 'write',
     async run(input) {
-      if (input.recovery_shares > 0 || input.recovery_threshold > 0)
-        throw failure('request.invalid', {
-          reason: 'parameters recovery_shares,recovery_threshold not applicable to seal type shamir',
-        });
-      // To take the keys and leave out the encryption that was asked for would hand them out in the clear.
-      if ((input.pgp_keys?.length ?? 0) > 0 || (input.root_token_pgp_key ?? '') !== '')
-        throw failure('request.invalid', { reason: 'encrypting the shares with PGP keys is not supported' });
-      const { keys, rootToken } = await seal.initialize(input.secret_shares, input.secret_threshold);
-      return bare({ keys: keys.map(hex), keys_base64: keys.map(base64), root_token: rootToken });
+      const { recovery, type } = await seal.status();
+      refuseOthers(input, recovery, type);
+      const [shares, threshold] = recovery
+        ? [
+            input.recovery_shares ?? SHARES,
+            input.recovery_threshold ?? (input.recovery_shares === 0 ? 0 : THRESHOLD),
+          ]
+        : [input.secret_shares ?? SHARES, input.secret_threshold ?? THRESHOLD];
+      const { keys, rootToken } = await seal.initialize(shares, threshold);
+      const shown = { hex: keys.map(hex), base64: keys.map(base64) };
+      if (!recovery) return bare({ keys: shown.hex, keys_base64: shown.base64, root_token: rootToken });
+      return bare({
+        keys: [],
+        keys_base64: [],
+        ...(keys.length > 0 ? { recovery_keys: shown.hex, recovery_keys_base64: shown.base64 } : {}),
+        root_token: rootToken,
+      });
     },
   });
 
@@ -64,7 +103,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
     }),
     output: reply,
     effect: 'write',
-    async run({ key, reset }) {
+    async run({ key, reset, migrate }) {
       if (reset) return bare(statusText(await seal.reset()));
       if (key === '')
         throw failure('request.invalid', {
@@ -73,7 +112,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
       const share = fromHex(key) ?? fromBase64(key);
       if (share === undefined || share.length === 0)
         throw failure('request.invalid', { reason: "'key' must be a valid hex or base64 string" });
-      return bare(statusText(await seal.submit(share)));
+      return bare(statusText(await seal.submit(share, migrate)));
     },
   });
 
