@@ -55,6 +55,8 @@ export function compatibilityPage(runs: readonly ClientRun[]): string {
     '',
     '*Tried* is what a test called. It *matches* when the client took the answer for a success and every claim of the tests',
     'that made the call held. What is not tried is a gap, and has its reason below; what is neither fails the tests.',
+    'The libraries for Vault meet a double where the server would ask a cluster, a Redis or an identity provider; the other',
+    'programs on this page, and the suites in `test/real`, are the real ones.',
     '',
     '| client | version | it has | tried | match | gaps |',
     '|---|---|---|---|---|---|',

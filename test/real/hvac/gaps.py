@@ -7,7 +7,8 @@ NO_RAFT = "the storage is no Raft cluster: there are no peers to add or remove"
 NOTHING_SENT = "asks the server nothing"
 
 GAPS = {
-    "secrets.aws.*": "needs an AWS account",
+    "secrets.aws.generate_credentials": "needs an AWS account",
+    "secrets.aws.rotate_root_iam_credentials": "needs an AWS account",
     "secrets.azure.*": NO_ENGINE,
     "secrets.gcp.*": NO_ENGINE,
     "secrets.activedirectory.*": NO_ENGINE,

@@ -85,4 +85,19 @@ def ssh_passwords(world):
     refused(exceptions.InvalidPath, lambda: ssh.read_role("otp"))
 
 
-STEPS = (database, ssh_authority, ssh_passwords)
+def aws(world):
+    """aws: the account, leases and roles are configured, as far as that asks AWS nothing"""
+    world.root.sys.enable_secrets_engine("aws")
+    aws = world.root.secrets.aws
+    aws.configure_root_iam_credentials("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY", region="eu-central-1")
+    aws.configure_lease("30m", "1h")
+    holds(aws.read_lease_config()["data"], lease="30m0s", lease_max="1h0m0s")
+    arn = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+    aws.create_or_update_role("reader", "iam_user", policy_arns=[arn])
+    holds(aws.read_role("reader")["data"], credential_type="iam_user", policy_arns=[arn])
+    same(aws.list_roles()["data"]["keys"], ["reader"])
+    aws.delete_role("reader")
+    refused(exceptions.InvalidPath, lambda: aws.read_role("reader"))
+
+
+STEPS = (database, ssh_authority, ssh_passwords, aws)
