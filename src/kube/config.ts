@@ -3,6 +3,7 @@
  * A kubeconfig that would have us run a program is refused: this process holds secrets.
  */
 
+import type { LookupFunction } from 'node:net';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { fromBase64, textOf } from '../base/bytes.ts';
@@ -15,6 +16,8 @@ export interface KubeConfig {
   readonly ca?: string | undefined;
   readonly skipVerify?: boolean | undefined;
   readonly serverName?: string | undefined;
+  /** Finds the addresses of the server in place of the system; where connections to some are not allowed. */
+  readonly lookup?: LookupFunction | undefined;
   readonly token?: string | undefined;
   /** Read again as it is rotated by the kubelet. */
   readonly tokenFile?: string | undefined;

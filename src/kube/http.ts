@@ -126,7 +126,7 @@ export class KubeHttp {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const secure = url.protocol === 'https:';
-      const { ca, skipVerify, serverName, clientCert, clientKey } = this.#config;
+      const { ca, skipVerify, serverName, lookup, clientCert, clientKey } = this.#config;
       const request = (secure ? https : http).request({
         host: url.hostname.replace(/^\[|\]$/g, ''),
         port: Number(url.port) || (secure ? 443 : 80),
@@ -137,6 +137,7 @@ export class KubeHttp {
             ? what.headers
             : { ...what.headers, 'content-length': String(what.body.length) },
         agent: this.#agent,
+        ...(lookup === undefined ? {} : { lookup }),
         ...(secure
           ? {
               minVersion: 'TLSv1.2' as const,

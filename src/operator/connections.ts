@@ -9,6 +9,7 @@ import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
+import type { WayOut } from '../provider/egress.ts';
 import type { Provider, ProviderEnv, ProviderType, Watcher } from '../provider/provider.ts';
 import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
 import { storeSpec } from './api/store.ts';
@@ -20,6 +21,7 @@ export interface ConnectionsOptions {
   readonly kube: Kube;
   readonly providers: readonly ProviderType[];
   readonly log: Log;
+  readonly wayOut: WayOut;
   resolve(host: string, port: number): ReturnType<ProviderEnv['resolve']>;
   /** The version of a Secret or ConfigMap as it is watched; undefined where there is none. */
   versionOf(kind: 'Secret' | 'ConfigMap', namespace: string, name: string): string | undefined;
@@ -191,8 +193,8 @@ export class Connections {
     const label = `${store.kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
     const read = async (
       resource: Resource,
-      ref: { readonly name: string; readonly key: string; readonly namespace?: string },
-    ): Promise<string> => {
+      ref: { readonly name: string; readonly namespace?: string },
+    ): Promise<KubeObject> => {
       const what = { kind: resource.kind, name: ref.name };
       const at = resolveRef(scope, ref, what);
       const id = materialId(resource.kind, at, ref.name);
@@ -201,11 +203,19 @@ export class Connections {
       const object = await kube.get({ resource, namespace: at, name: ref.name });
       material.set(id, object?.metadata.resourceVersion);
       if (object === undefined) throw failure('operator.ref_missing', { ...what, namespace: at });
+      return object;
+    };
+    const readKey = async (
+      resource: Resource,
+      ref: { readonly name: string; readonly key: string; readonly namespace?: string },
+    ): Promise<string> => {
+      const object = await read(resource, ref);
+      const what = { kind: resource.kind, name: ref.name, namespace: object.metadata.namespace ?? '' };
       const data = (object['data'] ?? {}) as Readonly<Record<string, string>>;
       const value = Object.hasOwn(data, ref.key) ? data[ref.key] : undefined;
       if (value === undefined) {
         const near = nearest(ref.key, Object.keys(data));
-        throw failure('operator.ref_key', { ...what, namespace: at, key: ref.key, near });
+        throw failure('operator.ref_key', { ...what, key: ref.key, near });
       }
       return value;
     };
@@ -213,8 +223,19 @@ export class Connections {
       store: label,
       ...retryOf(store),
       log: log.with({ store: label }),
-      secretKey: async (ref) => Buffer.from(await read(SECRETS, ref), 'base64'),
-      configMapKey: async (ref) => Buffer.from(await read(CONFIG_MAPS, ref)),
+      cluster: namespace === undefined,
+      wayOut: this.#options.wayOut,
+      namespace: () => resolveRef(scope, {}, { kind: 'ExternalSecret', name: 'that uses it' }),
+      secret: async (ref) => {
+        const object = await read(SECRETS, ref);
+        const data = Object.entries((object['data'] ?? {}) as Readonly<Record<string, string>>);
+        return {
+          labels: object.metadata.labels ?? {},
+          data: new Map(data.map(([key, text]) => [key, Buffer.from(text, 'base64')])),
+        };
+      },
+      secretKey: async (ref) => Buffer.from(await readKey(SECRETS, ref), 'base64'),
+      configMapKey: async (ref) => Buffer.from(await readKey(CONFIG_MAPS, ref)),
       serviceAccountToken: async (ref) => {
         const what = { kind: 'ServiceAccount', name: ref.name };
         const at = resolveRef(scope, ref, what);

@@ -9,6 +9,7 @@ import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
 import { createQueue, type Work, workOff } from '../kube/queue.ts';
+import { NO_WAY_OUT, type WayOut } from '../provider/egress.ts';
 import type { ProviderEnv, ProviderType } from '../provider/provider.ts';
 import { CLUSTER_SECRET_STORES, SECRET_STORES } from './api/resources.ts';
 import { allOf, createCaches } from './caches.ts';
@@ -31,6 +32,8 @@ export interface OperatorOptions {
   /** In [0, 1), for spreading. */
   readonly random: () => number;
   resolve(host: string, port: number): ReturnType<ProviderEnv['resolve']>;
+  /** Where stores may have us connect to, beside servers of Vault. Absent: nowhere. */
+  readonly wayOut?: WayOut;
   /** Opens the stream of changes of a server under the operator's own identity. Absent: intervals alone. */
   readonly subscribe?: Subscribe;
   /** Renders templates; `src/operator/rendering.ts` has the usual one. */
@@ -80,6 +83,7 @@ export function createOperator(options: OperatorOptions): Operator {
     kube,
     providers: options.providers,
     log,
+    wayOut: options.wayOut ?? NO_WAY_OUT,
     resolve: options.resolve,
     versionOf: (kind, namespace, name) =>
       (kind === 'Secret' ? caches.secrets : caches.configMaps).get(namespace, name)?.metadata.resourceVersion,

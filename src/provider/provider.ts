@@ -7,6 +7,7 @@
 import type { z } from 'zod';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
+import type { WayOut } from './egress.ts';
 
 /** Values may be binary and never pass through JSON on the way. `fields` keeps the order and digits of the source. */
 export type Value =
@@ -105,7 +106,11 @@ export type Provider = Reader & Partial<Finder & MetadataReader & Watcher & Writ
 export interface ProviderEnv {
   /** The store, for messages: "SecretStore cicd/cicd". */
   readonly store: string;
+  /** Whether the store is used from many namespaces: a ClusterSecretStore. */
+  readonly cluster: boolean;
   readonly log: Log;
+  /** Where a host that a tenant named may be connected to. */
+  readonly wayOut: WayOut;
   /** `spec.retrySettings` of the store, where it has them. */
   readonly retry?: { readonly maxRetries?: number; readonly retryIntervalMs?: number };
   /** One key of a Secret. @throws Failure operator.ref_* naming what is missing */
@@ -114,6 +119,16 @@ export interface ProviderEnv {
     readonly key: string;
     readonly namespace?: string;
   }): Promise<Uint8Array>;
+  /** A whole Secret with its labels. @throws as `secretKey` */
+  secret(ref: { readonly name: string; readonly namespace?: string }): Promise<{
+    readonly labels: Readonly<Record<string, string>>;
+    readonly data: ReadonlyMap<string, Uint8Array>;
+  }>;
+  /**
+   * The namespace that the store is used from.
+   * @throws Failure operator.ref_referent for a ClusterSecretStore that is only checked
+   */
+  namespace(): string;
   configMapKey(ref: {
     readonly name: string;
     readonly key: string;

@@ -11,10 +11,14 @@ import { createKube } from '../../kube/client.ts';
 import { createOperator, type Operator } from '../../operator/operator.ts';
 import type { Subscribe } from '../../operator/push.ts';
 import { createRendering } from '../../operator/rendering.ts';
+import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
 import { createFakeProvider } from '../../providers/fake/fake.ts';
+import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
 import { vaultProvider } from '../../providers/vault/vault.ts';
+import { createDial } from '../../server/http/dial.ts';
 import type { Home } from './home.ts';
 import { accountToken, OPERATOR } from './kubernetes.ts';
+import { isLoopback } from './network.ts';
 import type { Platform } from './platform.ts';
 import { EVENTS_ROLE } from './vault.ts';
 
@@ -41,7 +45,8 @@ export async function startOperator(
   const kube = createKube({ server: api.url, ca: api.caPem, tokenFile });
   const operator = createOperator({
     kube,
-    providers: [vaultProvider, createFakeProvider()],
+    providers: [vaultProvider, kubernetesProvider, createFakeProvider()],
+    wayOut: wayOut(platform),
     clock: systemClock,
     log: log.with({ program: 'operator' }),
     random: Math.random,
@@ -58,6 +63,22 @@ export async function startOperator(
       await running;
       kube.close();
     },
+  };
+}
+
+/** Where stores may lead: on this machine only to what a Service or --resolve put there, which no store can. */
+function wayOut({ api, resolve }: Platform): WayOut {
+  const rules: EgressRules = {
+    allowed: ({ host, port, ip }) => {
+      const target = resolve(host, port);
+      const mapped = target.ca !== undefined;
+      return mapped && !(isLoopback(ip) && target.port === api.port);
+    },
+    cluster: [{ host: new URL(api.url).hostname, port: api.port }],
+  };
+  return {
+    dial: createDial({ target: resolve, allow: webJudge(rules) }),
+    mayReachCluster: clusterJudge(rules),
   };
 }
 

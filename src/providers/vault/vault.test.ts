@@ -3,9 +3,8 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
-import { silentLog } from '../../base/log.ts';
 import { lookup } from '../../provider/property.ts';
-import type { ProviderEnv } from '../../provider/provider.ts';
+import { testEnv } from '../../provider/testing.ts';
 import { dataPath, metadataPath } from './path.ts';
 import { vaultSpec } from './spec.ts';
 import { createVaultProvider } from './vault.ts';
@@ -126,15 +125,13 @@ async function start(read: Fake['read'], spec: Record<string, unknown> = {}) {
   });
   await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
   const time = { now: 0 };
-  const env: ProviderEnv = {
+  const env = testEnv({
     store: 'SecretStore team/vault',
-    log: silentLog,
     retry: { maxRetries: 0 },
     secretKey: async () => utf8('hvs.static\n'),
     configMapKey: async () => utf8(''),
     serviceAccountToken: async ({ audiences }) => `jwt:${audiences.join(',')}`,
-    resolve: (host, port) => ({ host, port }),
-  };
+  });
   const provider = await createVaultProvider(() => time.now).connect(
     vaultSpec.parse({
       server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

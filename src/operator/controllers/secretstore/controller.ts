@@ -44,20 +44,23 @@ export class StoreController {
     const ours = isOurs(spec.controller, controllerClass);
     const checked = ours ? await this.#check(object, signal) : undefined;
     const interval = intervalOf(spec.refreshInterval);
-    const steps = plan({ object, name: at, checked, interval, writes: false }, now);
+    const steps = plan({ object, name: at, checked, interval }, now);
     return apply(kube, events, steps, () => ({ actions: [] }));
   }
 
   async #check(object: KubeObject, signal: AbortSignal): Promise<Checked> {
     const { connections } = this.#options;
+    let writes = false;
     try {
-      await connections.connect(object);
+      writes = (await connections.connect(object)).put !== undefined;
     } catch (error) {
       const failed = asFailure(error);
-      return failed.code === 'operator.ref_referent' ? { result: 'unknown' } : { failed, at: 'connect' };
+      return failed.code === 'operator.ref_referent'
+        ? { result: 'unknown', writes }
+        : { failed, at: 'connect' };
     }
     try {
-      return { result: await connections.validate(object, signal) };
+      return { result: await connections.validate(object, signal), writes };
     } catch (error) {
       return { failed: asFailure(error), at: 'validate' };
     }

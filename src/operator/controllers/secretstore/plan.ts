@@ -8,7 +8,7 @@ import type { Action, Steps } from '../../plan.ts';
 
 /** How far a store lets us in. `connect`: its settings do not make a client. */
 export type Checked =
-  | { readonly result: 'ready' | 'unknown' }
+  | { readonly result: 'ready' | 'unknown'; readonly writes: boolean }
   | { readonly failed: Failure; readonly at: 'connect' | 'validate' };
 
 export interface ObservedStore {
@@ -18,16 +18,15 @@ export interface ObservedStore {
   readonly checked: Checked | undefined;
   /** How long a good answer holds, in milliseconds. */
   readonly interval: number;
-  readonly writes: boolean;
 }
 
 const TEXTS = { connect: 'unable to create client', validate: 'unable to validate store' } as const;
 
-export function plan({ object, name, checked, interval, writes }: ObservedStore, now: Date): Steps {
+export function plan({ object, name, checked, interval }: ObservedStore, now: Date): Steps {
   if (checked === undefined || object.metadata.deletionTimestamp !== undefined) return { actions: [] };
   const verdict = verdictOf(checked);
   const status = object['status'] as { conditions?: Condition[]; capabilities?: string } | undefined;
-  const capabilities = writes ? 'ReadWrite' : 'ReadOnly';
+  const capabilities = capabilitiesOf(checked) ?? status?.capabilities ?? 'ReadOnly';
   const before = readyOf(status?.conditions);
   const same =
     before?.status === verdict.status &&
@@ -51,6 +50,10 @@ export function plan({ object, name, checked, interval, writes }: ObservedStore,
     ? { actions, retry: true }
     : { actions, requeueAt: new Date(now.getTime() + interval) };
 }
+
+/** What a client of the store can do; undefined where none could be made. */
+const capabilitiesOf = (checked: Checked): string | undefined =>
+  'failed' in checked ? undefined : checked.writes ? 'ReadWrite' : 'ReadOnly';
 
 function verdictOf(checked: Checked): { status: 'True' | 'False'; reason: string; message: string } {
   if ('failed' in checked) {
