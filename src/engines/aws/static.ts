@@ -5,7 +5,7 @@
 
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Mount } from '../../plugin/plugin.ts';
-import { type Found, Shelf } from '../shelf.ts';
+import { type Found, Shelf } from '../../plugin/shelf.ts';
 import { type Aws, everyPage, must } from './client.ts';
 import { createKey, deleteKey, type Key } from './users.ts';
 

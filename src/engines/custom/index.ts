@@ -8,8 +8,8 @@
  */
 
 import type { PluginType } from '../../plugin/plugin.ts';
+import { Shelf } from '../../plugin/shelf.ts';
 import { Making } from '../making.ts';
-import { Shelf } from '../shelf.ts';
 import { Credentials } from './credentials.ts';
 import type { Role } from './role.ts';
 import { configRoute } from './routes/config.ts';

@@ -8,7 +8,7 @@ import type { PoolSize } from './driver.ts';
 import type { TlsMaterial } from './target.ts';
 import type { Timing } from './timing.ts';
 
-export { type Found, Shelf } from '../shelf.ts';
+export { type Found, Shelf } from '../../plugin/shelf.ts';
 
 /** Milliseconds throughout. */
 export interface Config {

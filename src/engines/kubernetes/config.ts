@@ -1,11 +1,10 @@
 /** Which cluster tokens are made in, and as whom: written by an administrator, or given by the pod that the server runs in. */
 
 import { baseAddress } from '../../base/address.ts';
-import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
-import { stringify } from '../../base/json.ts';
 import { isCertificates } from '../../crypto/pem.ts';
-import type { Storage } from '../../storage/storage.ts';
+import type { Mount } from '../../plugin/plugin.ts';
+import { type Found, Shelf } from '../../plugin/shelf.ts';
 
 export interface Pod {
   /** CA and token of the pod's own account, read anew each time, for they are renewed. */
@@ -36,27 +35,23 @@ const HOST = 'KUBERNETES_SERVICE_HOST';
 const PORT = 'KUBERNETES_SERVICE_PORT_HTTPS';
 
 export class Settings {
-  readonly #storage: Storage;
+  readonly #entries: Shelf<Config>;
   readonly #pod: Pod;
 
-  constructor(storage: Storage, pod: Pod) {
-    this.#storage = storage;
+  constructor(mount: Pick<Mount, 'storage'>, pod: Pod) {
+    this.#entries = new Shelf(mount, '');
     this.#pod = pod;
   }
 
-  async stored(): Promise<{ readonly config: Config; readonly revision: number } | undefined> {
-    const entry = await this.#storage.get(KEY);
-    const text = entry && textOf(entry.value);
-    return text === undefined || entry === undefined
-      ? undefined
-      : { config: JSON.parse(text) as Config, revision: entry.revision };
+  stored(): Promise<Found<Config> | undefined> {
+    return this.#entries.find(KEY);
   }
 
   /** @throws Failure serviceaccounts.not_configured, serviceaccounts.no_host, serviceaccounts.no_jwt, kubernetes.no_ca */
   async access(): Promise<Access> {
     const stored = await this.stored();
     if (stored === undefined) throw failure('serviceaccounts.not_configured');
-    const { config } = stored;
+    const { value: config } = stored;
     const local = config.useLocal ? await this.#pod.readLocal?.() : undefined;
     const host = config.host || this.#hostOfPod();
     const ca = config.ca || (local?.ca ?? '');
@@ -73,7 +68,7 @@ export class Settings {
    */
   async change(next: (before: Config) => Config): Promise<void> {
     const stored = await this.stored();
-    const before = stored?.config ?? NO_CONFIG;
+    const before = stored?.value ?? NO_CONFIG;
     const given = next(before);
     const host = given.host === '' ? '' : baseAddress(given.host, ['https:']);
     if (host === undefined) throw failure('kubernetes.host');
@@ -83,14 +78,11 @@ export class Settings {
     // Who may write the configuration must not be able to have a token that they do not know sent to a server of theirs.
     const moved = before.host !== config.host || before.ca !== config.ca;
     if (moved && before.jwt !== '' && before.jwt === config.jwt) throw failure('serviceaccounts.retarget');
-    await this.#storage.commit(
-      [{ key: KEY, value: utf8(stringify(config)) }],
-      [{ key: KEY, revision: stored?.revision ?? 0 }],
-    );
+    await this.#entries.put(KEY, config, stored?.revision ?? 0);
   }
 
-  async delete(): Promise<void> {
-    await this.#storage.commit([{ key: KEY, delete: true }]);
+  delete(): Promise<void> {
+    return this.#entries.delete(KEY);
   }
 
   /** The variables of a pod that are missing here. */

@@ -7,8 +7,8 @@
  */
 
 import type { PluginType } from '../../plugin/plugin.ts';
+import { Shelf } from '../../plugin/shelf.ts';
 import { Making } from '../making.ts';
-import { Shelf } from '../shelf.ts';
 import { Cluster } from './cluster.ts';
 import { type Pod, Settings } from './config.ts';
 import { Credentials } from './credentials.ts';
@@ -24,7 +24,7 @@ export const kubernetesTokens = (pod: Pod = {}): PluginType => ({
   name: 'kubernetes',
   kind: 'secret',
   create(mount) {
-    const settings = new Settings(mount.storage, pod);
+    const settings = new Settings(mount, pod);
     const cluster = new Cluster(mount.dial, settings);
     const roles = new Shelf<Role>(mount, 'role/');
     const credentials = new Credentials(mount, cluster, new Making());

@@ -1,8 +1,6 @@
 /** A configured certificate: an authority whose clients may log in, or one client's own; and what else is kept here. */
 
-import { textOf, utf8 } from '../../base/bytes.ts';
-import { failure, isFailure } from '../../base/errors.ts';
-import { stringify } from '../../base/json.ts';
+import { Shelf } from '../../plugin/shelf.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { NO_TOKEN_FIELDS, type TokenFields } from '../token-fields.ts';
 
@@ -55,57 +53,12 @@ export const NO_CONFIG: Config = {
 };
 
 const CONFIG = 'config';
-const TRIES = 8;
 
-/** Entries of one kind, by name. */
-export class Shelf<T> {
-  readonly #storage: Storage;
-  readonly #folder: string;
-
-  constructor(storage: Storage, folder: 'cert/' | 'crl/') {
-    this.#storage = storage;
-    this.#folder = folder;
-  }
-
-  names(): Promise<string[]> {
-    return this.#storage.list(this.#folder);
-  }
-
-  async get(name: string): Promise<T | undefined> {
-    return (await load<T>(this.#storage, this.#folder + name))?.value;
-  }
-
-  /** Writes what `change` makes of what there is; nobody's change is lost. @throws what `change` throws */
-  async change(name: string, change: (before: T | undefined) => T): Promise<void> {
-    const key = this.#folder + name;
-    for (let tries = 0; tries < TRIES; tries++) {
-      const found = await load<T>(this.#storage, key);
-      const value = utf8(stringify(change(found?.value)));
-      try {
-        await this.#storage.commit([{ key, value }], [{ key, revision: found?.revision ?? 0 }]);
-        return;
-      } catch (error) {
-        if (!isFailure(error, 'storage.conflict')) throw error;
-      }
-    }
-    throw failure('storage.conflict', { key });
-  }
-
-  async delete(name: string): Promise<void> {
-    await this.#storage.commit([{ key: this.#folder + name, delete: true }]);
-  }
-}
+/** The mount's configuration stands beside the folders of its entries. */
+const configs = (storage: Storage): Shelf<Config> => new Shelf({ storage }, '');
 
 export const readConfig = async (storage: Storage): Promise<Config> =>
-  (await load<Config>(storage, CONFIG))?.value ?? NO_CONFIG;
+  (await configs(storage).get(CONFIG)) ?? NO_CONFIG;
 
-export const writeConfig = (storage: Storage, config: Config): Promise<number> =>
-  storage.commit([{ key: CONFIG, value: utf8(stringify(config)) }]);
-
-async function load<T>(storage: Storage, key: string): Promise<{ value: T; revision: number } | undefined> {
-  const entry = await storage.get(key);
-  const text = entry && textOf(entry.value);
-  return entry === undefined || text === undefined
-    ? undefined
-    : { value: JSON.parse(text) as T, revision: entry.revision };
-}
+export const writeConfig = (storage: Storage, config: Config): Promise<void> =>
+  configs(storage).change(CONFIG, () => config);

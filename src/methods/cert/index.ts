@@ -10,9 +10,10 @@ import { inCidrs } from '../../base/cidr.ts';
 import { failure } from '../../base/errors.ts';
 import { flag, integer } from '../../base/schema.ts';
 import { type Call, type Mount, operation, type PluginType, type Route } from '../../plugin/plugin.ts';
+import { Shelf } from '../../plugin/shelf.ts';
 import { loginName, samePolicies, tokenParams } from '../token-fields.ts';
 import { metadataOf } from './constraints.ts';
-import { type Crl, type Entry, readConfig, Shelf, writeConfig } from './entry.ts';
+import { type Crl, type Entry, readConfig, writeConfig } from './entry.ts';
 import { findTrusted, type Trust } from './login.ts';
 import { certRoutes } from './routes/certs.ts';
 import { crlRoutes } from './routes/crls.ts';
@@ -22,8 +23,8 @@ export const cert: PluginType = {
   name: 'cert',
   kind: 'auth',
   create(mount) {
-    const certs = new Shelf<Entry>(mount.storage, 'cert/');
-    const crls = new Shelf<Crl>(mount.storage, 'crl/');
+    const certs = new Shelf<Entry>(mount, 'cert/');
+    const crls = new Shelf<Crl>(mount, 'crl/');
     const trust: Trust = { certs, crls, clock: mount.clock };
     return {
       routes: [...certRoutes(certs), ...crlRoutes(crls), configRoute(mount), loginRoute(mount, trust)],

@@ -4,8 +4,9 @@
  */
 
 import type { Mount } from '../../plugin/plugin.ts';
+import type { Shelf } from '../../plugin/shelf.ts';
 import { fits } from './constraints.ts';
-import type { Crl, Entry, Shelf } from './entry.ts';
+import type { Crl, Entry } from './entry.ts';
 import { type Certificate, chainTo, isForClients, isTimely, readPem } from './x509.ts';
 
 export interface Trusted {

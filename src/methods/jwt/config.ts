@@ -1,9 +1,9 @@
 /** The configuration of a mount: where the keys of tokens come from, and who this server is to the identity provider. */
 
-import { X509Certificate } from 'node:crypto';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { type Failure, failure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
+import { isCertificates } from '../../crypto/pem.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { publicKeyOf, SIGNATURE_ALGORITHMS } from '../jws.ts';
 import { isStrong } from './keys.ts';
@@ -37,8 +37,6 @@ export interface Stored {
 }
 
 const KEY = 'config';
-/** Room for a bundle of CAs. */
-const CA_LIMIT = 256 * 1024;
 
 export async function readConfig(storage: Storage): Promise<Stored | undefined> {
   const entry = await storage.get(KEY);
@@ -132,17 +130,3 @@ function checkResponse(config: Config): void {
 }
 
 export const invalid = (reason: string): Failure => failure('jwt.invalid', { reason });
-
-/** Whether the text is one or more PEM certificates, each of which parses, and nothing else that is PEM. */
-function isCertificates(pem: string): boolean {
-  if (pem.length > CA_LIMIT) return false;
-  const blocks = pem.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-  const begins = pem.match(/-----BEGIN /g) ?? [];
-  if (blocks.length === 0 || blocks.length !== begins.length) return false;
-  try {
-    for (const block of blocks) new X509Certificate(block);
-    return true;
-  } catch {
-    return false;
-  }
-}

@@ -10,7 +10,7 @@ import { failure } from '../../base/errors.ts';
 import type { PluginType } from '../../plugin/plugin.ts';
 import { tokenParams } from '../token-fields.ts';
 import { PendingLogins } from './pending.ts';
-import { readRole } from './role.ts';
+import { rolesOf } from './role.ts';
 import { configRoute } from './routes/config.ts';
 import { loginRoute } from './routes/login.ts';
 import { oidcRoutes } from './routes/oidc.ts';
@@ -32,9 +32,9 @@ const named = (name: 'jwt' | 'oidc'): PluginType => ({
       ],
       async renewLogin({ metadata }) {
         const name = metadata['role'] ?? '';
-        const found = await readRole(mount.storage, name);
-        if (found === undefined) throw failure('jwt.gone', { name });
-        return tokenParams(found.role.token);
+        const role = await rolesOf(mount).get(name);
+        if (role === undefined) throw failure('jwt.gone', { name });
+        return tokenParams(role.token);
       },
     };
   },

@@ -1,10 +1,9 @@
 /** A role: whose tokens may log in under it, who they then are, and what they get. */
 
-import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
-import { parseJson, stringify } from '../../base/json.ts';
+import { parseJson } from '../../base/json.ts';
 import type { Grant, Mount } from '../../plugin/plugin.ts';
-import type { Storage } from '../../storage/storage.ts';
+import { Shelf } from '../../plugin/shelf.ts';
 import { loginName, NO_TOKEN_FIELDS, type TokenFields, tokenParams } from '../token-fields.ts';
 import type { BoundClaims, Identity, IdentityClaims } from './claims.ts';
 import type { Leeways } from './expected.ts';
@@ -54,24 +53,8 @@ export const NO_ROLE: Role = {
   token: NO_TOKEN_FIELDS,
 };
 
-export const FOLDER = 'role/';
-export const roleKey = (name: string): string => FOLDER + name;
-
-export async function readRole(
-  storage: Storage,
-  name: string,
-): Promise<{ role: Role; revision: number } | undefined> {
-  const entry = await storage.get(roleKey(name));
-  const text = entry && textOf(entry.value);
-  // Read without loss: a number that a claim is bound to keeps its digits.
-  return entry === undefined || text === undefined
-    ? undefined
-    : { role: parseJson(text) as unknown as Role, revision: entry.revision };
-}
-
-/** @param revision of what was read before; 0 where there was none */
-export const writeRole = (storage: Storage, name: string, role: Role, revision: number): Promise<number> =>
-  storage.commit([{ key: roleKey(name), value: utf8(stringify(role)) }], [{ key: roleKey(name), revision }]);
+/** Read without loss: a number that a claim is bound to keeps its digits. */
+export const rolesOf = (mount: Pick<Mount, 'storage'>): Shelf<Role> => new Shelf(mount, 'role/', parseJson);
 
 export interface NamedRole {
   readonly name: string;
@@ -83,16 +66,16 @@ export interface NamedRole {
  * @throws Failure jwt.missing_role, jwt.unknown_role
  */
 export async function roleFor(
-  storage: Storage,
+  mount: Pick<Mount, 'storage'>,
   given: string | null | undefined,
   byDefault: string,
 ): Promise<NamedRole> {
   const name = (given || byDefault).toLowerCase();
   if (name === '') throw failure('jwt.missing_role');
   // A name with a slash would reach outside of the folder of roles.
-  const found = name.includes('/') ? undefined : await readRole(storage, name);
-  if (found === undefined) throw failure('jwt.unknown_role', { name: printable(name) });
-  return { name, role: found.role };
+  const role = name.includes('/') ? undefined : await rolesOf(mount).get(name);
+  if (role === undefined) throw failure('jwt.unknown_role', { name: printable(name) });
+  return { name, role };
 }
 
 const printable = (name: string): string => name.replace(/[^\x20-\x7e]/g, '?').slice(0, 128);

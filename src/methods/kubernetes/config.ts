@@ -1,11 +1,10 @@
 /** Which API server is asked, and what it takes to believe its answers. */
 
 import { baseAddress } from '../../base/address.ts';
-import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
-import { stringify } from '../../base/json.ts';
 import { isCertificates } from '../../crypto/pem.ts';
-import type { Storage } from '../../storage/storage.ts';
+import type { Mount } from '../../plugin/plugin.ts';
+import { type Found, Shelf } from '../../plugin/shelf.ts';
 import { publicKeyOf } from '../jws.ts';
 
 /** What Kubernetes puts into each pod. */
@@ -38,27 +37,23 @@ export interface Effective extends Config {
 const KEY = 'config';
 
 export class Settings {
-  readonly #storage: Storage;
+  readonly #entries: Shelf<Config>;
   readonly #readLocal: ReadLocal;
 
-  constructor(storage: Storage, readLocal: ReadLocal) {
-    this.#storage = storage;
+  constructor(mount: Pick<Mount, 'storage'>, readLocal: ReadLocal) {
+    this.#entries = new Shelf(mount, '');
     this.#readLocal = readLocal;
   }
 
-  async stored(): Promise<{ readonly config: Config; readonly revision: number } | undefined> {
-    const entry = await this.#storage.get(KEY);
-    const text = entry && textOf(entry.value);
-    return text === undefined || entry === undefined
-      ? undefined
-      : { config: JSON.parse(text) as Config, revision: entry.revision };
+  stored(): Promise<Found<Config> | undefined> {
+    return this.#entries.find(KEY);
   }
 
   /** @throws Failure kubernetes.not_configured, kubernetes.no_ca */
   async effective(): Promise<Effective> {
     const stored = await this.stored();
     if (stored === undefined) throw failure('kubernetes.not_configured');
-    const { config, revision } = stored;
+    const { value: config, revision } = stored;
     const local = config.useLocal ? await this.#readLocal() : undefined;
     const ca = config.ca || (local?.ca ?? '');
     if (ca === '') throw failure('kubernetes.no_ca');
@@ -74,7 +69,7 @@ export class Settings {
       if (local === undefined || !isCertificates(local.ca)) throw failure('kubernetes.no_ca');
     }
     if (config.pemKeys.some((pem) => publicKeyOf(pem) === undefined)) throw failure('kubernetes.pem_keys');
-    await this.#storage.commit([{ key: KEY, value: utf8(stringify(config)) }]);
+    await this.#entries.change(KEY, () => config);
   }
 }
 

@@ -9,6 +9,7 @@
 import type { PluginType } from '../../plugin/plugin.ts';
 import { type ReadLocal, Settings } from './config.ts';
 import { Reviewer } from './review.ts';
+import { rolesOf } from './role.ts';
 import { configRoute } from './routes/config.ts';
 import { loginRoute } from './routes/login.ts';
 import { roleRoutes } from './routes/role.ts';
@@ -21,10 +22,10 @@ export function kubernetes(options: { readonly readLocal?: ReadLocal } = {}): Pl
     name: 'kubernetes',
     kind: 'auth',
     create(mount) {
-      const settings = new Settings(mount.storage, options.readLocal ?? (async () => undefined));
+      const settings = new Settings(mount, options.readLocal ?? (async () => undefined));
       const reviewer = new Reviewer(mount.dial, mount.clock);
       return {
-        routes: [configRoute(settings), ...roleRoutes(mount.storage), loginRoute(mount, settings, reviewer)],
+        routes: [configRoute(settings), ...roleRoutes(rolesOf(mount)), loginRoute(mount, settings, reviewer)],
       };
     },
   };

@@ -1,8 +1,7 @@
 /** A role: which service accounts may log in under it, and what they get. */
 
-import { textOf, utf8 } from '../../base/bytes.ts';
-import { stringify } from '../../base/json.ts';
-import type { Storage } from '../../storage/storage.ts';
+import type { Mount } from '../../plugin/plugin.ts';
+import { Shelf } from '../../plugin/shelf.ts';
 import { NO_TOKEN_FIELDS, type TokenFields } from '../token-fields.ts';
 
 export const ALIAS_SOURCES = ['serviceaccount_uid', 'serviceaccount_name'] as const;
@@ -24,20 +23,4 @@ export const NO_ROLE: Role = {
   token: NO_TOKEN_FIELDS,
 };
 
-export const FOLDER = 'role/';
-export const roleKey = (name: string): string => FOLDER + name;
-
-export async function readRole(
-  storage: Storage,
-  name: string,
-): Promise<{ role: Role; revision: number } | undefined> {
-  const entry = await storage.get(roleKey(name));
-  const text = entry && textOf(entry.value);
-  return entry === undefined || text === undefined
-    ? undefined
-    : { role: JSON.parse(text) as Role, revision: entry.revision };
-}
-
-/** @param revision of what was read before; 0 where there was none */
-export const writeRole = (storage: Storage, name: string, role: Role, revision: number): Promise<number> =>
-  storage.commit([{ key: roleKey(name), value: utf8(stringify(role)) }], [{ key: roleKey(name), revision }]);
+export const rolesOf = (mount: Pick<Mount, 'storage'>): Shelf<Role> => new Shelf(mount, 'role/');

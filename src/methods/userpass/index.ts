@@ -9,19 +9,21 @@ import { z } from 'zod';
 import { inCidrs } from '../../base/cidr.ts';
 import { failure } from '../../base/errors.ts';
 import { type Mount, operation, type PluginType, type Route } from '../../plugin/plugin.ts';
+import type { Shelf } from '../../plugin/shelf.ts';
 import { loginName, samePolicies, tokenParams } from '../token-fields.ts';
 import { isPassword } from './password.ts';
 import { userRoutes } from './routes.ts';
-import { readUser } from './user.ts';
+import { type User, usersOf } from './user.ts';
 
 export const userpass: PluginType = {
   name: 'userpass',
   kind: 'auth',
   create(mount) {
+    const users = usersOf(mount);
     return {
-      routes: [...userRoutes(mount.storage), loginRoute(mount)],
+      routes: [...userRoutes(users), loginRoute(mount, users)],
       async renewLogin({ metadata, policies }) {
-        const user = await readUser(mount.storage, metadata['username'] ?? '');
+        const user = await users.get(metadata['username'] ?? '');
         if (user === undefined) throw failure('userpass.unknown_user');
         if (!samePolicies(user.token, policies)) throw failure('login.changed');
         return tokenParams(user.token);
@@ -30,7 +32,7 @@ export const userpass: PluginType = {
   },
 };
 
-const loginRoute = (mount: Mount): Route => ({
+const loginRoute = (mount: Mount, users: Shelf<User>): Route => ({
   path: 'login/:username',
   access: 'public',
   lowercase: ['username'],
@@ -43,7 +45,7 @@ const loginRoute = (mount: Mount): Route => ({
       lockout: ({ username }) => username,
       async run({ username, password }, call) {
         if (!password) throw failure('userpass.missing_password');
-        const user = await readUser(mount.storage, username);
+        const user = await users.get(username);
         if (!(await isPassword(password, user?.passwordHash)) || user === undefined)
           throw failure('login.refused', { reason: 'invalid username or password' });
         if (!inCidrs(call.remote.address, user.token.boundCidrs)) throw failure('request.denied');

@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { failure } from '../../base/errors.ts';
 import { commaList } from '../../base/schema.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
-import type { Storage } from '../../storage/storage.ts';
+import type { Shelf } from '../../plugin/shelf.ts';
 import { mergeTokenFields, NO_TOKEN_FIELDS, tokenData, tokenInput, tokenOutput } from '../token-fields.ts';
 import { checkHash, hashPassword } from './password.ts';
-import { changeUser, deleteUser, readUser, type User, userNames } from './user.ts';
+import type { User } from './user.ts';
 
 const one = z.object({ username: z.string().max(512) });
 const nothing = z.object({});
@@ -16,9 +16,8 @@ const secretInput = {
   password_hash: z.string().max(128).nullish(),
 };
 
-export function userRoutes(storage: Storage): Route[] {
-  const exists: Route['exists'] = async ({ username = '' }) =>
-    (await readUser(storage, username)) !== undefined;
+export function userRoutes(users: Shelf<User>): Route[] {
+  const exists: Route['exists'] = async ({ username = '' }) => (await users.get(username)) !== undefined;
   return [
     {
       path: 'users',
@@ -28,7 +27,7 @@ export function userRoutes(storage: Storage): Route[] {
           input: nothing,
           output: z.object({ keys: z.array(z.string()) }),
           effect: 'none',
-          run: async () => ({ data: { keys: await userNames(storage) } }),
+          run: async () => ({ data: { keys: await users.names() } }),
         }),
       },
     },
@@ -43,7 +42,7 @@ export function userRoutes(storage: Storage): Route[] {
           output: z.object(tokenOutput),
           effect: 'none',
           async run({ username }) {
-            const user = await readUser(storage, username);
+            const user = await users.get(username);
             return user === undefined ? {} : { data: tokenData(user.token) };
           },
         }),
@@ -54,7 +53,7 @@ export function userRoutes(storage: Storage): Route[] {
           effect: 'write',
           async run({ username, ...given }) {
             const secret = await hashOf(given);
-            await changeUser(storage, username, (before) => {
+            await users.change(username, (before) => {
               const passwordHash = secret ?? before?.passwordHash;
               if (passwordHash === undefined) throw failure('userpass.missing_password');
               return { passwordHash, token: mergeTokenFields(before?.token ?? NO_TOKEN_FIELDS, given) };
@@ -68,7 +67,7 @@ export function userRoutes(storage: Storage): Route[] {
           output: nothing,
           effect: 'write',
           async run({ username }) {
-            await deleteUser(storage, username);
+            await users.delete(username);
             return {};
           },
         }),
@@ -86,7 +85,7 @@ export function userRoutes(storage: Storage): Route[] {
           async run({ username, ...given }) {
             const passwordHash = await hashOf(given);
             if (passwordHash === undefined) throw failure('userpass.missing_password');
-            await changeUser(storage, username, (before) => ({ ...known(before), passwordHash }));
+            await users.change(username, (before) => ({ ...known(before), passwordHash }));
             return {};
           },
         }),
@@ -102,7 +101,7 @@ export function userRoutes(storage: Storage): Route[] {
           output: nothing,
           effect: 'write',
           async run({ username, ...given }) {
-            await changeUser(storage, username, (before) => {
+            await users.change(username, (before) => {
               const user = known(before);
               return { ...user, token: mergeTokenFields(user.token, given) };
             });

@@ -5,7 +5,7 @@ import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { duration } from '../../../base/schema.ts';
 import { type Call, type Mount, type Operation, operation, type Route } from '../../../plugin/plugin.ts';
-import type { Shelf } from '../../shelf.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
 import type { Credentials } from '../credentials.ts';
 import { named, text } from '../fields.ts';
 import { chosenType, type Role } from '../role.ts';

@@ -5,7 +5,7 @@ import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { commaList, duration, keyValues } from '../../../base/schema.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
-import type { Shelf } from '../../shelf.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
 import { listing, named, nothing, text } from '../fields.ts';
 import { compactPolicy } from '../policies.ts';
 import { checkedName, checkRole, legacyRole, NO_ROLE, type Role } from '../role.ts';

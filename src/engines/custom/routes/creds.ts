@@ -3,7 +3,7 @@
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
-import type { Shelf } from '../../shelf.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
 import type { Credentials } from '../credentials.ts';
 import type { Role } from '../role.ts';
 import { named } from './shapes.ts';

@@ -6,7 +6,7 @@ import { failure } from '../../../base/errors.ts';
 import { stringify } from '../../../base/json.ts';
 import { duration, integer } from '../../../base/schema.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
-import type { Shelf } from '../../shelf.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
 import { checkedName, checkRole, type Role } from '../role.ts';
 import { METHODS, type Step } from '../step.ts';
 import { keys, named, nothing, orJsonText, texts } from './shapes.ts';

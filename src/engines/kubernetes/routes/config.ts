@@ -25,7 +25,7 @@ export const configRoutes = (settings: Settings): Route[] => [
         async run() {
           const stored = await settings.stored();
           if (stored === undefined) return {};
-          const { host, ca, useLocal } = stored.config;
+          const { host, ca, useLocal } = stored.value;
           return {
             data: { disable_local_ca_jwt: !useLocal, kubernetes_ca_cert: ca, kubernetes_host: host },
           };

@@ -4,9 +4,10 @@ import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { commaList, flag } from '../../../base/schema.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
 import { mergeTokenFields, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
 import { EXTENSION } from '../constraints.ts';
-import { type Entry, NO_ENTRY, type Shelf } from '../entry.ts';
+import { type Entry, NO_ENTRY } from '../entry.ts';
 import { readPem } from '../x509.ts';
 
 const one = z.object({ name: z.string().max(512) });

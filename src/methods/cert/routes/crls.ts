@@ -6,7 +6,8 @@ import { z } from 'zod';
 import { hex } from '../../../base/bytes.ts';
 import { failure } from '../../../base/errors.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
-import type { Crl, Shelf } from '../entry.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
+import type { Crl } from '../entry.ts';
 import { plainSerial } from '../x509.ts';
 
 const one = z.object({ name: z.string().max(512) });

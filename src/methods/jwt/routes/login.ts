@@ -22,7 +22,7 @@ export const loginRoute = (mount: Mount, trust: Trust): Route => ({
       async run({ role: given, jwt }, call) {
         const stored = await theConfig(mount.storage);
         const { config } = stored;
-        const found = await roleFor(mount.storage, given, config.defaultRole);
+        const found = await roleFor(mount, given, config.defaultRole);
         const { role } = found;
         if (role.type === 'oidc') throw refused('role with oidc role_type is not allowed');
         if (!jwt) throw refused('missing token');

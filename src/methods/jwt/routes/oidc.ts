@@ -105,7 +105,7 @@ const authUrl = (mount: Mount, trust: Trust, logins: PendingLogins) =>
       const stored = await theConfig(mount.storage);
       const { config } = stored;
       if (!isOidc(config)) throw failure('jwt.not_oidc');
-      const { name, role } = await roleFor(mount.storage, given, config.defaultRole);
+      const { name, role } = await roleFor(mount, given, config.defaultRole);
       const direct = role.callbackMode === 'direct';
       if (direct && !clientNonce) throw refused('missing client_nonce');
       if (!redirectUri) throw refused('missing redirect_uri');
@@ -285,7 +285,7 @@ async function poll(
 
 async function roleOf(mount: Mount, login: Pending): Promise<NamedRole> {
   try {
-    return await roleFor(mount.storage, login.roleName, '');
+    return await roleFor(mount, login.roleName, '');
   } catch (error) {
     throw isFailure(error, 'jwt.unknown_role') ? failed('Role could not be found') : error;
   }

@@ -8,7 +8,7 @@ import { type Mount, operation, type Reply, type Route } from '../../../plugin/p
 import { mergeTokenFields, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
 import { type BoundClaims, isScalar } from '../claims.ts';
 import { invalid } from '../config.ts';
-import { CALLBACK_MODES, FOLDER, NO_ROLE, type Role, readRole, roleKey, writeRole } from '../role.ts';
+import { CALLBACK_MODES, NO_ROLE, type Role, rolesOf } from '../role.ts';
 
 const scalar = z.union([z.string(), z.boolean(), z.number(), z.instanceof(Exact)]);
 const boundClaims = z.record(z.string(), z.union([scalar, z.array(scalar)], 'claim is not a string or list'));
@@ -64,11 +64,11 @@ const output = z.object({
 });
 
 export function roleRoutes(mount: Mount): Route[] {
-  const { storage } = mount;
+  const roles = rolesOf(mount);
   const one: Route = {
     path: 'role/:name',
     lowercase: ['name'],
-    exists: async ({ name = '' }) => (await storage.get(roleKey(name))) !== undefined,
+    exists: async ({ name = '' }) => (await roles.get(name)) !== undefined,
     operations: {
       read: operation({
         summary: 'Read a role.',
@@ -76,8 +76,8 @@ export function roleRoutes(mount: Mount): Route[] {
         output,
         effect: 'none',
         async run({ name }) {
-          const found = await readRole(storage, name);
-          return found === undefined ? {} : { data: shown(found.role) };
+          const found = await roles.find(name);
+          return found === undefined ? {} : { data: shown(found.value) };
         },
       }),
 
@@ -87,8 +87,8 @@ export function roleRoutes(mount: Mount): Route[] {
         output: z.object({}),
         effect: 'write',
         async run({ name, ...sent }): Promise<Reply<Record<string, never>>> {
-          const found = await readRole(storage, name);
-          const role = merged(found?.role ?? NO_ROLE, sent);
+          const found = await roles.find(name);
+          const role = merged(found?.value ?? NO_ROLE, sent);
           checkRole(role);
           const { maxMs } = mount.ttl();
           if (role.token.periodMs > maxMs) {
@@ -96,7 +96,7 @@ export function roleRoutes(mount: Mount): Route[] {
               `'period' of '"${goDuration(role.token.periodMs)}"' is greater than the backend's maximum lease TTL of '"${goDuration(maxMs)}"'`,
             );
           }
-          await writeRole(storage, name, role, found?.revision ?? 0);
+          await roles.put(name, role, found?.revision ?? 0);
           return { warnings: warningsOf(role, maxMs) };
         },
       }),
@@ -107,8 +107,7 @@ export function roleRoutes(mount: Mount): Route[] {
         output: z.object({}),
         effect: 'write',
         async run({ name }): Promise<Reply<Record<string, never>>> {
-          if ((await storage.get(roleKey(name))) !== undefined)
-            await storage.commit([{ key: roleKey(name), delete: true }]);
+          await roles.delete(name);
           return {};
         },
       }),
@@ -124,7 +123,7 @@ export function roleRoutes(mount: Mount): Route[] {
         output: z.object({ keys: z.array(z.string()) }),
         effect: 'none',
         async run() {
-          const keys = await storage.list(FOLDER);
+          const keys = await roles.names();
           return keys.length === 0 ? {} : { data: { keys } };
         },
       }),

@@ -24,7 +24,7 @@ export const configRoute = (settings: Settings): Route => ({
       async run() {
         const stored = await settings.stored();
         if (stored === undefined) return {};
-        const { config } = stored;
+        const { value: config } = stored;
         return {
           data: {
             disable_iss_validation: !config.checkIssuer,

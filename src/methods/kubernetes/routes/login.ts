@@ -13,7 +13,7 @@ import { isBound } from '../bound.ts';
 import { isFor, type ServiceAccount, serviceAccountOf, untimely, usernameOf } from '../claims.ts';
 import type { Effective, Settings } from '../config.ts';
 import type { Reviewer } from '../review.ts';
-import { type Role, readRole } from '../role.ts';
+import { type Role, rolesOf } from '../role.ts';
 
 /** What API servers called themselves before they had to be told. */
 const DEFAULT_ISSUER = 'kubernetes/serviceaccount';
@@ -62,9 +62,9 @@ export function loginRoute(mount: Mount, settings: Settings, reviewer: Reviewer)
 
 async function findRole(mount: Mount, name: string): Promise<Role> {
   // A name with a slash would reach outside of the folder of roles.
-  const found = name.includes('/') ? undefined : await readRole(mount.storage, name);
-  if (found === undefined) throw failure('kubernetes.invalid_role', { name: printable(name) });
-  return found.role;
+  const role = name.includes('/') ? undefined : await rolesOf(mount).get(name);
+  if (role === undefined) throw failure('kubernetes.invalid_role', { name: printable(name) });
+  return role;
 }
 
 const printable = (name: string): string => name.replace(/[^\x20-\x7e]/g, '?').slice(0, 128);

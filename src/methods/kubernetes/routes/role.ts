@@ -4,19 +4,19 @@ import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { commaList } from '../../../base/schema.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
-import type { Storage } from '../../../storage/storage.ts';
+import type { Shelf } from '../../../plugin/shelf.ts';
 import { mergeTokenFields, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
-import { ALIAS_SOURCES, FOLDER, NO_ROLE, type Role, readRole, roleKey, writeRole } from '../role.ts';
+import { ALIAS_SOURCES, NO_ROLE, type Role } from '../role.ts';
 
 const NO_AUDIENCE =
   'This role does not have an audience configured. While audiences are not required, consider specifying one if your ' +
   'use case would benefit from additional JWT claim verification.';
 
-export function roleRoutes(storage: Storage): Route[] {
+export function roleRoutes(roles: Shelf<Role>): Route[] {
   const one: Route = {
     path: 'role/:name',
     lowercase: ['name'],
-    exists: async ({ name = '' }) => (await storage.get(roleKey(name))) !== undefined,
+    exists: async ({ name = '' }) => (await roles.get(name)) !== undefined,
     operations: {
       read: operation({
         summary: 'Read a role.',
@@ -31,9 +31,9 @@ export function roleRoutes(storage: Storage): Route[] {
         }),
         effect: 'none',
         async run({ name }) {
-          const found = await readRole(storage, name);
+          const found = await roles.find(name);
           if (found === undefined) return {};
-          const { role } = found;
+          const { value: role } = found;
           return {
             data: {
               alias_name_source: role.alias,
@@ -66,8 +66,8 @@ export function roleRoutes(storage: Storage): Route[] {
               'bound_service_account_namespace_selector is not supported: name the namespaces in bound_service_account_namespaces',
             );
           }
-          const found = await readRole(storage, name);
-          const before = found?.role ?? NO_ROLE;
+          const found = await roles.find(name);
+          const before = found?.value ?? NO_ROLE;
           const role: Role = {
             names: given.bound_service_account_names ?? before.names,
             namespaces: given.bound_service_account_namespaces ?? before.namespaces,
@@ -76,7 +76,7 @@ export function roleRoutes(storage: Storage): Route[] {
             token: mergeTokenFields(before.token, given),
           };
           checkRole(role);
-          await writeRole(storage, name, role, found?.revision ?? 0);
+          await roles.put(name, role, found?.revision ?? 0);
           return role.audience === '' ? { warnings: [NO_AUDIENCE] } : {};
         },
       }),
@@ -87,9 +87,7 @@ export function roleRoutes(storage: Storage): Route[] {
         output: z.object({}),
         effect: 'write',
         async run({ name }): Promise<Reply<Record<string, never>>> {
-          if ((await storage.get(roleKey(name))) !== undefined) {
-            await storage.commit([{ key: roleKey(name), delete: true }]);
-          }
+          await roles.delete(name);
           return {};
         },
       }),
@@ -105,7 +103,7 @@ export function roleRoutes(storage: Storage): Route[] {
         output: z.object({ keys: z.array(z.string()) }),
         effect: 'none',
         async run() {
-          const keys = await storage.list(FOLDER);
+          const keys = await roles.names();
           return keys.length === 0 ? {} : { data: { keys } };
         },
       }),
