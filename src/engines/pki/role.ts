@@ -23,14 +23,17 @@ export const roleFields = {
   not_after: z.string().default(''),
   allow_localhost: yes(),
   allowed_domains: list(),
+  allowed_domains_template: no(),
   allow_bare_domains: no(),
   allow_subdomains: no(),
   allow_glob_domains: no(),
   allow_wildcard_certificates: yes(),
   allow_any_name: no(),
+  allow_token_displayname: no(),
   enforce_hostnames: yes(),
   allow_ip_sans: yes(),
   allowed_uri_sans: list(),
+  allowed_uri_sans_template: no(),
   allowed_other_sans: list(),
   allowed_serial_numbers: list(),
   allowed_user_ids: list(),
@@ -91,6 +94,10 @@ export function checkedRole(role: Role, mountMaxMs: number): Role {
     throw refused('"ttl" value must be less than "max_ttl" value');
   if (role.max_ttl > mountMaxMs)
     throw refused('"max_ttl" value must be less than the longest life of this mount');
+  if (role.allow_token_displayname)
+    throw refused(
+      'allow_token_displayname is not supported: display names are chosen by whoever logs in; set allowed_domains_template and name the caller with {{identity.entity.name}}',
+    );
   if (role.key_type !== 'any') keyKind(role.key_type, role.key_bits);
   if (![0, 256, 384, 512].includes(role.signature_bits)) throw refused('invalid signature_bits');
   if (role.generate_lease && role.no_store)

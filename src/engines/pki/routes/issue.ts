@@ -28,6 +28,7 @@ import { keyKind, makeKey, spkiOf } from '../keytype.ts';
 import { ANYTHING, type Role } from '../role.ts';
 import { type Body, draft, leafBody } from '../signing.ts';
 import type { PkiStore } from '../store.ts';
+import { filledFor } from '../templates.ts';
 
 type Answer = z.input<typeof certificateAnswer>;
 
@@ -84,21 +85,21 @@ export function issueRoutes(mount: Mount, store: PkiStore): Route[] {
   const giving = <I extends z.ZodType<Common>>(
     summary: string,
     input: I,
-    make: (given: z.output<I>) => Promise<Making>,
+    make: (given: z.output<I>, call: Call) => Promise<Making>,
   ) =>
     operation({
       summary,
       input,
       output: certificateAnswer,
       effect: 'write',
-      run: async (given, call): Promise<Reply<Answer>> => give(call, given, await make(given)),
+      run: async (given, call): Promise<Reply<Answer>> => give(call, given, await make(given, call)),
     });
 
   const issue = giving(
     'Make a key and a certificate for it. The key is told once and kept nowhere.',
     issueInput,
-    async (given) => {
-      const role = await roleNamed(given.role);
+    async (given, call) => {
+      const role = await filledFor(await roleNamed(given.role), call);
       if (role.key_type === 'any')
         throw failure('pki.request', {
           reason: 'role key type "any" not allowed for issuing certificates, only signing',
@@ -114,8 +115,8 @@ export function issueRoutes(mount: Mount, store: PkiStore): Route[] {
   const sign = giving(
     'Sign a request, as far as the role allows what it asks for.',
     signInput,
-    async (given) => {
-      const role = await roleNamed(given.role);
+    async (given, call) => {
+      const role = await filledFor(await roleNamed(given.role), call);
       const request = readRequest(csrOf(given.csr));
       checkKey(role, request);
       return { role, body: leafBody(role, wantedOf(given), request.spki, request) };

@@ -6,6 +6,7 @@ import { type Mount, operation, type Reply, type Route } from '../../../plugin/p
 import { keysAnswer, nothing, paged, pageOf } from '../asking.ts';
 import { checkedRole, roleAnswer, roleData, roleFields } from '../role.ts';
 import type { PkiStore } from '../store.ts';
+import { checkTemplates } from '../templates.ts';
 
 const name = z.string();
 const patchFields = Object.fromEntries(
@@ -47,8 +48,9 @@ export const roleRoutes = (mount: Mount, store: PkiStore): Route[] => [
         input: z.object({ name, ...roleFields }),
         output: roleAnswer,
         effect: 'write',
-        async run({ name: given, ...role }) {
+        async run({ name: given, ...role }, call) {
           const kept = checkedRole(role, mount.ttl().maxMs);
+          await checkTemplates(kept, call);
           await store.put('role', given, kept);
           return { data: roleData(kept) };
         },
@@ -58,8 +60,10 @@ export const roleRoutes = (mount: Mount, store: PkiStore): Route[] => [
         input: z.object({ name, ...patchFields }),
         output: roleAnswer,
         effect: 'write',
-        async run({ name: given, ...fields }) {
+        async run({ name: given, ...fields }, call) {
           const set = Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+          const there = await store.get('role', given);
+          if (there !== undefined) await checkTemplates({ ...there, ...set }, call);
           const kept = await store.change('role', given, (before) =>
             checkedRole({ ...before, ...set }, mount.ttl().maxMs),
           );
