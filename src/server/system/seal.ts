@@ -11,7 +11,52 @@ import { bare } from './replies.ts';
 
 const BUILD_DATE = '2026-11-22T00:00:00Z';
 const none = z.object({});
-const reply = z.unknown();
+const cluster = { cluster_name: z.string().optional(), cluster_id: z.string().optional() };
+const initText = z.object({
+  keys: z.array(z.string()),
+  keys_base64: z.array(z.string()),
+  recovery_keys: z.array(z.string()).optional(),
+  recovery_keys_base64: z.array(z.string()).optional(),
+  root_token: z.string(),
+});
+const statusOutput = z.object({
+  type: z.string(),
+  initialized: z.boolean(),
+  sealed: z.boolean(),
+  t: z.number(),
+  n: z.number(),
+  progress: z.number(),
+  nonce: z.string(),
+  version: z.string(),
+  build_date: z.string(),
+  migration: z.boolean(),
+  recovery_seal: z.boolean(),
+  recovery_seal_type: z.string().optional(),
+  warnings: z.array(z.string()).optional(),
+  storage_type: z.string(),
+  ...cluster,
+});
+const leaderText = z.object({
+  ha_enabled: z.boolean(),
+  is_self: z.boolean(),
+  active_time: z.string(),
+  leader_address: z.string(),
+  leader_cluster_address: z.string(),
+  performance_standby: z.boolean(),
+  performance_standby_last_remote_wal: z.number(),
+});
+const healthText = z.object({
+  initialized: z.boolean(),
+  sealed: z.boolean(),
+  standby: z.boolean(),
+  performance_standby: z.boolean(),
+  replication_performance_mode: z.string(),
+  replication_dr_mode: z.string(),
+  server_time_utc: z.number(),
+  version: z.string(),
+  enterprise: z.boolean(),
+  ...cluster,
+});
 
 /** Of the key that people hold, where nobody says. */
 const SHARES = 5;
@@ -50,7 +95,7 @@ function refuseOthers(input: z.output<typeof initInput>, recovery: boolean, type
 }
 
 export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
-  const statusText = (status: SealStatus): object => ({
+  const statusText = (status: SealStatus): z.input<typeof statusOutput> => ({
     type: status.type,
     initialized: status.initialized,
     sealed: status.sealed,
@@ -63,7 +108,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
     migration: status.migration,
     recovery_seal: status.recovery,
     ...(status.recovery && status.initialized ? { recovery_seal_type: 'shamir' } : {}),
-    ...(status.warnings.length > 0 ? { warnings: status.warnings } : {}),
+    ...(status.warnings.length > 0 ? { warnings: [...status.warnings] } : {}),
     storage_type: status.storage,
     ...(status.sealed ? {} : { cluster_name: 'holdfast', cluster_id: status.clusterId }),
   });
@@ -71,7 +116,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
   const init = operation({
     summary: 'Initializes the server and gives its key shares and root token, once.',
     input: initInput,
-    output: reply,
+    output: initText,
     effect: 'write',
     async run(input) {
       const { recovery, type } = await seal.status();
@@ -101,7 +146,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
       reset: flag().default(false),
       migrate: flag().default(false),
     }),
-    output: reply,
+    output: statusOutput,
     effect: 'write',
     async run({ key, reset, migrate }) {
       if (reset) return bare(statusText(await seal.reset()));
@@ -125,7 +170,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
         read: operation({
           summary: 'Whether the server is initialized.',
           input: none,
-          output: reply,
+          output: z.object({ initialized: z.boolean() }),
           effect: 'none',
           run: async () => bare({ initialized: (await seal.status()).initialized }),
         }),
@@ -140,7 +185,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
         read: operation({
           summary: 'Whether the server is sealed, and how many shares it has been given.',
           input: none,
-          output: reply,
+          output: statusOutput,
           effect: 'none',
           run: async () => bare(statusText(await seal.status())),
         }),
@@ -154,7 +199,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
         write: operation({
           summary: 'Seals the server: its keys are forgotten until it is unsealed again.',
           input: none,
-          output: reply,
+          output: none,
           effect: 'write',
           async run(_input, call) {
             // After this answer's audit line: the trail of a sealed server cannot be written.
@@ -172,7 +217,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
         read: operation({
           summary: 'Which node leads.',
           input: none,
-          output: reply,
+          output: leaderText,
           effect: 'none',
           async run() {
             if ((await seal.status()).sealed) throw failure('server.sealed');
@@ -214,7 +259,7 @@ function healthRoute({ core, seal, version }: Pick<Platform, 'core' | 'seal' | '
           drsecondarycode: integer().optional(),
           performancestandbycode: integer().optional(),
         }),
-        output: reply,
+        output: healthText,
         effect: 'none',
         async run(input) {
           const status = await seal.status();
