@@ -3,6 +3,7 @@
  * waits; a notification that never comes costs the time until the next look, and nothing else.
  */
 
+import { isFailure } from '../base/errors.ts';
 import { type Link, Lost } from './postgres-link.ts';
 import type { Tables } from './postgres-schema.ts';
 import { type Change, Gone } from './storage.ts';
@@ -80,8 +81,13 @@ export class PostgresFeed {
     const rows = await this.#link
       .read({ name: 'holdfast_changes', text: this.#text, values: [seen] })
       .catch((error: unknown) => {
-        throw ended() ?? error;
+        const end = ended();
+        if (end !== undefined) throw end;
+        // A database that is started anew loses nobody who follows: the next look goes on where this one stood.
+        if (isFailure(error, 'storage.database')) return undefined;
+        throw error;
       });
+    if (rows === undefined) return [];
     const head = Number(rows[0]?.['head']);
     const since = Number(rows[0]?.['since']);
     if (!(seen >= since && seen <= head)) throw new Gone(`revision ${seen} is not kept`);

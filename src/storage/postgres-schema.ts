@@ -64,10 +64,13 @@ export const SCHEMA_VERSION = STEPS.length;
 /**
  * Brings the tables to the present version, making them where there are none. Without anything to do it needs no right
  * to make tables.
+ * @param named whether somebody chose the name of the tables
  * @throws Failure storage.database where the schema is newer than this program, or what the database refused
  */
-export async function migrate(link: Link, tables: Tables): Promise<void> {
-  if ((await versionOf(link, tables)) === SCHEMA_VERSION) return;
+export async function migrate(link: Link, tables: Tables, named: boolean): Promise<void> {
+  const found = await versionOf(link, tables);
+  if (found === SCHEMA_VERSION) return;
+  if (found === 0 && !named) await refuseBesideVault(link);
   await link.transaction('BEGIN', async (query) => {
     // hashtext is stable within a database, and a lock that two stores share by chance only makes one wait.
     await query('SELECT pg_advisory_xact_lock(hashtextextended($1, 0))', [`holdfast/${tables.schema}`]);
@@ -88,6 +91,17 @@ async function versionOf(link: Link, { schema }: Tables): Promise<number> {
   if (there?.['there'] !== true) return 0;
   const [row] = await link.read({ text: `SELECT coalesce(max(version), 0) AS version FROM ${schema}` });
   return known(Number(row?.['version']));
+}
+
+/** An empty store beside the data of a Vault would look to its clients as if everything were lost. */
+async function refuseBesideVault(link: Link): Promise<void> {
+  for (const table of ['vault_kv_store', 'openbao_kv_store']) {
+    const [row] = await link.read({ text: 'SELECT to_regclass($1) IS NOT NULL AS there', values: [table] });
+    if (row?.['there'] === true)
+      throw failure('storage.database', {
+        reason: `it holds the data of a Vault (${table}), which this server does not read; to begin an empty store beside it, write table = "holdfast_store"`,
+      });
+  }
 }
 
 /** A program that writes tables it does not know would break what the newer one keeps there. */

@@ -66,7 +66,7 @@ export async function openPostgres(options: PostgresOptions): Promise<PostgresBa
   });
   const tables = tablesOf(table);
   try {
-    await migrate(link, tables);
+    await migrate(link, tables, options.table !== undefined);
   } catch (error) {
     await link.close();
     throw error;

@@ -46,7 +46,8 @@ export interface Storage {
    * All or nothing, durable when it resolves; gives the revision that every written entry now has. A key named twice
    * takes its last write. Without writes it only tests its checks and gives the head.
    * @throws Failure storage.conflict with the key of the first check that does not hold; storage.key for a name that is
-   *   longer than KEY_LIMIT or no UTF-8; storage.write when the medium fails, and then nothing was kept
+   *   longer than KEY_LIMIT or no UTF-8; storage.write when the medium fails, and then nothing was kept; storage.unknown
+   *   when a medium elsewhere was lost and cannot be asked; storage.fenced when another node leads the store
    */
   commit(writes: readonly Write[], checks?: readonly Check[]): Promise<number>;
 }
