@@ -9,7 +9,6 @@ import { startServer, type TestServer } from '../../src/server/testing.ts';
 /** Answers whose shape is for others to choose, or that are in a format of another protocol. */
 const OF_ANY_SHAPE: readonly (readonly [RegExp, string])[] = [
   [/^kv\/subkeys\//, 'the keys of a secret, nested as its writer nested them'],
-  [/^sys\/(generate-root|rekey|rotate)[-/]/, 'bare JSON of the ceremonies of those who hold the keys'],
 ];
 
 let server: TestServer;

@@ -19,8 +19,38 @@ import {
 import { bare } from './replies.ts';
 
 const none = z.object({});
-/** All of these answer bare JSON: what the envelope would hold is described by its text alone. */
-const reply = z.unknown();
+const attempt = { nonce: z.string(), started: z.boolean(), progress: z.number() };
+const rootOutput = z.object({
+  ...attempt,
+  required: z.number(),
+  complete: z.boolean(),
+  encoded_token: z.string(),
+  encoded_root_token: z.string(),
+  pgp_fingerprint: z.string(),
+  otp: z.string(),
+  otp_length: z.number(),
+});
+/** Shares are never encrypted for their holders here, so there are neither fingerprints nor a backup. */
+const rekeyFacts = {
+  pgp_fingerprints: z.null(),
+  backup: z.boolean(),
+  verification_required: z.boolean(),
+  verification_nonce: z.string().optional(),
+};
+const rekeyOutput = z.object({
+  ...attempt,
+  t: z.number(),
+  n: z.number(),
+  required: z.number(),
+  ...rekeyFacts,
+});
+const verified = z.object({ nonce: z.string(), complete: z.literal(true) });
+const rekeyed = verified.extend({
+  keys: z.array(z.string()),
+  keys_base64: z.array(z.string()),
+  ...rekeyFacts,
+});
+const verifyOutput = z.object({ ...attempt, t: z.number(), n: z.number() });
 const shareInput = z.object({ key: z.string().default(''), nonce: z.string().default('') });
 
 /** @throws Failure request.invalid, in words that never repeat the key */
@@ -86,14 +116,14 @@ function rootRoutes(core: Core, ceremonies: Ceremonies, root: string, access: Ac
         read: operation({
           summary: 'How far the making of a root token is.',
           input: none,
-          output: reply,
+          output: rootOutput,
           effect: 'none',
           run: async () => shown(await ceremonies.rootStatus()),
         }),
         write: operation({
           summary: 'Begins to make a root token, which is told under a one-time pad.',
           input: z.object({ otp: z.string().default(''), pgp_key: z.string().default('') }),
-          output: reply,
+          output: rootOutput,
           effect: 'write',
           async run({ otp, pgp_key }) {
             noPgp(pgp_key);
@@ -103,7 +133,7 @@ function rootRoutes(core: Core, ceremonies: Ceremonies, root: string, access: Ac
         delete: operation({
           summary: 'Gives up making a root token.',
           input: none,
-          output: reply,
+          output: none,
           effect: 'write',
           async run() {
             await ceremonies.cancelRoot();
@@ -119,7 +149,7 @@ function rootRoutes(core: Core, ceremonies: Ceremonies, root: string, access: Ac
         write: operation({
           summary: 'Takes one key share; with enough of them a root token is made.',
           input: shareInput,
-          output: reply,
+          output: rootOutput,
           effect: 'write',
           run: async (input) => shown(await ceremonies.updateRoot(shareOf(input), input.nonce, make)),
         }),
@@ -128,7 +158,7 @@ function rootRoutes(core: Core, ceremonies: Ceremonies, root: string, access: Ac
   ];
 }
 
-function rekeyText(status: RekeyStatus): Record<string, unknown> {
+function rekeyText(status: RekeyStatus): z.input<typeof rekeyOutput> {
   return {
     nonce: status.nonce,
     started: status.started,
@@ -143,7 +173,7 @@ function rekeyText(status: RekeyStatus): Record<string, unknown> {
   };
 }
 
-const verifyText = (status: VerifyStatus): object => ({ ...status });
+const verifyText = (status: VerifyStatus): z.input<typeof verifyOutput> => ({ ...status });
 
 /** Whose shares are replaced: a server has either unseal keys or recovery keys. */
 type Target = 'barrier' | 'recovery';
@@ -178,7 +208,7 @@ function rekeyRoutes(
       require_verification: flag().default(false),
       stored_shares: integer().default(0),
     }),
-    output: reply,
+    output: rekeyOutput,
     effect: 'write',
     async run(input) {
       required();
@@ -198,7 +228,7 @@ function rekeyRoutes(
   const cancel = operation({
     summary: 'Gives up replacing the key shares; the present ones stay valid.',
     input: z.looseObject({}),
-    output: reply,
+    output: none,
     effect: 'write',
     async run() {
       required();
@@ -209,7 +239,7 @@ function rekeyRoutes(
   const update = operation({
     summary: 'Takes one present key share; with enough of them the new shares are given.',
     input: shareInput,
-    output: reply,
+    output: z.union([rekeyOutput, rekeyed]),
     effect: 'write',
     async run(input) {
       required();
@@ -235,7 +265,7 @@ function rekeyRoutes(
         read: operation({
           summary: 'How far the replacing of the key shares is.',
           input: none,
-          output: reply,
+          output: rekeyOutput,
           effect: 'none',
           async run() {
             required();
@@ -254,7 +284,7 @@ function rekeyRoutes(
         read: operation({
           summary: 'How many new shares have been given back.',
           input: none,
-          output: reply,
+          output: verifyOutput,
           effect: 'none',
           async run() {
             required();
@@ -264,7 +294,7 @@ function rekeyRoutes(
         write: operation({
           summary: 'Takes one new share; with enough of them the new shares become the valid ones.',
           input: shareInput,
-          output: reply,
+          output: z.union([verifyOutput, verified]),
           effect: 'write',
           async run(input) {
             required();
@@ -275,7 +305,7 @@ function rekeyRoutes(
         delete: operation({
           summary: 'Forgets the new shares given back so far.',
           input: z.looseObject({}),
-          output: reply,
+          output: verifyOutput,
           effect: 'write',
           async run() {
             required();
@@ -292,7 +322,7 @@ function rekeyRoutes(
         read: operation({
           summary: 'The encrypted copy of the new shares; none is ever made here.',
           input: none,
-          output: reply,
+          output: none,
           effect: 'none',
           async run() {
             services(core);
@@ -303,7 +333,7 @@ function rekeyRoutes(
         delete: operation({
           summary: 'Deletes the encrypted copy of the new shares.',
           input: none,
-          output: reply,
+          output: none,
           effect: 'write',
           run: async () => ({}),
         }),
