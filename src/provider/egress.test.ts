@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
+import { inCidrs } from '../base/cidr.ts';
 import { clusterJudge, type EgressRules, NO_WAY_OUT, webJudge } from './egress.ts';
 
 const rules: EgressRules = {
   allowed: ({ host, port }) => host === 'own.example' && port === 8080,
-  cluster: [{ host: '10.96.0.1', port: 443 }],
+  isCluster: ({ ip, port }) => port === 443 && inCidrs(ip, ['10.96.0.1']),
 };
 const web = webJudge(rules);
 const cluster = clusterJudge(rules);

@@ -7,7 +7,7 @@
 import { inCidrs } from '../base/cidr.ts';
 import { failure } from '../base/errors.ts';
 
-/** A connection: what the manifest named, and the address that it led to. */
+/** A connection: the host and port that the manifest named, and the address that they led to. */
 export interface At {
   readonly host: string;
   readonly port: number;
@@ -19,8 +19,8 @@ export type Judge = (at: At) => boolean;
 export interface EgressRules {
   /** The operator's own list, which no manifest can change. */
   allowed(at: At): boolean;
-  /** Where the API of the operator's own cluster answers. */
-  readonly cluster: readonly { readonly host: string; readonly port: number }[];
+  /** Whether the API of the operator's own cluster answers there. */
+  isCluster(at: At): boolean;
 }
 
 /** One request over HTTP: no redirect is followed, and the answer is bounded in size and time. */
@@ -59,17 +59,14 @@ export const webJudge =
   (at) => {
     if (inCidrs(at.ip, NEVER)) return false;
     if (rules.allowed(at)) return true;
-    return !inCidrs(at.ip, OWN) && !isCluster(rules, at);
+    return !inCidrs(at.ip, OWN) && !rules.isCluster(at);
   };
 
 /** For clients of a Kubernetes API: the same, and the API of the own cluster, which such a store is made for. */
 export const clusterJudge = (rules: EgressRules): Judge => {
   const web = webJudge(rules);
-  return (at) => web(at) || (isCluster(rules, at) && !inCidrs(at.ip, NEVER));
+  return (at) => web(at) || (rules.isCluster(at) && !inCidrs(at.ip, NEVER));
 };
-
-const isCluster = ({ cluster }: EgressRules, { ip, port }: At): boolean =>
-  cluster.some((api) => api.port === port && inCidrs(ip, [api.host]));
 
 /** Leads nowhere: for operators that were given no way out. */
 export const NO_WAY_OUT: WayOut = {

@@ -68,13 +68,12 @@ export async function startOperator(
 
 /** Where stores may lead: on this machine only to what a Service or --resolve put there, which no store can. */
 function wayOut({ api, resolve }: Platform): WayOut {
+  const isCluster: EgressRules['isCluster'] = ({ host, port, ip }) =>
+    isLoopback(ip) && resolve(host, port).port === api.port;
   const rules: EgressRules = {
-    allowed: ({ host, port, ip }) => {
-      const target = resolve(host, port);
-      const mapped = target.ca !== undefined;
-      return mapped && !(isLoopback(ip) && target.port === api.port);
-    },
-    cluster: [{ host: new URL(api.url).hostname, port: api.port }],
+    isCluster,
+    // What was found elsewhere than by its own name was put there by a Service or --resolve.
+    allowed: (at) => resolve(at.host, at.port).ca !== undefined && !isCluster(at),
   };
   return {
     dial: createDial({ target: resolve, allow: webJudge(rules) }),

@@ -217,7 +217,7 @@ describe('the kubernetes provider', () => {
   });
 
   test('an address that is not to be reached is never connected to, by number or by name', async () => {
-    const judge = clusterJudge({ allowed: () => false, cluster: [] });
+    const judge = clusterJudge({ allowed: () => false, isCluster: () => false });
     const wayOut = { ...NO_WAY_OUT, mayReachCluster: judge };
     await expect(connect(await namespace(), ['get'], {}, { wayOut })).rejects.toMatchObject({
       code: 'dial.refused',
@@ -226,6 +226,25 @@ describe('the kubernetes provider', () => {
     const named = await connect(await namespace(), ['get'], { server }, { wayOut });
     await expect(named.get({ key: 'app' })).rejects.toMatchObject({ code: 'dial.refused' });
     await named.close();
+  });
+
+  test('a cluster that the operator found elsewhere is judged by the name and the port that the store gave', async () => {
+    const space = await namespace();
+    await plant(space, 'app', { a: 'b' });
+    const seen: unknown[] = [];
+    const mayReachCluster = (at: unknown): boolean => seen.push(at) > 0;
+    const provider = await connect(
+      space,
+      ['get'],
+      { server: { url: 'kubernetes.default.svc' } },
+      {
+        wayOut: { ...NO_WAY_OUT, mayReachCluster },
+        resolve: () => ({ host: '127.0.0.1', port: api.port, ca: api.caPem }),
+      },
+    );
+    expect(await provider.get({ key: 'app' })).toBeDefined();
+    expect(seen).toEqual([{ host: 'kubernetes.default.svc', port: 443, ip: '127.0.0.1' }]);
+    await provider.close();
   });
 
   test('a kubeconfig in a Secret is an identity, and one that would run a program or read a file is none', async () => {

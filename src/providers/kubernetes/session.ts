@@ -133,7 +133,7 @@ function located(config: KubeConfig, env: ProviderEnv): KubeConfig {
   const host = url.hostname.replace(/^\[|\]$/g, '');
   const port = Number(url.port) || (url.protocol === 'http:' ? 80 : 443);
   const target = env.resolve(host, port);
-  const may = (ip: string): boolean => env.wayOut.mayReachCluster({ host, port: target.port, ip });
+  const may = (ip: string): boolean => env.wayOut.mayReachCluster({ host, port, ip });
   if (isIP(target.host) !== 0 && !may(target.host)) throw failure('dial.refused', { host, port });
   url.hostname = isIP(target.host) === 6 ? `[${target.host}]` : target.host;
   url.port = String(target.port);

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
+import { describeProvider } from '../../provider/conformance.ts';
 import { lookup } from '../../provider/property.ts';
 import { testEnv } from '../../provider/testing.ts';
 import { dataPath, metadataPath } from './path.ts';
@@ -160,6 +161,28 @@ const failureOf = async (call: Promise<unknown>) => {
   if (!isFailure(error)) throw new Error(`expected a failure, got ${String(error)}`);
   return error;
 };
+
+describeProvider('vault', {
+  async start(planted) {
+    const { provider } = await start((path, url) => {
+      const [, , area = '', key = ''] = /^(secret)\/(data|metadata)\/(.*)$/.exec(path) ?? [];
+      if (area === 'metadata' && key === '')
+        return [200, { data: { keys: [...new Set(planted.map((secret) => secret.key))] } }];
+      const wanted = url.searchParams.get('version');
+      const versions = planted.filter((secret) => secret.key === key);
+      const found = versions.findLast(({ version }) => wanted === null || version === wanted);
+      if (found === undefined) return [404, { errors: [] }];
+      if (area === 'metadata') return [200, { data: { custom_metadata: found.tags ?? null } }];
+      return kv(JSON.stringify(found.fields), Number(found.version ?? 1));
+    });
+    return { provider, stop: () => provider.close() };
+  },
+  without: {
+    binary: 'values of KV are JSON',
+    write: 'this build does not push to Vault yet',
+    properties: 'this build does not push to Vault yet',
+  },
+});
 
 describe('reads', () => {
   test('a secret comes with its order, digits and version', async () => {
