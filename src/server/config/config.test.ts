@@ -277,6 +277,35 @@ test('the environment stands above the file, and a password in an address is ref
   expect(text).not.toContain('canary-11');
 });
 
+test('a database is read whole, the environment stands above its URL, and no refusal repeats a word of it', () => {
+  const store = (more: string): string => `storage "postgresql" {\n${more}\n}\n${PLAIN}`;
+  const url = 'connection_url = "postgres://u:p@db.internal/vault?sslmode=verify-full"';
+  const text = store(
+    `${url}\n table = "secrets"\n max_parallel = "64"\n ha_enabled = "true"\n ha_table = "locks"`,
+  );
+  const config = readServerConfig([{ name: 'vault.hcl', text }], {});
+  expect(config.storage).toMatchObject({
+    kind: 'postgresql',
+    target: { host: 'db.internal', port: 5432, user: 'u', password: 'p', tls: { mode: 'verify-full' } },
+    table: 'secrets',
+    maxParallel: 64,
+  });
+  expect(config.notes).toEqual([
+    expect.stringMatching(/^ha_enabled: one node at a time/),
+    'ha_table of storage "postgresql" is not used.',
+  ]);
+  const env = { VAULT_PG_CONNECTION_URL: 'postgres://other@elsewhere/x' };
+  expect(readServerConfig([{ name: 'vault.hcl', text }], env).storage).toMatchObject({
+    target: { host: 'elsewhere' },
+  });
+  const wrong = store('connection_url = "host=db user=u password=canary"');
+  expect(refusedAs(wrong)).toMatch(
+    /^vault\.hcl:1: the connection_url cannot be used: it does not read postgresql:/,
+  );
+  expect(refusedAs(wrong)).not.toContain('canary');
+  expect(refusedAs(store(`${url}\n table = "a b; DROP"`))).toMatch(/^vault\.hcl:1: the table of storage/);
+});
+
 test('no text makes the reader fail otherwise than by a row of the table', () => {
   const word = fc.constantFrom(
     'listener',
