@@ -46,7 +46,8 @@ export function openByItself({
       problem = publicReason(error, seal);
       const reason = error instanceof Error ? error.message : '';
       // Once for each reason: a night without the other server must not fill a disk.
-      if (reason !== told) log.error('the server is still sealed, and tries again', { seal, error });
+      if (reason !== told)
+        log.error('the server is still sealed, and tries again', { seal, error, ...wayOf(error) });
       told = reason;
       cancel = clock.after(backoff(failed++, RETRY), () => void once());
     }
@@ -59,6 +60,12 @@ export function openByItself({
       cancel();
     },
   };
+}
+
+/** Why no connection came about, with the address: for the log alone. */
+export function wayOf(error: unknown): { readonly way?: string } {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return isFailure(cause) ? { way: cause.message } : {};
 }
 
 /** For `sys/seal-status`, which asks nobody for a token: no address, and nothing that the service said. */

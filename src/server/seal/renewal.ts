@@ -4,6 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import { isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { backoff } from '../../base/retry.ts';
+import { wayOf } from './autounseal.ts';
 
 /** How long a token lives from now on, and whether it can be renewed again. */
 export interface Lease {
@@ -44,7 +45,7 @@ export function keepRenewed({
       if (isFailure(error, 'seal.refused'))
         // Root tokens and tokens without `renew-self` come here, and are good: whether it opens the store is told elsewhere.
         return log.warn('the token of the seal cannot be renewed, and is left as it is', { error });
-      if (failed === 0) log.warn('the token of the seal was not renewed yet', { error });
+      if (failed === 0) log.warn('the token of the seal was not renewed yet', { error, ...wayOf(error) });
       again(backoff(failed++, RETRY));
     }
   };

@@ -79,7 +79,8 @@ describe('an answer that is none', () => {
     );
     await expect(away.seal.wrap(Uint8Array.of(1))).rejects.toMatchObject({
       code: 'seal.unreachable',
-      message: expect.stringContaining('ECONNREFUSED'),
+      message: 'the seal "transit" does not answer: no connection to it',
+      cause: expect.objectContaining({ message: expect.stringContaining('ECONNREFUSED') }),
     });
     const rude = sealOver(() => ({ status: 403, body: { errors: [`\u001b[2J\n${'x'.repeat(5000)}`] } }));
     const error: unknown = await rude.seal.wrap(Uint8Array.of(1)).catch((thrown: unknown) => thrown);

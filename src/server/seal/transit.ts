@@ -52,13 +52,15 @@ export function transitSeal({
     ...(token === '' ? {} : { 'x-vault-token': token }),
     ...(namespace === '' ? {} : { 'x-vault-namespace': namespace }),
   };
-  const unreachable = (reason: string) => failure('seal.unreachable', { seal: TRANSIT, reason });
+  // Neither names the address: people without a token are told these, at init and when they unseal.
+  const unreachable = (reason: string, cause?: unknown) =>
+    failure('seal.unreachable', { seal: TRANSIT, reason }, { cause });
   const refused = (reason: string) => failure('seal.refused', { seal: TRANSIT, reason });
   const post = async (path: string, body: object): Promise<Answer> => {
     const url = `${address}/v1/${path}`;
     const sent = { url, method: 'POST', headers, body: JSON.stringify(body), signal: ended.signal };
     const { status, body: bytes } = await ask(sent).catch((error: unknown) => {
-      throw unreachable(error instanceof Error ? error.message : 'no answer');
+      throw unreachable('no connection to it', error);
     });
     const answer = readAnswer(status, bytes);
     if (status === 200) return answer;
