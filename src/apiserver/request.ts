@@ -145,7 +145,7 @@ function yaml(body: Buffer): Value {
   if (text.trimStart().startsWith('{')) return json(body);
   let parsed: unknown;
   try {
-    parsed = parseYaml(text, { version: '1.1', maxAliasCount: 100, logLevel: 'silent' });
+    parsed = parseYaml(text, { version: '1.1', maxAliasCount: 100, logLevel: 'error' });
   } catch {
     throw badRequest('error decoding YAML: the body is not YAML');
   }

@@ -48,6 +48,8 @@ export interface Route {
    * text arrives as one segment in base64url. For public routes alone: policy has no say about what it does not understand.
    */
   readonly opaque?: true;
+  /** What its parameters name is found in any case, though kept as written: a deny in one case holds in all. */
+  readonly caseless?: boolean;
   /** Answers while the barrier is sealed, and is not audited: the devices' salts are behind it. The server's own routes only. */
   readonly sealed?: boolean;
   /** Whether the thing at the path exists: makes a write an `update`, else it is a `create`. Absent: always `update`. */

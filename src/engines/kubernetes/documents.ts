@@ -75,7 +75,8 @@ function holds(one: z.output<typeof expression>, labels: ReadonlyMap<string, str
 function parsed(text: string): unknown {
   if (text.length > LIMIT) return undefined;
   try {
-    return parse(text, { maxAliasCount: MOST_ALIASES, logLevel: 'silent' });
+    // With "silent" the parser would guess what a broken text means, and a guess would become rights.
+    return parse(text, { maxAliasCount: MOST_ALIASES, logLevel: 'error' });
   } catch {
     return undefined;
   }

@@ -494,6 +494,9 @@ describe('a role of the Kubernetes engine', () => {
     [rules('a: &a [x]\nb: *a'), NO_RULES],
     [rules({ rule: [] }), NO_RULES],
     [rules({ rules: [{ verbs: [] }] }), NO_RULES],
+    // Broken texts: what the parser would guess they mean must not become rights.
+    [rules('rules: ['), NO_RULES],
+    [rules('rules:\n- apiGroups: [""]\n  resources: [pods\n  verbs: [get]'), NO_RULES],
     [rules({ rules: [{ verbs: ['get'], resource: ['pods'] }] }), NO_RULES],
     [rules('[]'), NO_RULES],
     [selector('foo'), NO_SELECTOR],

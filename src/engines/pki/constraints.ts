@@ -76,6 +76,8 @@ export function brokenBy({ value }: Extension, names: Names): string | undefined
     const own = permitted.filter((tree) => tree.kind === kind);
     const barred = excluded.filter((tree) => tree.kind === kind);
     for (const name of list) {
+      // RFC 5280 section 4.2.1.10: a URI without a host name MUST be rejected where URIs are constrained at all.
+      if (kind === 6 && own.length + barred.length > 0 && hostOf(name) === undefined) return name;
       if (own.length > 0 && !own.some((tree) => isWithin(name, tree))) return name;
       if (barred.some((tree) => isWithin(name, tree))) return name;
     }
@@ -99,7 +101,14 @@ function isWithin(name: string, { kind, value }: Tree): boolean {
     if (tree.includes('@')) return given === tree;
     return hostWithin(given.slice(given.lastIndexOf('@') + 1), tree);
   }
-  return URL.canParse(name) && hostWithin(new URL(name).hostname.toLowerCase(), tree);
+  const host = hostOf(name);
+  return host !== undefined && hostWithin(host, tree);
+}
+
+/** The host name of a URI; undefined where it has none, or an address in its stead. */
+function hostOf(uri: string): string | undefined {
+  const host = URL.canParse(uri) ? new URL(uri).hostname.toLowerCase() : '';
+  return host === '' || host.startsWith('[') || /^[\d.]+$/.test(host) ? undefined : host;
 }
 
 const dotted = (tree: string): string => (tree.startsWith('.') ? tree : `.${tree}`);

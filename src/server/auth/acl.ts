@@ -55,6 +55,8 @@ export interface Acl {
   capabilities(path: Path): readonly string[];
   /** What is granted by whole paths and by prefixes (without their "*"), as upstream tells it; rules with "+" are left out. */
   granted(): Granted;
+  /** The same rules with every path in lower case, to judge names that are one in any case. */
+  folded(): Acl;
   /** Whether anything at or below `prefix` ("secret/") is granted at all: the preflight of `sys/internal/ui/mounts`. */
   reaches(prefix: string): boolean;
 }

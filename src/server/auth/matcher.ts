@@ -44,13 +44,14 @@ const isWildcard = (segment: string): boolean => segment === '+';
  * Compiles policies for one identity. Stanzas whose template cannot be filled in are left out.
  * A policy named "root" allows everything.
  */
-export function compileAcl(policies: readonly Policy[], identity?: Identity): Acl {
+export function compileAcl(policies: readonly Policy[], identity?: Identity, fold = false): Acl {
   if (policies.some((policy) => policy.name === 'root')) return rootAcl;
   const byPath = new Map<string, { policy: string; stanza: Stanza }[]>();
   for (const policy of policies) {
     for (const stanza of policy.stanzas) {
-      const path = stanza.template === undefined ? stanza.path : fillTemplate(stanza.template, identity);
-      if (path === undefined) continue;
+      const written = stanza.template === undefined ? stanza.path : fillTemplate(stanza.template, identity);
+      if (written === undefined) continue;
+      const path = fold ? written.toLowerCase() : written;
       const same = byPath.get(path);
       if (same === undefined) byPath.set(path, [{ policy: policy.name, stanza }]);
       else same.push({ policy: policy.name, stanza });
@@ -98,8 +99,13 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity): Ac
   const find = (path: Path, capability: string): Merged | undefined =>
     capability === 'list' ? winner(asFolder(path).text, asLeaf(path).text) : winner(path.text, undefined);
 
+  let folded: Acl | undefined;
   return {
     root: false,
+    folded() {
+      folded ??= compileAcl(policies, identity, true);
+      return folded;
+    },
     decide(request) {
       const merged = find(request.path, request.capability);
       return merged === undefined
@@ -128,6 +134,7 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity): Ac
 
 const rootAcl: Acl = {
   root: true,
+  folded: () => rootAcl,
   decide: () => ({ allowed: true, rule: 'root' }),
   capabilities: () => ['root'],
   granted: () => ({ exact: new Map(), prefixes: new Map() }),

@@ -9,7 +9,7 @@ import { utf8 } from '../../base/bytes.ts';
 import { inCidrs } from '../../base/cidr.ts';
 import { asFailure, type Failure, failure, isFailure } from '../../base/errors.ts';
 import { type Json, stringify } from '../../base/json.ts';
-import { asFolder, asLeaf, type Path } from '../../base/path.ts';
+import { asFolder, asLeaf, type Path, parsePath } from '../../base/path.ts';
 import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Acl, AclRequest } from '../auth/acl.ts';
@@ -168,7 +168,8 @@ function authorize(exchange: Exchange): void {
         wrapTtlMs: request.wrapTtlMs ?? 0,
       });
       exchange.decision = decision;
-      if (!decision.allowed || isDeniedUnderOtherName(acl, path, capability)) throw failure('request.denied');
+      if (!decision.allowed || isDeniedUnderOtherName(acl, path, capability, exchange.match?.route.caseless))
+        throw failure('request.denied');
     } else if (acl.capabilities(path).includes('deny')) {
       // Who asks for help needs some right there: else anybody with a token could find out what is mounted where.
       throw failure('request.denied');
@@ -184,12 +185,21 @@ function authorize(exchange: Exchange): void {
 
 /**
  * The routes of sys/ take "mounts/secret/" for "mounts/secret", as clients send either. A rule that denies the one must
- * hold for the other, or a slash would be enough to get around it.
+ * hold for the other, or a slash would be enough to get around it. So for names that are found in any case.
  */
-function isDeniedUnderOtherName(acl: Acl, path: Path, capability: AclRequest['capability']): boolean {
-  if (acl.root || path.segments[0] !== 'sys') return false;
-  const other = acl.decide({ path: path.folder ? asLeaf(path) : asFolder(path), capability, sudo: false });
-  return other.rule !== undefined && other.rule !== 'root' && other.rule.capabilities.includes('deny');
+function isDeniedUnderOtherName(
+  acl: Acl,
+  path: Path,
+  capability: AclRequest['capability'],
+  caseless = false,
+): boolean {
+  if (acl.root) return false;
+  const isDenied = (rules: Acl, other: Path): boolean => {
+    const { rule } = rules.decide({ path: other, capability, sudo: false });
+    return rule !== undefined && rule !== 'root' && rule.capabilities.includes('deny');
+  };
+  if (caseless && isDenied(acl.folded(), parsePath(path.text.toLowerCase()))) return true;
+  return path.segments[0] === 'sys' && isDenied(acl, path.folder ? asLeaf(path) : asFolder(path));
 }
 
 async function countUse(exchange: Exchange): Promise<void> {

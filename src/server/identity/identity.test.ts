@@ -369,6 +369,28 @@ describe('what identity gives', () => {
   });
 });
 
+describe('a deny of a name', () => {
+  it.each(['entity', 'group'])(
+    'of an %s holds in every case, because the name is found in every case',
+    async (kind) => {
+      await server.ask('POST', `identity/${kind}`, { name: 'Prod' });
+      await server.ask('POST', `identity/${kind}`, { name: 'other' });
+      for (const denied of ['prod', 'PROD', 'Prod']) {
+        const policy = `path "identity/*" { capabilities = ["read", "update"] }
+        path "identity/${kind}/name/${denied}" { capabilities = ["deny"] }`;
+        await server.ask('PUT', 'sys/policies/acl/most', { policy });
+        const made = await server.ask('POST', 'auth/token/create', { policies: ['most'] });
+        const token = { 'x-vault-token': made.json.auth.client_token };
+        for (const asked of ['prod', 'PROD', 'pRoD'])
+          expect((await server.ask('GET', `identity/${kind}/name/${asked}`, undefined, token)).status).toBe(
+            403,
+          );
+        expect((await server.ask('GET', `identity/${kind}/name/other`, undefined, token)).status).toBe(200);
+      }
+    },
+  );
+});
+
 describe('templates in policies', () => {
   const own = `path "kv/{{identity.entity.name}}/*" { capabilities = ["read"] }`;
 

@@ -193,7 +193,7 @@ function fromYaml(call: Call, bytes: string): Dict {
       merge: true,
       mapAsMap: true,
       maxAliasCount: 50,
-      logLevel: 'silent',
+      logLevel: 'error',
     });
   } catch {
     // The parser's message quotes the text, and whatever it threw, the text is at fault.

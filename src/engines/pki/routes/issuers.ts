@@ -81,12 +81,14 @@ const issuerFields = {
 };
 type IssuerFields = z.output<z.ZodObject<typeof issuerFields>>;
 
+/** Clients of certificates fetch by these (RFC 5280 section 4.2.2.1); anything else would be for a browser to run. */
+const isFetched = (url: string): boolean =>
+  URL.canParse(url) && ['http:', 'https:', 'ldap:', 'ldaps:'].includes(new URL(url).protocol);
+
 /** @throws Failure pki.request where an address has no place in a certificate */
 export function checkedUrls(urls: readonly string[]): readonly string[] {
   if (
-    urls.some(
-      (url) => !/^[\x21-\x7e]+$/.test(url) || !URL.canParse(url.replaceAll(/\{\{\w+\}\}/g, 'http://x')),
-    )
+    urls.some((url) => !/^[\x21-\x7e]+$/.test(url) || !isFetched(url.replaceAll(/\{\{\w+\}\}/g, 'http://x')))
   )
     throw refused('invalid URL found');
   return urls;

@@ -68,6 +68,7 @@ export function entityRoutes(identity: Identity): Route[] {
     },
     {
       path: 'entity/name/*name',
+      caseless: true,
       operations: {
         read: operation({
           summary: 'Read an entity by its name.',

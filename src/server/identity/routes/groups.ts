@@ -70,6 +70,7 @@ export function groupRoutes(identity: Identity): Route[] {
     },
     {
       path: 'group/name/*name',
+      caseless: true,
       operations: {
         read: operation({
           summary: 'Read a group by its name.',

@@ -102,7 +102,7 @@ function* rendered(
 function pairs(value: Uint8Array, where: string): readonly (readonly [string, Uint8Array])[] {
   let map: unknown;
   try {
-    map = parse(textOf(value) ?? '', { maxAliasCount: 0, logLevel: 'silent', schema: 'failsafe' }) ?? {};
+    map = parse(textOf(value) ?? '', { maxAliasCount: 0, logLevel: 'error', schema: 'failsafe' }) ?? {};
   } catch {
     throw failure('operator.source_malformed', { where });
   }
