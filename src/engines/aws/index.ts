@@ -8,8 +8,8 @@
  */
 
 import type { PluginType } from '../../plugin/plugin.ts';
-import { Making } from '../making.ts';
 import { Shelf } from '../../plugin/shelf.ts';
+import { Making } from '../making.ts';
 import { Aws } from './client.ts';
 import { Settings } from './config.ts';
 import { Credentials } from './credentials.ts';
