@@ -104,10 +104,10 @@ const GUARDED = [
   /^sys\/audit-chain\/.+$/,
   /^sys\/config\/(cors|auditing\/.+|ui\/headers(\/.+)?|state\/sanitized)$/,
   /^sys\/quotas\/.+$/,
-  /^sys\/plugins\/catalog\/.+$/,
+  /^sys\/plugins\/catalog(\/.+)?$/,
   /^sys\/(leases\/)?revoke-(prefix|force)\/.+$/,
   /^sys\/leases\/lookup\/.+$/,
-  /^sys\/storage\/raft\/(snapshot|snapshot-force|join|remove-peer|promote|demote)$/,
+  /^sys\/storage\/raft\/(snapshot-force|join|remove-peer|promote|demote)$/,
   /^sys\/(rekey|rekey-recovery-key)\/backup$/,
   /^sys\/generate-root-token\/.+$/,
 ];
