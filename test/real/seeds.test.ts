@@ -5,19 +5,16 @@
  */
 
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { assets, type ClusterKind } from '../seeds/scripts/clusters.ts';
 import { scripts } from '../seeds/scripts/index.ts';
 import { type Look, linesText, mistakesOf, type Script, type Step } from '../seeds/scripts/script.ts';
 import { type Ran, startWorld, type World } from '../seeds/scripts/world.ts';
+import { type Bundle, freshBundle } from '../support/bundle.ts';
 import { noKubectl } from '../support/kubectl.ts';
 import { hasPostgresql, ROOT, type Started, startPostgresql } from './database-servers.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const folders = (process.env['PATH'] ?? '').split(delimiter);
 const isOnPath = (name: string): boolean => folders.some((folder) => existsSync(join(folder, name)));
 const missing = ['bash', 'jq', 'curl', 'openssl'].filter((name) => !isOnPath(name));
@@ -57,27 +54,15 @@ const variants: readonly Variant[] = [
 ];
 
 describe.skipIf(skipped !== undefined)('the scripts of the documents', () => {
+  let made: Bundle;
   let bundle: string;
 
   beforeAll(async () => {
-    bundle = join(await mkdtemp(join(root, 'node_modules', '.holdfast-seeds-')), 'holdfast.js');
-    await build({
-      absWorkingDir: root,
-      entryPoints: ['src/bin/holdfast.ts'],
-      outfile: bundle,
-      bundle: true,
-      format: 'esm',
-      platform: 'node',
-      target: 'node20.19',
-      external: ['lmdb'],
-      banner: {
-        js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
-      },
-      logLevel: 'error',
-    });
+    made = await freshBundle('seeds');
+    bundle = made.file;
   });
   afterAll(async () => {
-    await rm(join(bundle, '..'), { recursive: true, force: true });
+    await made?.remove();
     console.info(mistakesTable());
   });
 

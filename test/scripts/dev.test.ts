@@ -8,8 +8,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Bundle, freshBundle } from '../support/bundle.ts';
 import { noKubectl } from '../support/kubectl.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -18,26 +18,13 @@ vi.setConfig({ testTimeout: 120_000 });
 
 const FREE = ['--address', '127.0.0.1:0', '--kube-address', '127.0.0.1:0'];
 
-/** A bundle of the sources as they stand, so that a stale one is never what is tested. */
 let bundle: string;
+let made: Bundle;
 beforeAll(async () => {
-  bundle = join(await mkdtemp(join(root, 'node_modules', '.holdfast-program-')), 'holdfast.js');
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['src/bin/holdfast.ts'],
-    outfile: bundle,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['lmdb'],
-    banner: {
-      js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
-    },
-    logLevel: 'error',
-  });
+  made = await freshBundle('program');
+  bundle = made.file;
 });
-afterAll(() => rm(join(bundle, '..'), { recursive: true, force: true }));
+afterAll(() => made?.remove());
 
 let folder: string;
 let home: string;

@@ -5,34 +5,20 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { type Bundle, freshBundle } from '../support/bundle.ts';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 // Programs are started, up to three in one test, on machines that do other work too.
 vi.setConfig({ testTimeout: 120_000 });
 const CANARY = 'canary-5d10aa';
 
 let bundle: string;
+let made: Bundle;
 beforeAll(async () => {
-  bundle = join(await mkdtemp(join(root, 'node_modules', '.holdfast-server-')), 'holdfast.js');
-  await build({
-    absWorkingDir: root,
-    entryPoints: ['src/bin/holdfast.ts'],
-    outfile: bundle,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20.19',
-    external: ['lmdb'],
-    banner: {
-      js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
-    },
-    logLevel: 'error',
-  });
+  made = await freshBundle('server');
+  bundle = made.file;
 });
-afterAll(() => rm(join(bundle, '..'), { recursive: true, force: true }));
+afterAll(() => made?.remove());
 
 let folder: string;
 const running = new Set<ChildProcess>();

@@ -20,4 +20,3 @@ export function checkedSpan(ms: number, name: string): number {
 
 export const named = z.object({ name: z.string() });
 export const nothing = z.object({});
-export const keys = z.object({ keys: z.array(z.string()) });

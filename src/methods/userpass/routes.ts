@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { failure } from '../../base/errors.ts';
 import { commaList } from '../../base/schema.ts';
+import { listing } from '../../plugin/listing.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import type { Shelf } from '../../plugin/shelf.ts';
 import { mergeTokenFields, NO_TOKEN_FIELDS, tokenData, tokenInput, tokenOutput } from '../token-fields.ts';
@@ -19,18 +20,7 @@ const secretInput = {
 export function userRoutes(users: Shelf<User>): Route[] {
   const exists: Route['exists'] = async ({ username = '' }) => (await users.get(username)) !== undefined;
   return [
-    {
-      path: 'users',
-      operations: {
-        list: operation({
-          summary: 'List the users.',
-          input: nothing,
-          output: z.object({ keys: z.array(z.string()) }),
-          effect: 'none',
-          run: async () => ({ data: { keys: await users.names() } }),
-        }),
-      },
-    },
+    listing('users', 'List the users.', users),
     {
       path: 'users/:username',
       lowercase: ['username'],

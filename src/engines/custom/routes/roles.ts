@@ -5,11 +5,12 @@ import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { stringify } from '../../../base/json.ts';
 import { duration, integer } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
 import type { Shelf } from '../../../plugin/shelf.ts';
 import { checkedName, checkRole, type Role } from '../role.ts';
 import { METHODS, type Step } from '../step.ts';
-import { keys, named, nothing, orJsonText, texts } from './shapes.ts';
+import { named, nothing, orJsonText, texts } from './shapes.ts';
 
 const LIMIT = 64 * 1024;
 const stepFields = {
@@ -56,21 +57,7 @@ const output = z.object({
 
 export function roleRoutes(roles: Shelf<Role>): Route[] {
   return [
-    {
-      path: 'roles',
-      operations: {
-        list: operation({
-          summary: 'List the roles.',
-          input: nothing,
-          output: keys,
-          effect: 'none',
-          async run() {
-            const names = await roles.names();
-            return names.length === 0 ? {} : { data: { keys: names } };
-          },
-        }),
-      },
-    },
+    listing('roles', 'List the roles.', roles),
     {
       path: 'roles/:name',
       exists: async ({ name = '' }) => (await roles.get(name)) !== undefined,

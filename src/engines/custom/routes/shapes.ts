@@ -18,4 +18,3 @@ export const orJsonText = <T extends z.ZodType>(schema: T) =>
 export const texts = () => orJsonText(z.record(z.string().max(256), z.string()));
 export const named = z.object({ name: z.string() });
 export const nothing = z.object({});
-export const keys = z.object({ keys: z.array(z.string()) });

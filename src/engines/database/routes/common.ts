@@ -1,26 +1,9 @@
 /** Routes that connections, roles and static roles have alike. */
 
 import type { z } from 'zod';
-import { type Operation, operation, type Route } from '../../../plugin/plugin.ts';
-import { keys, named, nothing } from '../fields.ts';
+import { type Operation, operation } from '../../../plugin/plugin.ts';
+import { named, nothing } from '../fields.ts';
 import type { Shelf } from '../store.ts';
-
-/** Lists the names of what is kept. */
-export const listing = <T>(path: string, summary: string, shelf: Shelf<T>): Route => ({
-  path,
-  operations: {
-    list: operation({
-      summary,
-      input: nothing,
-      output: keys,
-      effect: 'none',
-      async run() {
-        const names = await shelf.names();
-        return names.length === 0 ? {} : { data: { keys: names } };
-      },
-    }),
-  },
-});
 
 /** Reads one thing, as it may be shown. */
 export const reading = <T, O extends z.ZodType>(

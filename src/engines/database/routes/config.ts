@@ -1,11 +1,12 @@
 /** config, reset and rotate-root: which databases there are, and how the engine logs in. Passwords and keys never come back. */
 
+import { listing } from '../../../plugin/listing.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
 import { checked, EMPTY, input, merged, output, shown } from '../configuration.ts';
 import type { Connections } from '../connections.ts';
 import { nothing } from '../fields.ts';
 import { checkedName } from '../store.ts';
-import { doing, listing, reading } from './common.ts';
+import { doing, reading } from './common.ts';
 
 const IN_URL =
   'Password found in connection_url, use a templated url to enable root rotation and prevent read access to password information.';

@@ -4,13 +4,14 @@ import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { duration } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
 import type { Connections } from '../connections.ts';
 import { makeAccount } from '../dynamic.ts';
 import { checkedSpan, named, nothing, statements } from '../fields.ts';
 import type { DatabaseKind } from '../kinds/kind.ts';
 import { checkedName, type Role, type Shelf } from '../store.ts';
-import { doing, listing, reading } from './common.ts';
+import { doing, reading } from './common.ts';
 
 const input = named.extend({
   db_name: z.string().max(128).nullish(),

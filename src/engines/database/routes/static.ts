@@ -4,12 +4,13 @@ import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { duration } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
 import { named, nothing, statements } from '../fields.ts';
 import type { Rotation } from '../rotation.ts';
 import { checkedName, type Shelf, type StaticRole } from '../store.ts';
 import { nextRotation, readSchedule, type Timing } from '../timing.ts';
-import { doing, listing, reading } from './common.ts';
+import { doing, reading } from './common.ts';
 
 const SHORTEST_PERIOD_MS = 5000;
 const SHORTEST_WINDOW_MS = 3_600_000;

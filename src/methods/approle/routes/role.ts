@@ -5,6 +5,7 @@ import { isCidr } from '../../../base/cidr.ts';
 import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { commaList, duration, flag, integer } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { type Operation, operation, type Route } from '../../../plugin/plugin.ts';
 import { mergeTokenFields, NO_TOKEN_FIELDS, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
 import { newRole, type Role, type Roles } from '../role.ts';
@@ -54,18 +55,7 @@ const SINGLE: Readonly<Record<string, readonly (keyof Changes & string)[]>> = {
 /** @param newId makes a random id for a role that was not given one */
 export function roleRoutes(roles: Roles, secrets: SecretIds, newId: () => string): Route[] {
   return [
-    {
-      path: 'role',
-      operations: {
-        list: operation({
-          summary: 'List the roles.',
-          input: nothing,
-          output: z.object({ keys: z.array(z.string()) }),
-          effect: 'none',
-          run: async () => ({ data: { keys: await roles.names() } }),
-        }),
-      },
-    },
+    listing('role', 'List the roles.', roles),
     {
       path: 'role/:role_name',
       lowercase: ['role_name'],

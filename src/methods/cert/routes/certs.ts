@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { commaList, flag } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
 import type { Shelf } from '../../../plugin/shelf.ts';
 import { mergeTokenFields, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
@@ -53,18 +54,7 @@ const certOutput = z.object({
 
 export function certRoutes(certs: Shelf<Entry>): Route[] {
   return [
-    {
-      path: 'certs',
-      operations: {
-        list: operation({
-          summary: 'List the trusted certificates by name.',
-          input: nothing,
-          output: z.object({ keys: names }),
-          effect: 'none',
-          run: async () => ({ data: { keys: await certs.names() } }),
-        }),
-      },
-    },
+    listing('certs', 'List the trusted certificates by name.', certs),
     {
       path: 'certs/:name',
       lowercase: ['name'],

@@ -5,6 +5,7 @@ import * as x509 from '@peculiar/x509';
 import { z } from 'zod';
 import { hex } from '../../../base/bytes.ts';
 import { failure } from '../../../base/errors.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
 import type { Shelf } from '../../../plugin/shelf.ts';
 import type { Crl } from '../entry.ts';
@@ -16,18 +17,7 @@ const CRL_LIMIT = 8 * 1024 * 1024;
 
 export function crlRoutes(crls: Shelf<Crl>): Route[] {
   return [
-    {
-      path: 'crls',
-      operations: {
-        list: operation({
-          summary: 'List the revocation lists by name.',
-          input: nothing,
-          output: z.object({ keys: z.array(z.string()) }),
-          effect: 'none',
-          run: async () => ({ data: { keys: await crls.names() } }),
-        }),
-      },
-    },
+    listing('crls', 'List the revocation lists by name.', crls),
     {
       path: 'crls/:name',
       lowercase: ['name'],

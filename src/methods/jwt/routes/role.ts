@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { goDuration, seconds } from '../../../base/duration.ts';
 import { Exact } from '../../../base/json.ts';
 import { anyNames, commaList, duration, flag, integer, keyValues } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { mergeTokenFields, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
 import { type BoundClaims, isScalar } from '../claims.ts';
@@ -114,22 +115,7 @@ export function roleRoutes(mount: Mount): Route[] {
     },
   };
 
-  const all: Route = {
-    path: 'role',
-    operations: {
-      list: operation({
-        summary: 'List the roles.',
-        input: z.object({}),
-        output: z.object({ keys: z.array(z.string()) }),
-        effect: 'none',
-        async run() {
-          const keys = await roles.names();
-          return keys.length === 0 ? {} : { data: { keys } };
-        },
-      }),
-    },
-  };
-  return [all, one];
+  return [listing('role', 'List the roles.', roles), one];
 }
 
 /** The role with what was sent laid over it. Types and modes go back to their defaults when left out, as upstream has it. */

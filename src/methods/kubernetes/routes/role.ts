@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { commaList } from '../../../base/schema.ts';
+import { listing } from '../../../plugin/listing.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import type { Shelf } from '../../../plugin/shelf.ts';
 import { mergeTokenFields, tokenData, tokenInput, tokenOutput } from '../../token-fields.ts';
@@ -94,22 +95,7 @@ export function roleRoutes(roles: Shelf<Role>): Route[] {
     },
   };
 
-  const all: Route = {
-    path: 'role',
-    operations: {
-      list: operation({
-        summary: 'List the roles.',
-        input: z.object({}),
-        output: z.object({ keys: z.array(z.string()) }),
-        effect: 'none',
-        async run() {
-          const keys = await roles.names();
-          return keys.length === 0 ? {} : { data: { keys } };
-        },
-      }),
-    },
-  };
-  return [all, one];
+  return [listing('role', 'List the roles.', roles), one];
 }
 
 function checkRole({ names, namespaces }: Role): void {
