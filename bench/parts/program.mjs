@@ -1,18 +1,19 @@
-// `holdfast dev` as a child process: started, read from, measured, and ended whatever happens.
+// A server as a child process: started, read from, measured, and ended whatever happens.
 
 import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
-const LAUNCHER = fileURLToPath(new URL('../tools/launch.cjs', import.meta.url));
+const LAUNCHER = fileURLToPath(new URL('../../tools/launch.cjs', import.meta.url));
 /** Linux counts CPU time in these, whatever the kernel's own tick is. */
 const TICKS_PER_SECOND = 100;
 
-/** Starts `holdfast dev DIR` with more flags. `line(pattern)` waits for what it prints. */
-export function startDev(dir, flags) {
-  const child = spawn(process.execPath, [LAUNCHER, 'dev', dir, ...flags], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+/** Starts `holdfast dev DIR` with more flags. */
+export const startDev = (dir, flags) => startProgram(process.execPath, [LAUNCHER, 'dev', dir, ...flags]);
+
+/** Starts a program. `line(pattern, timeoutMs)` waits for what it prints. */
+export function startProgram(command, flags, options = {}) {
+  const child = spawn(command, flags, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let text = '';
   const waiting = new Set();
   const hear = (chunk) => {
@@ -23,6 +24,7 @@ export function startDev(dir, flags) {
   child.stderr.on('data', hear);
   const ended = new Promise((resolve) => {
     child.once('exit', (code, signal) => resolve(`${code ?? signal}`));
+    child.once('error', ({ code }) => resolve(`${command} does not start: ${code}`));
   });
   const killer = () => child.kill('SIGKILL');
   process.once('exit', killer);
@@ -48,8 +50,14 @@ export function startDev(dir, flags) {
         clearTimeout(timer);
       });
     },
-    /** { cpuSeconds, rssMb, peakMb } as the kernel counts them; undefined where it does not tell. */
+    /** { cpuSeconds, rssMb, peakMb, anonMb } as the kernel counts them; undefined where it does not tell. */
     usage: () => usageOf(child.pid),
+    /** No grace: the kernel ends it. */
+    async kill() {
+      killer();
+      await ended;
+      process.off('exit', killer);
+    },
     async stop() {
       child.kill('SIGTERM');
       const timer = setTimeout(killer, 10_000);
@@ -60,7 +68,8 @@ export function startDev(dir, flags) {
   };
 }
 
-function usageOf(pid) {
+/** What a process has used: see `usage` above. */
+export function usageOf(pid) {
   if (!existsSync(`/proc/${pid}/stat`)) return undefined;
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8')
     .replace(/^.*\) /s, '')
@@ -71,5 +80,7 @@ function usageOf(pid) {
     cpuSeconds: (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND,
     rssMb: mb('VmRSS'),
     peakMb: mb('VmHWM'),
+    // The resident size counts the pages of a map, which are the cache of the kernel.
+    anonMb: mb('RssAnon'),
   };
 }

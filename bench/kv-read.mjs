@@ -1,0 +1,54 @@
+// Reading KV version 2: ten thousand secrets, each client with a token of its own and a policy that names the mount.
+
+import { fileURLToPath } from 'node:url';
+import { AUDIT_OFF_AND_ON, compare } from './parts/compare.mjs';
+import { issueTokens, mountKv, SECRETS, secretMark, secretPath, seedSecrets } from './parts/secrets.mjs';
+import { requestBytes } from './parts/wire.mjs';
+
+export const summary = 'KV version 2, read';
+
+const MODULE = fileURLToPath(import.meta.url);
+
+export const run = (options) =>
+  compare(options, {
+    title: `${summary}: ${SECRETS} secrets of about 480 bytes, at random, a token for each client`,
+    module: MODULE,
+    variants: AUDIT_OFF_AND_ON,
+    async prepare(api, contender, generator) {
+      await mountKv(api);
+      await seedSecrets(contender, generator, SECRETS);
+      return { tokens: await issueTokens(api, Math.max(...options.clients)) };
+    },
+    claims: [claim('audit off', 0.75), claim('audit to a file', 0.5)],
+  });
+
+const claim = (variant, least) => ({
+  text: `at 64 clients and with ${variant}, at least ${least} of bare node:http`,
+  holds: (find) => {
+    const row = find(variant, 64);
+    return row && row.ratio >= least;
+  },
+});
+
+/** Each answer has to hold what was written under its name. */
+export function traffic({ tokens, bare }) {
+  return {
+    client(index) {
+      const requests = Array.from({ length: SECRETS }, (_, i) =>
+        requestBytes({ path: `/v1/secret/data/${secretPath(i)}`, token: tokens[index] }),
+      );
+      const marks = Array.from({ length: SECRETS }, (_, i) =>
+        bare ? secretMark(0).slice(0, 8) : secretMark(i),
+      );
+      let at = 0;
+      return {
+        next() {
+          at = Math.floor(Math.random() * SECRETS);
+          return requests[at];
+        },
+        check: (status, body) =>
+          status === 200 && body.includes(marks[at]) ? undefined : 'not the secret that was asked for',
+      };
+    },
+  };
+}

@@ -1,0 +1,112 @@
+/*
+ * A benchmark of one kind of request, from beginning to end: our server in each variant, the peer beside it, the bare answer,
+ * rounds, the table, and what of the claims holds.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { apiAt, exchange } from './api.mjs';
+import { startBare } from './bare.mjs';
+import { startGenerator } from './generator.mjs';
+import { startHoldfast } from './holdfast.mjs';
+import { machine, machineLine } from './machine.mjs';
+import { measureInTurns } from './rounds.mjs';
+import { figure, tableLines } from './table.mjs';
+
+/** Without audit, and with the device that most people have. */
+export const AUDIT_OFF_AND_ON = [{ variant: 'audit off' }, { variant: 'audit to a file', audit: true }];
+
+/**
+ * @param spec
+ *   title, what one answer is;
+ *   module, the file whose `traffic(params)` makes the requests; params get `bare: true` where the bare answer is asked;
+ *   variants of our server, as `startHoldfast` takes them, each with a `variant` to call it by;
+ *   prepare(api, contender) sets up what the traffic needs, through the API alone, and gives its params;
+ *   steps, how many requests in a row the traffic has that differ in kind (1);
+ *   claims: { text, holds(row finder) }, judged on our rows
+ * @returns { rows, machine, claims } for the report
+ */
+export async function compare(options, spec) {
+  const dir = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  const closing = [() => rm(dir, { recursive: true, force: true })];
+  try {
+    const generator = startGenerator();
+    closing.push(() => generator.stop());
+    const entries = [];
+    const wanted = spec.variants.filter(({ variant }) => variant.includes(options.only ?? ''));
+    for (const { variant, ...how } of wanted) {
+      const contender = await startHoldfast(join(dir, `holdfast-${entries.length}`), { ...options, ...how });
+      closing.push(() => contender.stop());
+      entries.push(await prepared(spec, contender, variant, generator));
+    }
+    const bare = await bareAnswer(spec, entries[0]);
+    closing.push(() => bare.contender.stop());
+    const made = machine();
+    console.log(`${spec.title}\n${machineLine(made)}`);
+    const rows = await measureInTurns({
+      entries: [bare, ...entries],
+      counts: options.clients,
+      module: spec.module,
+      generator,
+      seconds: options.seconds,
+      rounds: options.rounds,
+      warmup: options.warmup,
+    });
+    printRows(rows, options);
+    return { machine: made, rows, claims: judge(spec.claims ?? [], rows) };
+  } finally {
+    for (const end of closing.reverse()) await end();
+  }
+}
+
+async function prepared(spec, contender, variant, generator) {
+  const api = apiAt(contender, contender.token);
+  const params = await spec.prepare(api, contender, generator);
+  api.close();
+  return { contender, variant, params };
+}
+
+/** What our server answers to each kind of request is what the bare server repeats. */
+async function bareAnswer(spec, { contender, params }) {
+  const { traffic } = await import(spec.module);
+  const { next, check } = traffic(params).client(0, 1);
+  const samples = {};
+  for (let step = 0; step < (spec.steps ?? 1); step++) {
+    const bytes = next();
+    const answer = await exchange(contender, bytes);
+    const wrong = check(answer.status, answer.body);
+    if (wrong !== undefined) throw new Error(`${wrong}: answer ${answer.status} ${answer.body}`);
+    samples[bytes.latin1Slice(0, bytes.indexOf(' '))] = answer;
+  }
+  return { contender: await startBare(samples), variant: '', params: { ...params, bare: true } };
+}
+
+function printRows(rows, { seconds, rounds }) {
+  const head = ['', 'clients', 'answers/s', 'of bare', 'p50 ms', 'p99 ms', 'CPU us/answer'];
+  const cells = rows.map(({ name, variant, clients, perSecond, ratio, p50Ms, p99Ms, cpuUs }) => [
+    variant === '' ? name : `${name}, ${variant}`,
+    `${clients}`,
+    figure(perSecond),
+    ratio.toFixed(2),
+    ...[p50Ms, p99Ms, cpuUs].map(figure),
+  ]);
+  console.log(`\n${tableLines(head, cells).join('\n')}\n(medians of ${rounds} rounds of ${seconds} s each)`);
+  const most = Math.max(...rows.map(({ generatorShare }) => generatorShare));
+  if (most > 0.9)
+    console.log(
+      `the load generator used ${Math.round(most * 100)} % of a core: it held the fastest ones back`,
+    );
+}
+
+/** Says of each claim whether it holds, does not, or was not measured in this run. */
+function judge(claims, rows) {
+  return claims.map(({ text, holds }) => {
+    const find = (variant, clients) =>
+      rows.find((row) => row.name === 'holdfast' && row.variant === variant && row.clients === clients);
+    const held = holds(find);
+    const verdict = held === undefined ? 'not measured' : held ? 'holds' : 'DOES NOT HOLD';
+    console.log(`${verdict}: ${text}`);
+    return { text, held };
+  });
+}
