@@ -1,7 +1,11 @@
+import { uptime } from 'node:os';
+
 /** Time, as a thing that is handed in: `now` may jump (a person sets it), `monotonic` never does. Milliseconds. */
 export interface Clock {
   now(): number;
   monotonic(): number;
+  /** Since the machine started, counting what it slept, which `monotonic` does not; absent: that is not known. */
+  uptime?(): number;
   /** Calls `fire` once, `ms` from now; gives what takes it back. Never keeps the process alive. */
   after(ms: number, fire: () => void): () => void;
 }
@@ -12,6 +16,7 @@ const LONGEST_TIMER = 2 ** 31 - 1;
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
+  uptime: () => uptime() * 1000,
   after(ms, fire) {
     let timer: NodeJS.Timeout;
     const arm = (left: number): void => {

@@ -46,6 +46,7 @@ import { identityEngine } from './identity/index.ts';
 import { IdentityStore } from './identity/store.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
 import { LeaseManager } from './lease/leases.ts';
+import { LifetimeClock } from './lease/lifetime.ts';
 import { createMetrics } from './metrics/registry.ts';
 import { openByItself } from './seal/autounseal.ts';
 import { Ceremonies } from './seal/ceremonies.ts';
@@ -352,17 +353,18 @@ async function openServices(
   const storage = barrier.view('');
   // Tokens, leases and what ends when share one view, because they share commits.
   const own = prefixed(storage, 'sys/');
-  const expiry = new ExpiryIndex({ storage: own, clock, log });
+  const lifetime = await LifetimeClock.open({ storage: own, clock, log });
+  const expiry = new ExpiryIndex({ storage: own, clock: lifetime, log });
   const tokenScope = (hash: string): Storage => prefixed(storage, `scope/${hash}/`);
   const leases: LeaseManager = new LeaseManager({
     storage: own,
-    clock,
+    clock: lifetime,
     expiry,
     handlerOf: (uuid, handler) => mounts.byUuid(uuid)?.plugin.leases?.[handler],
   });
   const tokens = await TokenStore.open({
     storage: own,
-    clock,
+    clock: lifetime,
     expiry,
     async release(hash) {
       await leases.revokeByToken(hash);
@@ -413,6 +415,7 @@ async function openServices(
       ),
       tokenRoles: new TokenRoles(own),
       leases,
+      lifetime,
       policies,
       identity,
       mounts,
@@ -427,6 +430,7 @@ async function openServices(
     },
     clusterId: await clusterId(own),
     begin() {
+      lifetime.start();
       custody.start();
       expiry.start().catch((error: unknown) => log.error('the expiry index did not start', { error }));
     },
@@ -437,6 +441,8 @@ async function openServices(
         .save()
         .catch((error: unknown) => log.warn('the count of the sealing key was not kept', { error }));
       expiry.stop();
+      lifetime.stop();
+      await lifetime.save().catch((error: unknown) => log.warn('the time of leases was not kept', { error }));
       await mounts.close();
       tokens.close();
       identity.close();

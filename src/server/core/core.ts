@@ -17,6 +17,7 @@ import type { KeyCustody } from '../barrier/custody.ts';
 import type { EventBus } from '../events/events.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import type { LeaseManager } from '../lease/leases.ts';
+import type { LifetimeClock } from '../lease/lifetime.ts';
 import type { Metrics } from '../metrics/registry.ts';
 import type { Ceremonies } from '../seal/ceremonies.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
@@ -32,6 +33,8 @@ export interface Services {
   readonly tokenRoles: TokenRoles;
   readonly lockout: Lockout;
   readonly leases: LeaseManager;
+  /** By which leases and tokens end. */
+  readonly lifetime: Pick<LifetimeClock, 'now' | 'wallOf' | 'ahead'>;
   readonly policies: PolicyStore;
   readonly identity: IdentityStore;
   readonly mounts: MountTable;

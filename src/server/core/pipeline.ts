@@ -292,7 +292,7 @@ async function makeToken(exchange: Exchange): Promise<void> {
   const issued = isIssued(reply.auth) ? reply.auth.issued : await granted(exchange, reply.auth);
   exchange.warnings.push(...issued.warnings);
   const identityPolicies = await identityPoliciesOf(exchange.open(), issued.entry.entityId);
-  exchange.auth = authInfo(issued, identityPolicies, exchange.core.clock.now());
+  exchange.auth = authInfo(issued, identityPolicies, exchange.open().tokens.now());
 }
 
 async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {

@@ -112,13 +112,14 @@ const leaseText = z.object({
 });
 
 function lookupRoutes(core: Core): Route[] {
+  const at = (time: number): string => timestamp(services(core).lifetime.wallOf(time));
   const shown = (entry: LeaseEntry): z.infer<typeof leaseText> => ({
     id: entry.id,
-    issue_time: timestamp(entry.issuedAt),
-    expire_time: timestamp(entry.expiresAt),
-    last_renewal: entry.lastRenewalAt === undefined ? null : timestamp(entry.lastRenewalAt),
+    issue_time: at(entry.issuedAt),
+    expire_time: at(entry.expiresAt),
+    last_renewal: entry.lastRenewalAt === undefined ? null : at(entry.lastRenewalAt),
     renewable: entry.renewable,
-    ttl: seconds(Math.max(0, entry.expiresAt - core.clock.now())),
+    ttl: seconds(Math.max(0, entry.expiresAt - services(core).lifetime.now())),
     path: entry.id.slice(0, entry.id.lastIndexOf('/')),
   });
   return [

@@ -110,9 +110,9 @@ describe('a batch token', () => {
     const client = await batch();
     expect((await as(client, 'GET', 'issuing/creds/x')).status).toBe(200);
     expect((await as(client, 'GET', 'sys/mounts')).status).toBe(403);
-    clock.jump(HOUR - 1);
+    clock.advance(HOUR - 1);
     expect(await alive(client)).toBe(true);
-    clock.jump(1);
+    clock.advance(1);
     expect(await alive(client)).toBe(false);
   });
 

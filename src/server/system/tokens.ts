@@ -166,27 +166,29 @@ function lookupRoutes(core: Core): Route[] {
 
 async function entryText(core: Core, entry: TokenEntry, id: string): Promise<z.input<typeof tokenText>> {
   const { expiresAt } = entry;
-  const now = core.clock.now();
+  const { lifetime } = services(core);
+  const now = lifetime.now();
+  const shown = (time: number): string => timestamp(lifetime.wallOf(time));
   const identityPolicies = await identityPoliciesOf(services(core), entry.entityId);
   return {
     accessor: entry.accessor,
-    creation_time: Math.floor(entry.createdAt / 1000),
+    creation_time: Math.floor(lifetime.wallOf(entry.createdAt) / 1000),
     creation_ttl: seconds(entry.ttlMs),
     display_name: entry.displayName,
     entity_id: entry.entityId,
-    expire_time: expiresAt === undefined ? null : timestamp(expiresAt),
+    expire_time: expiresAt === undefined ? null : shown(expiresAt),
     explicit_max_ttl: seconds(entry.explicitMaxTtlMs),
     id,
     // Upstream tells of the policies of other namespaces wherever it tells of those of this one.
     ...(identityPolicies.length === 0
       ? {}
       : { identity_policies: [...identityPolicies], external_namespace_policies: {} }),
-    ...(expiresAt === undefined ? {} : { issue_time: timestamp(entry.createdAt) }),
+    ...(expiresAt === undefined ? {} : { issue_time: shown(entry.createdAt) }),
     ...(entry.lastRenewalAt === undefined
       ? {}
       : {
-          last_renewal: timestamp(entry.lastRenewalAt),
-          last_renewal_time: Math.floor(entry.lastRenewalAt / 1000),
+          last_renewal: shown(entry.lastRenewalAt),
+          last_renewal_time: Math.floor(lifetime.wallOf(entry.lastRenewalAt) / 1000),
         }),
     meta: Object.keys(entry.meta).length === 0 ? null : entry.meta,
     num_uses: Math.max(0, entry.uses),
