@@ -28,7 +28,7 @@ export function apiAt({ host, port }, token) {
 }
 
 /** One request and its answer as they are on the wire: { status, head, body }. */
-export function exchange({ host, port }, bytes) {
+export function exchange({ host, port }, text) {
   return new Promise((resolve, reject) => {
     const socket = connect({ host, port });
     const reader = new AnswerReader((status, body, head) => {
@@ -38,6 +38,6 @@ export function exchange({ host, port }, bytes) {
     socket.on('data', (chunk) => reader.push(chunk));
     socket.on('error', reject);
     socket.on('close', () => reject(new Error('closed without an answer')));
-    socket.write(bytes);
+    socket.write(text, 'latin1');
   });
 }

@@ -73,11 +73,11 @@ async function bareAnswer(spec, { contender, params }) {
   const { next, check } = traffic(params).client(0, 1);
   const samples = {};
   for (let step = 0; step < (spec.steps ?? 1); step++) {
-    const bytes = next();
-    const answer = await exchange(contender, bytes);
+    const text = next();
+    const answer = await exchange(contender, text);
     const wrong = check(answer.status, answer.body);
     if (wrong !== undefined) throw new Error(`${wrong}: answer ${answer.status} ${answer.body}`);
-    samples[bytes.latin1Slice(0, bytes.indexOf(' '))] = answer;
+    samples[text.slice(0, text.indexOf(' '))] = answer;
   }
   return { contender: await startBare(samples), variant: '', params: { ...params, bare: true } };
 }

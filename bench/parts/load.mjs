@@ -24,31 +24,32 @@ process.on('disconnect', () => process.exit());
 
 /**
  * @param job `clients` sockets to `host`:`port`, for `seconds`, or until the traffic of each has no more to send
- * @param traffic `client(index, clients)` gives what one client does: `next()` the bytes of its next request, undefined to
+ * @param traffic `client(index, clients)` gives what one client does: `next()` the text of its next request, undefined to
  *   end; `check(status, body)` what is wrong with the answer, undefined where nothing is
  */
 async function run({ host, port, clients, seconds }, traffic) {
   const latencies = [];
   const sockets = await Promise.all(Array.from({ length: clients }, () => open(host, port)));
+  const each = sockets.map((_, index) => traffic.client(index, clients));
   const cpuBefore = process.cpuUsage();
   const started = performance.now();
   const until = seconds === undefined ? Number.POSITIVE_INFINITY : started + seconds * 1000;
   let inTime = 0;
   const drive = (socket, index) =>
     new Promise((resolve, reject) => {
-      const { next, check } = traffic.client(index, clients);
+      const { next, check } = each[index];
       let sent = 0;
       const timer = setInterval(() => {
         if (performance.now() - sent > LOST_MS) reject(new Error('an answer never came'));
       }, LOST_MS / 10);
       const send = () => {
-        const bytes = performance.now() < until ? next() : undefined;
-        if (bytes === undefined) {
+        const text = performance.now() < until ? next() : undefined;
+        if (text === undefined) {
           clearInterval(timer);
           return resolve();
         }
         sent = performance.now();
-        socket.write(bytes);
+        socket.write(text, 'latin1');
       };
       const reader = new AnswerReader((status, body) => {
         const now = performance.now();

@@ -1,7 +1,7 @@
 // What several benchmarks read: a KV mount, secrets in it, and tokens that may use them.
 
 import { fileURLToPath } from 'node:url';
-import { requestBytes } from './wire.mjs';
+import { requestText } from './wire.mjs';
 
 /** How many secrets there are where nothing else is said. */
 export const SECRETS = 10_000;
@@ -63,7 +63,7 @@ export function traffic({ token, from, to }) {
         next() {
           at += clients;
           if (at >= to) return undefined;
-          return requestBytes({
+          return requestText({
             method: 'POST',
             path: `/v1/secret/data/${secretPath(at)}`,
             token,
