@@ -3,7 +3,8 @@
  * Buffers: a KeyObject holds a copy that nobody can wipe. A key may seal at most 2^32 messages (section 8.3).
  */
 
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv } from 'node:crypto';
+import { fillRandom } from './random.ts';
 
 export const KEY_BYTES = 32;
 const ALGORITHM = 'aes-256-gcm';
@@ -26,7 +27,7 @@ export function sealBytes(
   bound: Uint8Array,
   header: Uint8Array = NOTHING,
 ): Buffer {
-  const nonce = randomBytes(NONCE_BYTES);
+  const nonce = fillRandom(Buffer.allocUnsafe(NONCE_BYTES));
   const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(bound);
   return Buffer.concat([header, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);

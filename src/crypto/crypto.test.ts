@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { fromHex, hex, utf8 } from '../base/bytes.ts';
 import { OVERHEAD_BYTES, openBytes, sealBytes } from './aead.ts';
 import { hkdf, hmac } from './kdf.ts';
-import { base62, randomKey, uuid } from './random.ts';
+import { base62, fillRandom, randomKey, uuid } from './random.ts';
 import { combineShares, refuseShares, splitSecret } from './shamir.ts';
 import { wipe } from './wipe.ts';
 
@@ -139,6 +139,21 @@ describe('Shamir', () => {
     expect(refuseShares(n, t)).toBe(reason);
     await expect(splitSecret(randomKey(32), n, t)).rejects.toThrow(reason);
   });
+});
+
+test('random bytes are drawn once each, whatever is asked for and in whatever order', () => {
+  const nonces = new Set<string>();
+  let ones = 0;
+  for (let i = 0; i < 20_000; i++) {
+    const length = [12, 32, 40, 256, 300][i % 7 === 0 ? i % 5 : 0] ?? 12;
+    const drawn = fillRandom(Buffer.alloc(length));
+    nonces.add(drawn.toString('hex'));
+    for (const byte of drawn.subarray(0, 12)) ones += (byte & 1) + (byte >> 7);
+  }
+  expect(nonces.size).toBe(20_000);
+  // 480 000 fair bits: five standard deviations are 1732.
+  expect(Math.abs(ones - 240_000)).toBeLessThan(1800);
+  expect(fillRandom(new Uint8Array(0))).toHaveLength(0);
 });
 
 test('base62 gives exactly the length asked for, of all 62 characters, evenly', () => {

@@ -49,6 +49,29 @@ export function describeBackend(name: string, open: () => Promise<Opened>): void
       expect(await backend.get('absent')).toBeUndefined();
     });
 
+    test('gives many entries at once: those that are there, as they are, each once', async () => {
+      await backend.commit([put('a', '1'), put('b/c', '2')]);
+      await backend.commit([put('d', '3'), drop('a')]);
+      const found = await backend.getMany([
+        'a',
+        'b/c',
+        'd',
+        'd',
+        'never',
+        'x'.repeat(KEY_LIMIT + 1),
+        '\ud800',
+      ]);
+      expect([...found.keys()].sort()).toEqual(['b/c', 'd']);
+      for (const key of ['b/c', 'd']) {
+        const alone = await backend.get(key);
+        expect(found.get(key)).toMatchObject({ key, revision: alone?.revision });
+        expect(Buffer.from(found.get(key)?.value ?? [])).toEqual(Buffer.from(alone?.value ?? []));
+      }
+      found.get('d')?.value.fill(0);
+      expect(await textAt('d')).toBe('3');
+      expect(await backend.getMany([])).toEqual(new Map());
+    });
+
     test('gives and takes copies: nobody can change an entry through a buffer', async () => {
       const given = utf8('before');
       const done = backend.commit([{ key: 'a', value: given }]);

@@ -10,7 +10,7 @@ export const canKeep = (key: string): boolean =>
   Buffer.byteLength(key) <= KEY_LIMIT && !LONE_SURROGATE.test(key);
 
 /** @throws Failure storage.key for the first write whose name cannot be kept */
-function assertKeys(writes: readonly Write[]): void {
+export function assertKeys(writes: readonly Write[]): void {
   for (const { key } of writes) {
     if (Buffer.byteLength(key) > KEY_LIMIT)
       throw failure('storage.key', { reason: `it is longer than ${KEY_LIMIT} bytes` });

@@ -128,6 +128,17 @@ class Lmdb implements LmdbBackend {
     return found && { key, ...found };
   }
 
+  /** One turn of the one writer: nothing can be committed between two of its reads. */
+  async getMany(keys: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+    this.#assertOpen();
+    const entries = new Map<string, Entry>();
+    for (const key of keys) {
+      const found = canKeep(key) ? this.#read(inFile(key)) : undefined;
+      if (found !== undefined) entries.set(key, { key, ...found });
+    }
+    return entries;
+  }
+
   async list(prefix: string, { after, limit = Number.POSITIVE_INFINITY }: Page = {}): Promise<string[]> {
     this.#assertOpen();
     const children: string[] = [];
@@ -341,10 +352,9 @@ function revisionBytes(revision: number): Buffer {
 function decode(record: Buffer): { value: Uint8Array; revision: number } {
   const { length } = record;
   if (length < REVISION_BYTES) return { value: new Uint8Array(0), revision: 0 };
-  return {
-    value: Uint8Array.from(record.subarray(REVISION_BYTES, length)),
-    revision: Number(record.readBigUInt64BE()),
-  };
+  const value = Buffer.allocUnsafe(length - REVISION_BYTES);
+  record.copy(value, 0, REVISION_BYTES, length);
+  return { value, revision: Number(record.readBigUInt64BE()) };
 }
 
 /** LMDB's native code crashes the process over a file that is none of its own. Empty is as good as new. */

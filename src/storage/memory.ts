@@ -22,6 +22,16 @@ export class MemoryBackend implements Backend {
     return entry && copy(entry);
   }
 
+  async getMany(keys: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+    this.#assertOpen();
+    const found = new Map<string, Entry>();
+    for (const key of keys) {
+      const entry = this.#entries.get(key);
+      if (entry !== undefined) found.set(key, copy(entry));
+    }
+    return found;
+  }
+
   async list(prefix: string, { after, limit = Number.POSITIVE_INFINITY }: Page = {}): Promise<string[]> {
     this.#assertOpen();
     const children: string[] = [];

@@ -6,8 +6,10 @@
 
 import { failure } from '../base/errors.ts';
 import { canKeep, childOf, pastFolder } from './keys.ts';
+import type { Leadership } from './leadership.ts';
+import { byteaArray } from './postgres-arrays.ts';
 import { PostgresFeed } from './postgres-feed.ts';
-import { type Leadership, PostgresLease } from './postgres-lease.ts';
+import { PostgresLease } from './postgres-lease.ts';
 import { connect, type Link, type Row, type Session } from './postgres-link.ts';
 import { migrate, TABLE_NAME, type Tables, tablesOf } from './postgres-schema.ts';
 import type { PostgresTarget } from './postgres-target.ts';
@@ -43,6 +45,8 @@ export const DEFAULT_PARALLEL = 16;
 const STATEMENT_TIMEOUT_MS = 30_000;
 const SETTLE_MS = 5000;
 const POLL_MS = 1000;
+/** How long the question for the head may take: reads wait for it. */
+const HEAD_MS = 2000;
 const KEPT_CHANGES = 8192;
 /** How many children one statement returns. */
 const LIST_PAGE = 1000;
@@ -82,6 +86,7 @@ class Postgres implements PostgresBackend {
   readonly #writer: PostgresWriter;
   readonly #feed: PostgresFeed;
   readonly #head: Shared<number>;
+  #lastHead = 0;
   readonly #scans = new Set<Session>();
   #closed = false;
 
@@ -97,7 +102,14 @@ class Postgres implements PostgresBackend {
       wake: () => this.#feed.wake(),
     });
     this.leadership = new PostgresLease(link, tables, this.#writer, monotonic);
-    this.#head = new Shared(async () => Number((await link.read(this.#texts.head))[0]?.['head']));
+    this.#head = new Shared(async () => {
+      const [row] = await link.read({ ...this.#texts.head, withinMs: HEAD_MS });
+      const head = Number(row?.['head']);
+      // Who asks for the head waits for the feed to come so far: a notification may be late, or never come.
+      if (head > this.#lastHead) this.#feed.wake();
+      this.#lastHead = head;
+      return head;
+    });
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -105,6 +117,22 @@ class Postgres implements PostgresBackend {
     if (!canKeep(key)) return undefined;
     const [row] = await this.#link.read({ ...this.#texts.get, values: [Buffer.from(key)] });
     return row && { key, ...entryOf(row) };
+  }
+
+  async getMany(keys: readonly string[]): Promise<ReadonlyMap<string, Entry>> {
+    this.#assertOpen();
+    const known = keys.filter(canKeep);
+    if (known.length === 0) return new Map();
+    const rows = await this.#link.read({
+      ...this.#texts.getMany,
+      values: [byteaArray(known.map((key) => Buffer.from(key)))],
+    });
+    return new Map(
+      rows.map((row) => {
+        const key = known[Number(row['place']) - 1] ?? '';
+        return [key, { key, ...entryOf(row) }];
+      }),
+    );
   }
 
   async list(prefix: string, { after, limit = Number.POSITIVE_INFINITY }: Page = {}): Promise<string[]> {
@@ -272,6 +300,12 @@ const step = (from: string): string => `
 
 const statements = ({ entries, state }: Tables) => ({
   get: { name: 'holdfast_get', text: `SELECT revision, value FROM ${entries} WHERE key = $1` },
+  getMany: {
+    name: 'holdfast_get_many',
+    text: `
+      SELECT k.place::int AS place, e.revision, e.value
+      FROM unnest($1::bytea[]) WITH ORDINALITY AS k (key, place) JOIN ${entries} e ON e.key = k.key`,
+  },
   head: { name: 'holdfast_head', text: `SELECT head FROM ${state}` },
   list: {
     name: 'holdfast_list',

@@ -4,6 +4,8 @@
  * back by others; only the barrier makes more of it.
  */
 
+import type { Soon } from '../base/soon.ts';
+
 /** A condition without a write. `revision` 0 means: the key is absent. */
 export interface Check {
   readonly key: string;
@@ -19,6 +21,13 @@ export interface Entry {
   readonly value: Uint8Array;
   /** Store-wide, rising, never reused: a count per entry would be open to ABA. */
   readonly revision: number;
+  /** Only of an entry that is kept in memory. */
+  readonly derived?: Derivations | undefined;
+}
+
+/** Where an entry that is kept in memory holds what was worked out of it (near.ts). */
+export interface Derivations {
+  of<T>(entry: Entry, make: (entry: Entry) => T): T;
 }
 
 export interface Page {
@@ -32,6 +41,8 @@ export const KEY_LIMIT = 1900;
 
 export interface Storage {
   get(key: string): Promise<Entry | undefined>;
+  /** As `get`, from memory where it may be there; `near` in near.ts says what holds. Absent: there is no such memory. */
+  near?(key: string): Soon<Entry | undefined>;
   /**
    * The direct children of `prefix` (which is empty or ends in "/"), relative to it; folders end in "/". Byte order; an
    * entry "a" and a folder "a/" are two children. Costs as much as it returns, however much lies below.
@@ -74,5 +85,10 @@ export class Gone extends Error {
 /** A storage with its feed, as an engine of the medium provides it. */
 export interface Backend extends Storage, Feed {
   readonly name: string;
+  /**
+   * The entries of these keys that are there, all from one snapshot, as one question to the medium: what a batch of many
+   * writers has to know must not cost a way to a database for each of its keys.
+   */
+  getMany(keys: readonly string[]): Promise<ReadonlyMap<string, Entry>>;
   close(): Promise<void>;
 }

@@ -16,6 +16,17 @@ class Fickle extends MemoryBackend {
   fail: 'before' | 'after' | undefined;
   gate: Promise<void> | undefined;
   commits = 0;
+  questions = 0;
+
+  override async get(key: string) {
+    this.questions++;
+    return super.get(key);
+  }
+
+  override async getMany(keys: readonly string[]) {
+    this.questions++;
+    return super.getMany(keys);
+  }
 
   override async commit(writes: readonly Write[], checks: readonly Check[] = []): Promise<number> {
     await this.gate;
@@ -57,6 +68,10 @@ describeBackend('a barrier in memory, seen through a view', async () => {
   const seen: Backend = {
     name: 'barrier',
     get: (name) => view.get(name),
+    getMany: async (names) => {
+      const entries = await Promise.all(names.map((name) => view.get(name)));
+      return new Map(entries.flatMap((entry) => (entry === undefined ? [] : [[entry.key, entry] as const])));
+    },
     // The suite speaks of an empty store: leave out the folder of the barrier's own records.
     list: async (prefix, page = {}) => {
       if (prefix !== '') return view.list(prefix, page);
@@ -158,6 +173,24 @@ describe('the states', () => {
     expect([await read('a'), await read('b')]).toEqual(['1', undefined]);
     expect(await barrier.verify(never)).toMatchObject(whole);
   });
+
+  test('sealing refuses what waits, though the barrier be open again when its turn comes', async () => {
+    let go = (): void => {};
+    medium.gate = new Promise((resolve) => {
+      go = resolve;
+    });
+    const first = barrier.view('').commit([put('a', '1')]);
+    await new Promise((resolve) => setImmediate(resolve));
+    const refused = expect(barrier.view('').commit([put('b', '1')])).rejects.toMatchObject({
+      code: 'server.sealed',
+    });
+    const sealing = barrier.seal();
+    await barrier.unseal(rootKey);
+    go();
+    await Promise.all([first, refused, sealing]);
+    expect([await read('a'), await read('b')]).toEqual(['1', undefined]);
+    expect(await barrier.verify(never)).toMatchObject(whole);
+  });
 });
 
 describe('the medium', () => {
@@ -252,6 +285,19 @@ describe('group commit', () => {
     });
     expect(await view.get('k3')).toBeUndefined();
     expect(await barrier.verify(never)).toMatchObject({ ...whole, entries: 92 });
+  });
+
+  test('asks the medium for what it must know in one question, however many wait', async () => {
+    const view = barrier.view('m/');
+    await Promise.all(Array.from({ length: 10 }, (_, i) => view.commit([put(`k${i}`, 'old')])));
+    const { questions } = medium;
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        view.commit([put(`k${i}`, 'new'), put(`v${i}`, 'new')], [{ key: `v${i}`, revision: 0 }]),
+      ),
+    );
+    expect(medium.questions).toBe(questions + 1);
+    expect(await barrier.verify(never)).toMatchObject(whole);
   });
 
   test('two writers of one key never share a revision', async () => {

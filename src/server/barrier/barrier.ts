@@ -4,17 +4,20 @@
  * leaves both or neither. Waiting commits share one commit of the store.
  */
 
-import { sameSecret } from '../../base/bytes.ts';
+import { compareBytes, sameSecret } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { KEY_BYTES } from '../../crypto/aead.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import { GroupCommit } from '../../storage/group.ts';
-import { type Pending, pending } from '../../storage/keys.ts';
+import { assertKeys } from '../../storage/keys.ts';
 import { conflict, prefixed } from '../../storage/prefixed.ts';
 import type { Backend, Change, Check, Entry, Feed, Page, Storage, Write } from '../../storage/storage.ts';
+import { type Commit, firstBroken, type Sealed, together, touched } from './batch.ts';
+import { EntryCache } from './cache.ts';
 import { closeEnvelope, openEnvelope } from './envelope.ts';
 import { Keyring } from './keyring.ts';
-import { decodeSet, emptySet, encodeSet, type SetHash, sameSet, toggled } from './sethash.ts';
+import { lockByRoot } from './rootlock.ts';
+import { copyOf, decodeSet, emptySet, encodeSet, partOf, type SetHash, sameSet, toggle } from './sethash.ts';
 
 export type BarrierState = 'uninitialized' | 'sealed' | 'unsealed';
 
@@ -31,6 +34,7 @@ const OUTSIDE = '\0outside/';
 const ROOT_TERM = 0;
 /** Of more than this many damaged entries the names help nobody. */
 const NAMED_DAMAGES = 1000;
+const CACHE_BYTES = 32 * 1024 * 1024;
 
 /** What `verify` found. The store is whole when `damaged` is empty and `set` is "matches". */
 export interface Verification {
@@ -44,6 +48,15 @@ export interface Verification {
   readonly set: 'matches' | 'differs' | 'unreadable';
 }
 
+/** A key that left the store, sealed, and the records by which the root key is had. */
+export interface Escrow {
+  readonly plain: ReadonlyMap<string, Uint8Array>;
+  /** What `unlockByRoot` opens. */
+  readonly root: Uint8Array;
+  /** What `openFor` opens. */
+  readonly ring: Uint8Array;
+}
+
 interface Open {
   keyring: Keyring;
   rootKey: Buffer;
@@ -54,22 +67,23 @@ interface Open {
   setRevision: number;
 }
 
-interface Member extends Pending {
-  /** Bytes that go to the store as they are, in place of the writes. */
-  readonly raw?: ReadonlyMap<string, Uint8Array>;
-  readonly resolve: (revision: number) => void;
-  readonly reject: (reason: unknown) => void;
+/** A commit as it waits, and under whose keys its values were sealed. */
+interface Member extends Commit {
+  readonly open: Open;
 }
 
 export class Barrier implements Feed {
   readonly #backend: Backend;
   readonly #queue = new GroupCommit<Member>((batch) => this.#commitBatch(batch));
   readonly #root: Storage;
+  readonly #cache: EntryCache;
   #open: Open | undefined;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(backend: Backend) {
+  /** @param cacheBytes how much memory opened entries may take that `near` reads; 0: none are kept */
+  constructor(backend: Backend, { cacheBytes = CACHE_BYTES }: { readonly cacheBytes?: number } = {}) {
     this.#backend = backend;
+    this.#cache = new EntryCache(cacheBytes);
     this.#root = this.#sealedStorage();
   }
 
@@ -95,8 +109,8 @@ export class Barrier implements Feed {
     const encoded = keyring.encode();
     try {
       const records = new Map(plain).set(KEYRING, closeEnvelope(ROOT_TERM, rootKey, KEYRING, encoded));
-      let set = emptySet();
-      for (const [name, value] of records) set = toggled(set, 1, keyring.hashKey, name, value);
+      const set = emptySet();
+      for (const [name, value] of records) toggle(set, 1, partOf(keyring.hashKey, name, value));
       records.set(SET_HASH, sealUnder(keyring, SET_HASH, encodeSet(set)));
       await this.#backend.commit(
         [...records].map(([key, value]) => ({ key, value })),
@@ -133,6 +147,7 @@ export class Barrier implements Feed {
   async seal(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
+    this.#cache.wipe();
     await this.#queue.idle();
     if (open === undefined) return;
     open.keyring.wipe();
@@ -153,12 +168,12 @@ export class Barrier implements Feed {
     wipe(encoded);
     const stored = await this.#backend.get(KEYRING);
     try {
-      await this.#enqueue({
-        writes: new Map([[KEYRING, { key: KEYRING, value: sealed }]]),
+      await this.#enqueue(
+        open,
+        new Map([[KEYRING, asSealed(open, KEYRING, sealed)]]),
         // Two rotations at once would else lose one of the two terms, and what it sealed.
-        checks: [{ key: KEYRING, revision: stored?.revision ?? 0 }],
-        raw: new Map([[KEYRING, sealed]]),
-      });
+        [{ key: KEYRING, revision: stored?.revision ?? 0 }],
+      );
     } catch (error) {
       next.wipe();
       throw error;
@@ -195,11 +210,11 @@ export class Barrier implements Feed {
     const encoded = open.keyring.encode();
     const records = new Map(plain).set(KEYRING, closeEnvelope(ROOT_TERM, rootKey, KEYRING, encoded));
     wipe(encoded);
-    await this.#enqueue({
-      writes: new Map([...records].map(([key, value]) => [key, { key, value }])),
-      checks: [{ key: KEYRING, revision: stored?.revision ?? 0 }],
-      raw: records,
-    });
+    await this.#enqueue(
+      open,
+      new Map([...records].map(([key, value]) => [key, asSealed(open, key, value)])),
+      [{ key: KEYRING, revision: stored?.revision ?? 0 }],
+    );
     wipe(open.rootKey);
     // Sealed meanwhile, nobody may find a key here that lives on.
     if (this.#open === open) open.rootKey = Buffer.from(rootKey);
@@ -275,23 +290,52 @@ export class Barrier implements Feed {
     }
   }
 
-  /** Opens every entry of one snapshot and compares the whole with the set-hash record. @throws Failure server.sealed */
-  async verify(signal: AbortSignal): Promise<Verification> {
+  /**
+   * Opens every entry of one snapshot and compares the whole with the set-hash record.
+   * @param medium a copy of this store, in place of the store itself; one that is older than the root key is whole, but its
+   *   keyring is told as damaged
+   * @throws Failure server.sealed; storage.unreadable where the medium itself fails
+   */
+  async verify(signal: AbortSignal, medium: Pick<Storage, 'scan'> = this.#backend): Promise<Verification> {
     const damaged: string[] = [];
-    let found = emptySet();
+    const found = emptySet();
     let recorded: SetHash | undefined;
-    for await (const { key, value } of this.#backend.scan('', signal)) {
+    let last: string | undefined;
+    for await (const { key, value } of readable(medium.scan('', signal), signal)) {
+      // Pages that lead in a circle would be read for ever.
+      if (last !== undefined && compareBytes(last, key) >= 0)
+        throw failure('storage.unreadable', { reason: `its entries are out of order after ${last}` });
+      last = key;
       const open = this.#opened();
       const plain = PLAIN.includes(key) ? undefined : this.#unlock(open, key, value);
       if (key === SET_HASH) recorded = plain && decodeSet(plain);
       else {
-        found = toggled(found, 1, open.keyring.hashKey, key, value);
+        toggle(found, 1, partOf(open.keyring.hashKey, key, value));
         if (plain === undefined && !PLAIN.includes(key) && damaged.length < NAMED_DAMAGES) damaged.push(key);
       }
       wipe(plain);
     }
     const set = recorded === undefined ? 'unreadable' : sameSet(recorded, found) ? 'matches' : 'differs';
     return { entries: found.count, expected: recorded?.count, damaged, set };
+  }
+
+  /**
+   * Seals a key that leaves the store, twice: for whoever opens this store, today or after a rekey, and for whoever has the
+   * root key of today, to which the plain records lead.
+   * @throws Failure server.sealed, storage.corrupt where a plain record is missing
+   */
+  escrow(purpose: string, key: Uint8Array): Promise<Escrow> {
+    // Not beside a rekey: the root key and the records that lead to it must be of one day.
+    return this.#inTurn(async () => {
+      const plain = new Map<string, Uint8Array>();
+      for (const name of PLAIN) {
+        const entry = await this.#backend.get(name);
+        if (entry === undefined) throw failure('storage.corrupt', { key: name });
+        plain.set(name, entry.value);
+      }
+      const root = lockByRoot(this.#opened().rootKey, purpose, key);
+      return { plain, root, ring: this.sealFor(purpose, key) };
+    });
   }
 
   #sealedStorage(): Storage {
@@ -301,6 +345,10 @@ export class Barrier implements Feed {
         barrier.#opened();
         const entry = RESERVED.has(key) ? undefined : await barrier.#backend.get(key);
         return entry && barrier.#reveal(entry);
+      },
+      near(key) {
+        barrier.#opened();
+        return barrier.#cache.get(key) ?? barrier.#fetch(key);
       },
       async list(prefix, page = {}) {
         barrier.#opened();
@@ -316,12 +364,42 @@ export class Barrier implements Feed {
           if (!RESERVED.has(entry.key)) yield barrier.#reveal(entry);
       },
       async commit(writes, checks = []) {
-        barrier.#opened();
+        const open = barrier.#opened();
         if (writes.some(({ key }) => RESERVED.has(key)))
           throw failure('storage.key', { reason: 'it belongs to the barrier' });
-        return barrier.#enqueue(pending(writes, checks));
+        assertKeys(writes);
+        const sealed = new Map<string, Sealed>();
+        for (const write of writes) sealed.set(write.key, sealedWrite(open, write));
+        return barrier.#enqueue(
+          open,
+          sealed,
+          checks.map(({ key, revision }) => ({ key, revision })),
+        );
       },
     };
+  }
+
+  /** Drops from memory what another node wrote: to be called before anybody is answered who may know of it. */
+  invalidate(keys: Iterable<string>): void {
+    this.#cache.invalidate(keys);
+  }
+
+  /** Drops everything from memory: what changed elsewhere is not known any more. */
+  forget(): void {
+    this.#cache.clear();
+  }
+
+  async #fetch(key: string): Promise<Entry | undefined> {
+    if (RESERVED.has(key)) return undefined;
+    const reading = this.#cache.begin(key);
+    let entry: Entry | undefined;
+    try {
+      const sealed = await this.#backend.get(key);
+      entry = sealed && this.#reveal(sealed);
+    } finally {
+      entry = this.#cache.end(key, reading, entry);
+    }
+    return entry;
   }
 
   /** One change of keys at a time: one that began under a root key or a term which another replaced would lose it. */
@@ -350,81 +428,81 @@ export class Barrier implements Feed {
     );
   }
 
-  #enqueue(member: Pending & Pick<Member, 'raw'>): Promise<number> {
-    return new Promise((resolve, reject) => this.#queue.add({ ...member, resolve, reject }));
+  #enqueue(open: Open, writes: Member['writes'], checks: readonly Check[]): Promise<number> {
+    this.#cache.hold(writes.keys());
+    let held = true;
+    const release = (): void => {
+      if (held) this.#cache.release(writes.keys());
+      held = false;
+    };
+    return new Promise((resolve, reject) =>
+      this.#queue.add({
+        open,
+        writes,
+        checks,
+        resolve(revision) {
+          release();
+          resolve(revision);
+        },
+        reject(reason) {
+          release();
+          reject(reason);
+        },
+      }),
+    );
   }
 
-  /**
-   * One commit of the store for the first members of the batch. A batch ends before a member that writes a key which
-   * another one of it writes: they would share a revision, and one revision must not stand for two values.
-   */
+  /** One commit of the store for the first members of the batch. */
   async #commitBatch(batch: readonly Member[]): Promise<number> {
     const open = this.#open;
-    if (open === undefined) {
-      for (const member of batch) member.reject(failure('server.sealed'));
-      return batch.length;
-    }
-    let taken = 0;
-    const accepted: Member[] = [];
+    const members = together(batch);
     try {
-      const before = open.set ?? (await this.#readSet(open));
-      let set = before;
-      const writes = new Map<string, Write>();
-      for (const member of batch) {
-        if ([...member.writes.keys()].some((key) => writes.has(key))) break;
-        taken++;
-        const broken = await this.#firstBroken(member.checks, writes);
+      if (open === undefined) throw failure('server.sealed');
+      const set = copyOf(open.set ?? (await this.#readSet(open)));
+      const stored = await this.#backend.getMany(touched(members));
+      const writes = new Map<string, Sealed>();
+      const accepted: Member[] = [];
+      for (const member of members) {
+        // Sealed and opened again meanwhile, the barrier may have another keyring.
+        if (member.open !== open) {
+          member.reject(failure('server.sealed'));
+          continue;
+        }
+        const broken = firstBroken(member.checks, writes, stored);
         if (broken !== undefined) {
           member.reject(conflict(broken.key));
           continue;
         }
         accepted.push(member);
-        for (const write of member.writes.values()) {
-          const old = await this.#backend.get(write.key);
-          if (old !== undefined) set = toggled(set, -1, open.keyring.hashKey, old.key, old.value);
-          if ('value' in write) {
-            const value = member.raw?.get(write.key) ?? sealUnder(open.keyring, write.key, write.value);
-            open.sealed++;
-            set = toggled(set, 1, open.keyring.hashKey, write.key, value);
-            writes.set(write.key, { key: write.key, value });
-            wipe(member.raw === undefined ? write.value : undefined);
-          } else writes.set(write.key, write);
+        for (const [key, sealed] of member.writes) {
+          const old = stored.get(key);
+          if (old !== undefined) toggle(set, -1, partOf(open.keyring.hashKey, key, old.value));
+          if (sealed !== undefined) toggle(set, 1, sealed.part);
+          writes.set(key, sealed);
         }
       }
-      let revision = await this.#backend.head();
-      if (writes.size > 0) {
-        const record = { key: SET_HASH, value: sealUnder(open.keyring, SET_HASH, encodeSet(set)) };
-        // Until the store has answered, nobody knows which of the two sets it holds.
-        open.set = undefined;
-        revision = await this.#backend.commit(
-          [...writes.values(), record],
-          [{ key: SET_HASH, revision: open.setRevision }],
-        );
-        open.set = set;
-        open.setRevision = revision;
-      }
+      const revision =
+        writes.size === 0 ? await this.#backend.head() : await this.#commitSet(open, writes, set);
       for (const member of accepted) member.resolve(revision);
     } catch (error) {
-      open.set = undefined;
       const reason = isFailure(error, 'storage.conflict') ? failure('storage.foreign_writer') : error;
       // Members that were answered before the error ignore this.
-      for (const member of batch.slice(0, Math.max(taken, 1))) member.reject(reason);
+      for (const member of members) member.reject(reason);
     }
-    return Math.max(taken, 1);
+    return members.length;
   }
 
-  /** The first check that does not hold; what this batch is about to write has a revision that nobody can name yet. */
-  async #firstBroken(
-    checks: readonly Check[],
-    writes: ReadonlyMap<string, Write>,
-  ): Promise<Check | undefined> {
-    for (const check of checks) {
-      const written = writes.get(check.key);
-      if (written !== undefined) {
-        if ('value' in written || check.revision !== 0) return check;
-      } else if (((await this.#backend.get(check.key))?.revision ?? 0) !== check.revision) return check;
-    }
-    return undefined;
+  /** Commits the writes and the set that they lead to. Until the store has answered, nobody knows which set it holds. */
+  async #commitSet(open: Open, writes: ReadonlyMap<string, Sealed>, set: SetHash): Promise<number> {
+    open.set = undefined;
+    const all: Write[] = [];
+    for (const [key, sealed] of writes)
+      all.push(sealed === undefined ? { key, delete: true } : { key, value: sealed.value });
+    all.push({ key: SET_HASH, value: sealUnder(open.keyring, SET_HASH, encodeSet(set)) });
+    const revision = await this.#backend.commit(all, [{ key: SET_HASH, revision: open.setRevision }]);
+    open.set = set;
+    open.setRevision = revision;
+    return revision;
   }
 
   async #readSet(open: Open): Promise<SetHash> {
@@ -438,8 +516,30 @@ export class Barrier implements Feed {
   }
 }
 
+function sealedWrite(open: Open, write: Write): Sealed {
+  if (!('value' in write)) return undefined;
+  open.sealed++;
+  return asSealed(open, write.key, sealUnder(open.keyring, write.key, write.value));
+}
+
+const asSealed = (open: Open, key: string, value: Uint8Array): Sealed => ({
+  value,
+  part: partOf(open.keyring.hashKey, key, value),
+});
+
 function sealUnder(keyring: Keyring, name: string, plain: Uint8Array): Buffer {
   const key = keyring.key(keyring.term);
   if (key === undefined) throw failure('server.sealed');
   return closeEnvelope(keyring.term, key, name, plain);
+}
+
+/** The entries of a scan; what the engine of the medium throws, over pages that are none, is told as what it is. */
+async function* readable(entries: AsyncIterable<Entry>, signal: AbortSignal): AsyncGenerator<Entry> {
+  try {
+    yield* entries;
+  } catch (error) {
+    if (isFailure(error) || signal.aborted) throw error;
+    const reason = error instanceof Error ? error.message.slice(0, 100) : 'unknown error';
+    throw failure('storage.unreadable', { reason }, { cause: error });
+  }
 }

@@ -4,7 +4,7 @@
  * does not open there.
  */
 
-import { utf8, view } from '../../base/bytes.ts';
+import { view } from '../../base/bytes.ts';
 import { OVERHEAD_BYTES, openBytes, sealBytes } from '../../crypto/aead.ts';
 
 const VERSION = 0x02;
@@ -12,10 +12,10 @@ const HEADER_BYTES = 5;
 
 /** Seals `plain` for the place `name` under the key of `term`. */
 export function closeEnvelope(term: number, key: Uint8Array, name: string, plain: Uint8Array): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES);
+  const header = Buffer.allocUnsafe(HEADER_BYTES);
   header.writeUInt32BE(term);
   header[4] = VERSION;
-  return sealBytes(key, plain, utf8(name), header);
+  return sealBytes(key, plain, Buffer.from(name), header);
 }
 
 /** The plain bytes, or undefined where the envelope is not what was put at `name`. `keyOf` gives the key of a term. */
@@ -26,5 +26,5 @@ export function openEnvelope(
 ): Buffer | undefined {
   if (sealed.length < HEADER_BYTES + OVERHEAD_BYTES || sealed[4] !== VERSION) return undefined;
   const key = keyOf(view(sealed).readUInt32BE());
-  return key && openBytes(key, sealed.subarray(HEADER_BYTES), utf8(name));
+  return key && openBytes(key, sealed.subarray(HEADER_BYTES), Buffer.from(name));
 }

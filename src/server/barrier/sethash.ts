@@ -4,26 +4,33 @@
  * was lost, added, changed or rolled back; not a store that was rolled back as a whole, hash and all.
  */
 
-import { utf8 } from '../../base/bytes.ts';
 import { hmac } from '../../crypto/kdf.ts';
 
 const HASH_BYTES = 32;
 
 export interface SetHash {
   readonly sum: Buffer;
-  readonly count: number;
+  count: number;
 }
 
 export const emptySet = (): SetHash => ({ sum: Buffer.alloc(HASH_BYTES), count: 0 });
 
-/** The set with one entry more, or one fewer: which of the two shows in the count alone. */
-export function toggled(set: SetHash, by: 1 | -1, key: Uint8Array, name: string, value: Uint8Array): SetHash {
-  const label = utf8(name);
-  const length = Buffer.alloc(4);
+/** What one entry adds to the set, and takes out of it again. */
+export function partOf(key: Uint8Array, name: string, value: Uint8Array): Buffer {
+  const label = Buffer.from(name);
+  const length = Buffer.allocUnsafe(4);
   length.writeUInt32BE(label.length);
-  const part = hmac(key, length, label, value);
-  return { sum: Buffer.from(set.sum.map((byte, i) => byte ^ (part[i] ?? 0))), count: set.count + by };
+  return hmac(key, length, label, value);
 }
+
+/** Changes a set in place: one entry more, or one fewer, by its part. Which of the two shows in the count alone. */
+export function toggle(set: SetHash, by: 1 | -1, part: Buffer): void {
+  const { sum } = set;
+  for (let i = 0; i < HASH_BYTES; i++) sum[i] = (sum[i] ?? 0) ^ (part[i] ?? 0);
+  set.count += by;
+}
+
+export const copyOf = ({ sum, count }: SetHash): SetHash => ({ sum: Buffer.from(sum), count });
 
 export function encodeSet({ sum, count }: SetHash): Buffer {
   const bytes = Buffer.alloc(HASH_BYTES + 8);
