@@ -20,6 +20,7 @@ const { values, positionals } = parseArgs({
     program: { type: 'string' },
     profile: { type: 'string' },
     json: { type: 'string' },
+    'no-peer': { type: 'boolean', default: false },
     claim: { type: 'boolean', default: false },
   },
 });
@@ -33,6 +34,7 @@ const options = {
   rounds: positive('rounds'),
   warmup: positive('warmup'),
   clients: values.clients.split(',').map(Number),
+  peer: !values['no-peer'],
   ...only('only', 'program', 'profile'),
 };
 const { run } = await import(`./${name}.mjs`);
@@ -73,6 +75,7 @@ async function usage() {
     '--program FILE  another build of holdfast.js',
     '--profile DIR   writes a CPU profile of our server there',
     '--json FILE     writes the figures there',
+    '--no-peer       leaves the peer out',
     '--claim         exits 1 where a claim does not hold',
     '',
   ];

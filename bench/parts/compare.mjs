@@ -11,6 +11,7 @@ import { startBare } from './bare.mjs';
 import { startGenerator } from './generator.mjs';
 import { startHoldfast } from './holdfast.mjs';
 import { machine, machineLine } from './machine.mjs';
+import { findPeer, NO_PEER } from './peer.mjs';
 import { measureInTurns } from './rounds.mjs';
 import { figure, tableLines } from './table.mjs';
 
@@ -21,7 +22,8 @@ export const AUDIT_OFF_AND_ON = [{ variant: 'audit off' }, { variant: 'audit to 
  * @param spec
  *   title, what one answer is;
  *   module, the file whose `traffic(params)` makes the requests; params get `bare: true` where the bare answer is asked;
- *   variants of our server, as `startHoldfast` takes them, each with a `variant` to call it by;
+ *   variants of our server, as `startHoldfast` takes them, each with a `variant` to call it by, and `ours` where the peer
+ *   has no such thing;
  *   prepare(api, contender) sets up what the traffic needs, through the API alone, and gives its params;
  *   steps, how many requests in a row the traffic has that differ in kind (1);
  *   claims: { text, holds(row finder) }, judged on our rows
@@ -40,10 +42,17 @@ export async function compare(options, spec) {
       closing.push(() => contender.stop());
       entries.push(await prepared(spec, contender, variant, generator));
     }
+    const peer = options.peer ? findPeer() : undefined;
+    for (const { variant, ...how } of peer === undefined ? [] : wanted.filter(({ ours }) => !ours)) {
+      const contender = await peer.start(join(dir, `peer-${entries.length}`), how);
+      closing.push(() => contender.stop());
+      entries.push(await prepared(spec, contender, variant, generator));
+    }
     const bare = await bareAnswer(spec, entries[0]);
     closing.push(() => bare.contender.stop());
     const made = machine();
     console.log(`${spec.title}\n${machineLine(made)}`);
+    console.log(peer === undefined ? NO_PEER : `peer: ${peer.from}`);
     const rows = await measureInTurns({
       entries: [bare, ...entries],
       counts: options.clients,
@@ -83,12 +92,15 @@ async function bareAnswer(spec, { contender, params }) {
 }
 
 function printRows(rows, { seconds, rounds }) {
-  const head = ['', 'clients', 'answers/s', 'of bare', 'p50 ms', 'p99 ms', 'CPU us/answer'];
-  const cells = rows.map(({ name, variant, clients, perSecond, ratio, p50Ms, p99Ms, cpuUs }) => [
+  const withPeer = rows.some(({ toPeer }) => toPeer !== undefined);
+  const head = ['', 'clients', 'answers/s', 'of bare', ...(withPeer ? ['of peer'] : [])];
+  head.push('p50 ms', 'p99 ms', 'CPU us/answer');
+  const cells = rows.map(({ name, variant, clients, perSecond, ratio, toPeer, p50Ms, p99Ms, cpuUs }) => [
     variant === '' ? name : `${name}, ${variant}`,
     `${clients}`,
     figure(perSecond),
     ratio.toFixed(2),
+    ...(withPeer ? [toPeer?.toFixed(2) ?? ''] : []),
     ...[p50Ms, p99Ms, cpuUs].map(figure),
   ]);
   console.log(`\n${tableLines(head, cells).join('\n')}\n(medians of ${rounds} rounds of ${seconds} s each)`);

@@ -20,7 +20,7 @@ export function startGenerator() {
     /**
      * @param job { module, params, host, port, clients, seconds }: `traffic(params)` of the module is run; without `seconds`
      *   until it has no more to send
-     * @returns { answers, perSecond, p50Ms, p99Ms, maxMs, generatorCpuSeconds }
+     * @returns { answers, perSecond, p50Ms, p99Ms, maxMs, generatorShare }
      * @throws Error with the first answer that is wrong
      */
     run: (job) =>

@@ -8,8 +8,8 @@ import { median } from './percentile.mjs';
 /**
  * @param entries what is measured, the one that ratios are against first: { contender, variant, params }
  * @param counts numbers of clients, each measured for itself
- * @returns rows: { name, variant, clients, perSecond, p50Ms, p99Ms, cpuUs, ratio, generatorShare }, in the order of entries;
- *   `cpuUs` is CPU time of the server per answer in microseconds, undefined where nobody counts it
+ * @returns rows: { name, variant, clients, perSecond, p50Ms, p99Ms, cpuUs, ratio, toPeer, rounds, generatorShare }, in the
+ *   order of entries; `cpuUs` is CPU time of the server per answer in microseconds, undefined where nobody counts it
  */
 export async function measureInTurns({ entries, counts, module, generator, seconds, rounds, warmup }) {
   const job = ({ contender, params }, clients, during) => ({
@@ -23,42 +23,52 @@ export async function measureInTurns({ entries, counts, module, generator, secon
   for (const entry of entries) for (const clients of counts) await generator.run(job(entry, clients, warmup));
   const found = [];
   for (let round = 0; round < rounds; round++)
-    for (const clients of counts) {
-      let first;
-      // Each round begins with another one: who comes after whom must not matter.
+    // Each round begins with another one: who comes after whom must not matter.
+    for (const clients of counts)
       for (const index of turned(entries.length, round)) {
-        const entry = entries[index];
-        const before = entry.contender.usage?.();
-        const result = await generator.run(job(entry, clients, seconds));
-        const after = entry.contender.usage?.();
-        const cpuUs =
-          before === undefined || after === undefined
-            ? undefined
-            : ((after.cpuSeconds - before.cpuSeconds) / result.answers) * 1e6;
-        found.push({ round, index, clients, cpuUs, ...result });
-        if (index === 0) first = result;
+        const { usage } = entries[index].contender;
+        const before = usage();
+        const result = await generator.run(job(entries[index], clients, seconds));
+        found.push({ round, index, clients, ...result, cpuUs: cpuPerAnswer(before, usage(), result) });
       }
-      for (const one of found)
-        if (one.round === round && one.clients === clients) one.ratio = one.perSecond / first.perSecond;
-    }
   return counts.flatMap((clients) =>
-    entries.map(({ contender, variant }, index) => {
-      const own = found.filter((one) => one.index === index && one.clients === clients);
-      const middle = (name) => median(own.map((one) => one[name]));
-      return {
-        name: contender.name,
-        variant,
-        clients,
-        perSecond: middle('perSecond'),
-        p50Ms: middle('p50Ms'),
-        p99Ms: middle('p99Ms'),
-        cpuUs: own.some(({ cpuUs }) => cpuUs === undefined) ? undefined : middle('cpuUs'),
-        ratio: middle('ratio'),
-        rounds: own.map(({ perSecond }) => Math.round(perSecond)),
-        generatorShare: median(own.map((one) => one.generatorCpuSeconds / seconds)),
-      };
+    entries.map((entry, index) => {
+      const of = (wanted) => found.filter((one) => one.index === wanted && one.clients === clients);
+      return rowOf(entry, clients, { own: of(index), bare: of(0), peer: of(peerOf(entries, entry)) });
     }),
   );
+}
+
+/** The peer that our server is held against: the one that does the same. */
+const peerOf = (entries, { contender, variant }) =>
+  contender.name === 'holdfast'
+    ? entries.findIndex((other) => other.contender.name === 'peer' && other.variant === variant)
+    : -1;
+
+function cpuPerAnswer(before, after, { answers }) {
+  if (before === undefined || after === undefined) return undefined;
+  return ((after.cpuSeconds - before.cpuSeconds) / answers) * 1e6;
+}
+
+function rowOf({ contender, variant }, clients, { own, bare, peer }) {
+  const middle = (name) => median(own.map((one) => one[name]));
+  const ratioTo = (others) =>
+    median(
+      own.map(({ round, perSecond }) => perSecond / others.find((one) => one.round === round).perSecond),
+    );
+  return {
+    name: contender.name,
+    variant,
+    clients,
+    perSecond: middle('perSecond'),
+    rounds: own.map(({ perSecond }) => Math.round(perSecond)),
+    ratio: ratioTo(bare),
+    toPeer: peer.length === 0 ? undefined : ratioTo(peer),
+    p50Ms: middle('p50Ms'),
+    p99Ms: middle('p99Ms'),
+    cpuUs: own.some(({ cpuUs }) => cpuUs === undefined) ? undefined : middle('cpuUs'),
+    generatorShare: middle('generatorShare'),
+  };
 }
 
 const turned = (length, by) => Array.from({ length }, (_, i) => (i + by) % length);
