@@ -26,9 +26,10 @@ export interface Started {
   stop(): Promise<void>;
 }
 
-export const isHere = (command: string): boolean => {
+/** @param flag what makes the command tell its version */
+export const isHere = (command: string, flag = '--version'): boolean => {
   try {
-    execFileSync(command, ['--version'], { stdio: 'ignore' });
+    execFileSync(command, [flag], { stdio: 'ignore' });
     return true;
   } catch {
     return false;
@@ -50,8 +51,14 @@ export const hasPostgresql = (): boolean => {
   }
 };
 
-/** @param superuser whose password is ROOT */
-export async function startPostgresql(superuser: string = KEEPER): Promise<Started> {
+/**
+ * @param superuser whose password is ROOT
+ * @param settings more of the server's command line; by default it flushes nothing, which no test of its own crash may rest on
+ */
+export async function startPostgresql(
+  superuser: string = KEEPER,
+  settings: readonly string[] = ['-F'],
+): Promise<Started> {
   const folder = mkdtempSync(join(tmpdir(), 'holdfast-pg-'));
   chmodSync(folder, 0o755);
   const data = join(folder, 'data');
@@ -66,7 +73,7 @@ export async function startPostgresql(superuser: string = KEEPER): Promise<Start
   const port = await freePort();
   const [run, args] = asPostgres(
     'postgres',
-    ...['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-F'],
+    ...['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, ...settings],
   );
   const [stop, stopArgs] = asPostgres('pg_ctl', '-D', data, '-m', 'immediate', 'stop');
   return running(
