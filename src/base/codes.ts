@@ -78,6 +78,11 @@ export const codes = {
     kind: 'internal',
     message: 'the entry {key} does not open: it was changed or lost outside this server',
   },
+  'storage.unreadable': {
+    kind: 'internal',
+    message: 'the medium of the store cannot be read: {reason}',
+    hint: 'It is damaged: holdfast storage verify tells how far; docs/backup.md says how it is restored.',
+  },
   'storage.closed': { kind: 'unavailable', message: 'the store is closed' },
   'storage.key': {
     kind: 'invalid',
@@ -104,6 +109,11 @@ export const codes = {
     message: 'this node does not lead the store: nothing was kept',
     hint: 'Ask the node that leads.',
   },
+  'storage.standby': {
+    kind: 'unavailable',
+    message: 'this node follows and does not write: nothing was done',
+    hint: 'Ask the node that leads.',
+  },
   'storage.led': {
     kind: 'unavailable',
     message: 'the store is led by another process: {leader}',
@@ -118,6 +128,23 @@ export const codes = {
     kind: 'unavailable',
     message: 'another process writes to this store',
     hint: 'Stop the other process, then retry.',
+  },
+
+  // cluster
+  'cluster.no_leader': {
+    kind: 'unavailable',
+    message: 'no active Vault instance found',
+    hint: 'No node leads at this moment, or this one cannot reach the database or the node that does. Nothing was done: try again.',
+  },
+  'cluster.unknown': {
+    kind: 'unavailable',
+    message: 'the node that leads was lost while it answered: whether the request was done is not known',
+    hint: 'Read what it would have changed before you repeat it.',
+  },
+  'cluster.in_use': {
+    kind: 'unavailable',
+    message: 'the address {address} for the other nodes of the cluster cannot be opened: {reason}',
+    hint: 'Give cluster_addr a port that is free on this machine.',
   },
 
   // barrier and seal
@@ -138,12 +165,22 @@ export const codes = {
   'seal.refused': {
     kind: 'unavailable',
     message: 'the seal "{seal}" refuses this server: {reason}',
-    hint: 'Check the token of the seal, its policy (update on encrypt and decrypt of the key), mount_path and key_name.',
+    hint: 'Check as whom the seal asks, what that identity may do (docs/seal.md has the least for each seal), and the key that the stanza names.',
   },
   'seal.lost_key': {
     kind: 'unavailable',
     message: 'the key of the seal "{seal}" does not open this store: {reason}',
-    hint: 'The key was deleted, its old version was given up (min_decryption_version), or the file names another key. Nothing is lost while it exists: bring it back.',
+    hint: 'The key was deleted or disabled, its old version was given up, or the file names another key. Nothing is lost while it exists: bring it back.',
+  },
+  'seal.other_key': {
+    kind: 'unavailable',
+    message: 'the store was wrapped by {wrapped}, and the configuration names {named}',
+    hint: 'Name the key that wrapped it. To move to another one, go by key shares: docs/seal.md.',
+  },
+  'seal.said': {
+    kind: 'unavailable',
+    message: 'the service says: {text}',
+    hint: 'These are the words of the service that keeps the key of the seal.',
   },
   'seal.one_way': {
     kind: 'unavailable',
@@ -192,6 +229,46 @@ export const codes = {
     message:
       'could not verify hash file, possibly the snapshot is using a different set of unseal keys; use the snapshot-force API to bypass this check',
     hint: 'Nothing was changed. After a forced restore the server asks for the unseal keys of the snapshot.',
+  },
+  'backup.place': {
+    kind: 'unavailable',
+    message: 'the place of the backups, {place}, cannot be used: {reason}',
+    hint: '{mend}',
+  },
+  'backup.broken': {
+    kind: 'invalid',
+    message: 'the backup {name} cannot be used: {reason}',
+    hint: 'Nothing was changed. Use another one: holdfast backup list.',
+  },
+  'backup.absent': {
+    kind: 'missing',
+    message: 'there is no backup {name}',
+    hint: 'holdfast backup list tells those that there are.',
+  },
+  'backup.target': {
+    kind: 'missing',
+    message: 'no backups are configured{name}',
+    hint: 'Write a stanza such as backup "nightly" into the file of the server: docs/backup.md shows one.',
+  },
+  'backup.running': {
+    kind: 'conflict',
+    message: 'a backup of "{target}" is being made or verified',
+    hint: 'holdfast backup list tells when it is done.',
+  },
+  'backup.unverified': {
+    kind: 'internal',
+    message: 'the backup {name} was made and is not whole: {reason}',
+    hint: 'Run holdfast storage verify: what is damaged in the store is damaged in its backup.',
+  },
+  'backup.foreign': {
+    kind: 'invalid',
+    message: 'the backup {name} was made by a server with other keys',
+    hint: 'Nothing was changed. Give -force, and the unseal keys of that server as they were on that day.',
+  },
+  'backup.keys': {
+    kind: 'invalid',
+    message: 'the keys given do not open the backup {name}',
+    hint: 'It takes the unseal keys of the day on which it was made, as many as were needed then ({t}).',
   },
   'snapshot.too_large': { kind: 'tooLarge', message: 'the snapshot is larger than {limit} bytes' },
   'quota.exceeded': { kind: 'limited', message: 'request path "{path}": rate limit quota exceeded' },
