@@ -123,17 +123,27 @@ function write(value: unknown): string | undefined {
   if (value instanceof Map) return members(value);
   if (value instanceof Date) return JSON.stringify(value.toISOString());
   if (Array.isArray(value)) return `[${value.map((item) => write(item) ?? 'null').join(',')}]`;
-  return members(Object.entries(value as object));
+  let text = '{';
+  for (const key of Object.keys(value)) text = joined(text, key, (value as Record<string, unknown>)[key]);
+  return `${text}}`;
 }
 
-function members(entries: Iterable<readonly [unknown, unknown]>): string {
-  const parts: string[] = [];
-  for (const [key, value] of entries) {
-    const text = write(value);
-    if (text !== undefined) parts.push(`${JSON.stringify(key)}:${text}`);
-  }
-  return `{${parts.join(',')}}`;
+function members(map: ReadonlyMap<unknown, unknown>): string {
+  let text = '{';
+  for (const [key, value] of map) text = joined(text, key, value);
+  return `${text}}`;
 }
+
+/** An object's text so far with one member more, unless that is undefined. */
+function joined(text: string, key: unknown, value: unknown): string {
+  const written = write(value);
+  if (written === undefined) return text;
+  const quoted = typeof key === 'string' && UNESCAPED.test(key) ? `"${key}"` : JSON.stringify(key);
+  return text === '{' ? `{${quoted}:${written}` : `${text},${quoted}:${written}`;
+}
+
+/** What stands in quotes as it is: most names do. */
+const UNESCAPED = /^[\w./:@-]*$/;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /[ \t\n\r]*/y;
@@ -147,8 +157,10 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits): T {
   const malformed = (what: string) => failure('json.malformed', { reason: `${what} at offset ${at}` });
 
   const space = (): void => {
+    // Compact text, which most clients send, has none.
+    if (text.charCodeAt(at) > 0x20) return;
     SPACE.lastIndex = at;
-    SPACE.exec(text);
+    SPACE.test(text);
     at = SPACE.lastIndex;
   };
 
@@ -162,7 +174,7 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits): T {
     at++;
     for (;;) {
       PLAIN_TEXT.lastIndex = at;
-      PLAIN_TEXT.exec(text);
+      PLAIN_TEXT.test(text);
       at = PLAIN_TEXT.lastIndex;
       const stop = text[at];
       if (stop === '"') break;
@@ -182,11 +194,11 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits): T {
 
   const number = (): number | Exact => {
     NUMBER.lastIndex = at;
-    const match = NUMBER.exec(text);
-    if (match === null) throw malformed('unexpected character');
+    if (!NUMBER.test(text)) throw malformed('unexpected character');
+    const digits = text.slice(at, NUMBER.lastIndex);
     at = NUMBER.lastIndex;
-    const value = Number(match[0]);
-    return String(value) === match[0] ? value : new Exact(match[0]);
+    const value = Number(digits);
+    return String(value) === digits ? value : new Exact(digits);
   };
 
   const value = (depth: number): T => {
