@@ -14,7 +14,7 @@ export const run = (options) =>
     title: `${summary}: ${SECRETS} secrets of about 480 bytes, at random, a token for each client`,
     module: MODULE,
     variants: AUDIT_OFF_AND_ON,
-    async prepare(api, contender, generator) {
+    async prepare(api, { contender, generator }) {
       await mountKv(api);
       await seedSecrets(contender, generator, SECRETS);
       return { tokens: await issueTokens(api, Math.max(...options.clients)) };

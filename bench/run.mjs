@@ -7,7 +7,7 @@ import { writeFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
 
 /** Loaded when it is wanted: a benchmark may need what another does not. */
-const NAMES = ['kv-read', 'propagation'];
+const NAMES = ['kv-read', 'kv-write', 'transit', 'token', 'login', 'lease', 'list', 'propagation'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,

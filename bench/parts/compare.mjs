@@ -22,11 +22,12 @@ export const AUDIT_OFF_AND_ON = [{ variant: 'audit off' }, { variant: 'audit to 
  * @param spec
  *   title, what one answer is;
  *   module, the file whose `traffic(params)` makes the requests; params get `bare: true` where the bare answer is asked;
- *   variants of our server, as `startHoldfast` takes them, each with a `variant` to call it by, and `ours` where the peer
- *   has no such thing;
- *   prepare(api, contender) sets up what the traffic needs, through the API alone, and gives its params;
+ *   variants of our server, as `startHoldfast` takes them, each with a `variant` to call it by, `kind` where its requests are
+ *   of another kind than the others' (each kind has its own bare answer), and `ours` where the peer has no such thing;
+ *   prepare(api, context) sets up what the traffic needs, through the API alone, and gives its params; the context is
+ *   { contender, generator, kind };
  *   steps, how many requests in a row the traffic has that differ in kind (1);
- *   claims: { text, holds(row finder) }, judged on our rows
+ *   claims: { text, holds(find) }, where find(variant, clients) gives our row, judged after the run
  * @returns { rows, machine, claims } for the report
  */
 export async function compare(options, spec) {
@@ -35,26 +36,31 @@ export async function compare(options, spec) {
   try {
     const generator = startGenerator();
     closing.push(() => generator.stop());
-    const entries = [];
-    const wanted = spec.variants.filter(({ variant }) => variant.includes(options.only ?? ''));
-    for (const { variant, ...how } of wanted) {
-      const contender = await startHoldfast(join(dir, `holdfast-${entries.length}`), { ...options, ...how });
-      closing.push(() => contender.stop());
-      entries.push(await prepared(spec, contender, variant, generator));
-    }
     const peer = options.peer ? findPeer() : undefined;
-    for (const { variant, ...how } of peer === undefined ? [] : wanted.filter(({ ours }) => !ours)) {
-      const contender = await peer.start(join(dir, `peer-${entries.length}`), how);
+    const wanted = spec.variants.filter(({ variant }) => variant.includes(options.only ?? ''));
+    const entries = [];
+    const add = async (start, { variant, kind = '', ...how }) => {
+      const contender = await start(join(dir, `${entries.length}`), how);
       closing.push(() => contender.stop());
-      entries.push(await prepared(spec, contender, variant, generator));
+      const api = apiAt(contender, contender.token);
+      const params = await spec.prepare(api, { contender, generator, kind });
+      api.close();
+      entries.push({ contender, variant, kind, params });
+    };
+    for (const variant of wanted) await add((at, how) => startHoldfast(at, { ...options, ...how }), variant);
+    const bares = [];
+    for (const entry of entries) {
+      if (bares.some(({ kind }) => kind === entry.kind)) continue;
+      const bare = await bareAnswer(spec, entry);
+      closing.push(() => bare.contender.stop());
+      bares.push(bare);
     }
-    const bare = await bareAnswer(spec, entries[0]);
-    closing.push(() => bare.contender.stop());
+    if (peer !== undefined) for (const variant of wanted) if (!variant.ours) await add(peer.start, variant);
     const made = machine();
     console.log(`${spec.title}\n${machineLine(made)}`);
     console.log(peer === undefined ? NO_PEER : `peer: ${peer.from}`);
     const rows = await measureInTurns({
-      entries: [bare, ...entries],
+      entries: [...bares, ...entries],
       counts: options.clients,
       module: spec.module,
       generator,
@@ -63,21 +69,14 @@ export async function compare(options, spec) {
       warmup: options.warmup,
     });
     printRows(rows, options);
-    return { machine: made, rows, claims: judge(spec.claims ?? [], rows) };
+    return { title: spec.title, machine: made, rows, claims: judge(spec.claims ?? [], rows) };
   } finally {
     for (const end of closing.reverse()) await end();
   }
 }
 
-async function prepared(spec, contender, variant, generator) {
-  const api = apiAt(contender, contender.token);
-  const params = await spec.prepare(api, contender, generator);
-  api.close();
-  return { contender, variant, params };
-}
-
 /** What our server answers to each kind of request is what the bare server repeats. */
-async function bareAnswer(spec, { contender, params }) {
+async function bareAnswer(spec, { contender, params, kind }) {
   const { traffic } = await import(spec.module);
   const { next, check } = traffic(params).client(0, 1);
   const samples = {};
@@ -88,7 +87,7 @@ async function bareAnswer(spec, { contender, params }) {
     if (wrong !== undefined) throw new Error(`${wrong}: answer ${answer.status} ${answer.body}`);
     samples[text.slice(0, text.indexOf(' '))] = answer;
   }
-  return { contender: await startBare(samples), variant: '', params: { ...params, bare: true } };
+  return { contender: await startBare(samples), variant: kind, kind, params: { ...params, bare: true } };
 }
 
 function printRows(rows, { seconds, rounds }) {

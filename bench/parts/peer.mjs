@@ -6,10 +6,10 @@
 
 import { accessSync, constants } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { delimiter, join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
 import { apiAt } from './api.mjs';
+import { freePort } from './ports.mjs';
 import { startProgram } from './program.mjs';
 
 const START_LIMIT_MS = 30_000;
@@ -101,15 +101,4 @@ async function insisted(ask) {
       await later(100);
     }
   }
-}
-
-function freePort() {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 }

@@ -6,7 +6,7 @@
 import { median } from './percentile.mjs';
 
 /**
- * @param entries what is measured, the one that ratios are against first: { contender, variant, params }
+ * @param entries what is measured: { contender, variant, kind, params }; ratios are against the first one of the same kind
  * @param counts numbers of clients, each measured for itself
  * @returns rows: { name, variant, clients, perSecond, p50Ms, p99Ms, cpuUs, ratio, toPeer, rounds, generatorShare }, in the
  *   order of entries; `cpuUs` is CPU time of the server per answer in microseconds, undefined where nobody counts it
@@ -34,7 +34,8 @@ export async function measureInTurns({ entries, counts, module, generator, secon
   return counts.flatMap((clients) =>
     entries.map((entry, index) => {
       const of = (wanted) => found.filter((one) => one.index === wanted && one.clients === clients);
-      return rowOf(entry, clients, { own: of(index), bare: of(0), peer: of(peerOf(entries, entry)) });
+      const bare = entries.findIndex(({ kind }) => kind === entry.kind);
+      return rowOf(entry, clients, { own: of(index), bare: of(bare), peer: of(peerOf(entries, entry)) });
     }),
   );
 }

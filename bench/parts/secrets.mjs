@@ -33,8 +33,11 @@ export async function mountKv(api) {
 }
 
 /** Tokens that may read and write the mount, one for each client. */
-export async function issueTokens(api, count) {
-  const policy = 'path "secret/*" { capabilities = ["create", "read", "update", "list"] }';
+export const issueTokens = (api, count) =>
+  tokensFor(api, 'path "secret/*" { capabilities = ["create", "read", "update", "list"] }', count);
+
+/** Tokens for a day under this policy, which is named bench: one for each client. */
+export async function tokensFor(api, policy, count) {
   await api.ask('PUT', 'sys/policies/acl/bench', { policy });
   return Promise.all(
     Array.from({ length: count }, async () => {
