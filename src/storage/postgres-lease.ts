@@ -5,42 +5,15 @@
  * noticing writes nothing.
  */
 
+import type { Leader, Leadership } from './leadership.ts';
 import type { Link, Row } from './postgres-link.ts';
 import type { Tables } from './postgres-schema.ts';
 import type { PostgresWriter } from './postgres-writer.ts';
 
-export interface Leader {
-  /** Of one life of one process. */
-  readonly id: string;
-  /** Where clients and other nodes reach it. */
-  readonly address: string;
-  readonly epoch: number;
-}
-
-/** An ability of its own: a store that one process alone can open has no use for it. */
-export interface Leadership {
-  /**
-   * Takes the lead for `ttlMs`, where nobody has it any more. Who leads already keeps the epoch and has the lease renewed.
-   * @returns the new epoch, above all before it; undefined when another node leads
-   * @throws Failure storage.database
-   */
-  campaign(node: Omit<Leader, 'epoch'>, ttlMs: number): Promise<number | undefined>;
-  /**
-   * Puts the end of the lease off, for the same time again. Late is not lost: while nobody else took the lead, it is kept.
-   * @returns false when another epoch has begun: this node leads no more, and must drop what it holds in caches
-   * @throws Failure storage.database
-   */
-  renew(): Promise<boolean>;
-  /** Gives the lead up once the commits under way have their outcome. Nothing happens to who does not lead. */
-  resign(): Promise<void>;
-  /** Who leads, by the clock of the database. @throws Failure storage.database */
-  leader(): Promise<Leader | undefined>;
-  /** Whether the lease surely stands: only then may an answer come from a cache. */
-  holds(): boolean;
-}
-
 /** Clocks of two machines run apart by no more than this share of a lease (NTP corrects by 500 ppm at most). */
 const DRIFT = 0.01;
+/** How long a question about the lead may take: one that hangs must not use up the lease that it is about. */
+const ASK_MS = 1000;
 
 interface Lease {
   readonly id: string;
@@ -48,16 +21,20 @@ interface Lease {
   readonly ttlMs: number;
   /** On the monotonic clock. */
   until: number;
+  /** On the wall clock: the monotonic one stands still while a machine sleeps, and other nodes do not. */
+  untilWall: number;
 }
 
 export class PostgresLease implements Leadership {
   readonly #link: Link;
   readonly #writer: PostgresWriter;
   readonly #monotonic: () => number;
+  readonly #now: () => number;
   readonly #texts: ReturnType<typeof statements>;
   #lease: Lease | undefined;
 
-  constructor(link: Link, tables: Tables, writer: PostgresWriter, monotonic: () => number) {
+  constructor(link: Link, tables: Tables, writer: PostgresWriter, monotonic: () => number, now = Date.now) {
+    this.#now = now;
     this.#link = link;
     this.#writer = writer;
     this.#monotonic = monotonic;
@@ -66,11 +43,13 @@ export class PostgresLease implements Leadership {
 
   async campaign({ id, address }: Omit<Leader, 'epoch'>, ttlMs: number): Promise<number | undefined> {
     if (this.#lease !== undefined && (await this.renew())) return this.#lease.epoch;
-    const asked = this.#monotonic();
+    // A batch of an earlier lead that still looks for its outcome would unseat the writer of the new one.
+    await this.#writer.idle();
+    const asked = this.#asked();
     const [row] = await this.#ask(this.#texts.campaign, [id, address, ttlMs]);
     if (row === undefined) return undefined;
     const epoch = Number(row['epoch']);
-    this.#lease = { id, epoch, ttlMs, until: asked + ttlMs * (1 - DRIFT) };
+    this.#lease = { id, epoch, ttlMs, ...asked(ttlMs) };
     this.#writer.lead({
       epoch,
       turn: Number(row['turn']),
@@ -83,14 +62,14 @@ export class PostgresLease implements Leadership {
   async renew(): Promise<boolean> {
     const lease = this.#lease;
     if (lease === undefined) return false;
-    const asked = this.#monotonic();
+    const asked = this.#asked();
     const [row] = await this.#ask(this.#texts.renew, [lease.epoch, lease.ttlMs]);
     if (this.#lease !== lease) return false;
     if (row === undefined) {
       this.#lease = undefined;
       return false;
     }
-    lease.until = asked + lease.ttlMs * (1 - DRIFT);
+    Object.assign(lease, asked(lease.ttlMs));
     return true;
   }
 
@@ -112,12 +91,26 @@ export class PostgresLease implements Leadership {
   }
 
   holds(): boolean {
-    return this.#lease !== undefined && this.#monotonic() < this.#lease.until;
+    const lease = this.#lease;
+    return lease !== undefined && this.#monotonic() < lease.until && this.#now() < lease.untilWall;
+  }
+
+  cut(): void {
+    this.#link.cut();
+  }
+
+  /** Remembers when a lease is asked for, and gives its end by both clocks. */
+  #asked(): (ttlMs: number) => Pick<Lease, 'until' | 'untilWall'> {
+    const [monotonic, wall] = [this.#monotonic(), this.#now()];
+    return (ttlMs) => ({
+      until: monotonic + ttlMs * (1 - DRIFT),
+      untilWall: wall + ttlMs * (1 - DRIFT),
+    });
   }
 
   /** All of these may be run twice: who asks again is told what holds by then. */
   #ask(text: string, values: readonly unknown[]): Promise<readonly Row[]> {
-    return this.#link.read({ text, values });
+    return this.#link.read({ text, values, withinMs: ASK_MS });
   }
 }
 

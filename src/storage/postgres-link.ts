@@ -16,6 +16,11 @@ export interface Statement {
   readonly name?: string;
   readonly text: string;
   readonly values?: readonly unknown[];
+  /**
+   * It has to be answered within this time, in milliseconds, tries and connecting included: it goes over connections of its
+   * own, so that it waits behind nothing, and fails rather than hang.
+   */
+  readonly withinMs?: number;
 }
 
 export type Query = (text: string, values?: readonly unknown[]) => Promise<readonly Row[]>;
@@ -40,6 +45,8 @@ export interface Link {
   transaction(begin: string, work: (query: Query) => Promise<void>): Promise<void>;
   /** Calls `told` for each notification of the channel, until the connection fails, which `ended` tells. */
   listen(channel: string, told: () => void, ended: () => void): Promise<{ close(): void }>;
+  /** Breaks the connections that are in use: what waits on them is told that they were lost. */
+  cut(): void;
   /** Ends what is idle, and what is in use when it is given back. */
   close(): Promise<void>;
 }
@@ -85,6 +92,10 @@ const SETTINGS = {
   plan_cache_mode: 'force_generic_plan',
 };
 const WRITERS = 2;
+const URGENT = 3;
+/** A read goes by key, so that one which takes this long hangs on a connection that is dead and does not know it. */
+const READ_MS = 5000;
+const URGENT_CONNECT_MS = 2000;
 const SCANNERS = 4;
 const READ_TRIES = 3;
 /** PostgreSQL 12: plan_cache_mode, and the oldest that is spoken with in tests is younger. */
@@ -143,13 +154,22 @@ class Links implements Link {
   readonly #reads: pg.Pool;
   readonly #writes: pg.Pool;
   readonly #scans: pg.Pool;
+  readonly #urgent: pg.Pool;
+  readonly #inUse = new Set<pg.PoolClient>();
   readonly #listening = new Set<pg.Client>();
 
   constructor(config: pg.ClientConfig, maxParallel: number) {
     this.#config = config;
-    this.#reads = pool(config, maxParallel);
+    const readMs = Math.min(READ_MS, Number(config.query_timeout));
+    const connectMs = Math.min(URGENT_CONNECT_MS, Number(config.connectionTimeoutMillis));
+    this.#reads = pool({ ...config, query_timeout: readMs }, maxParallel);
     this.#writes = pool(config, WRITERS);
     this.#scans = pool(config, SCANNERS);
+    this.#urgent = pool({ ...config, connectionTimeoutMillis: connectMs }, URGENT);
+    for (const one of [this.#reads, this.#writes]) {
+      one.on('acquire', (client) => this.#inUse.add(client));
+      one.on('release', (_error, client) => this.#inUse.delete(client));
+    }
   }
 
   /** Whether this is a database that a store can lie in. @throws Lost, Failure storage.database */
@@ -164,6 +184,7 @@ class Links implements Link {
   }
 
   async read(statement: Statement): Promise<readonly Row[]> {
+    if (statement.withinMs !== undefined) return this.#readWithin(statement, statement.withinMs);
     for (let left = READ_TRIES; ; left--)
       try {
         return await run(this.#reads, statement);
@@ -174,8 +195,28 @@ class Links implements Link {
       }
   }
 
+  /** Tries until the time is over; a connection that was idle may have died long ago, and the next is a new one. */
+  async #readWithin(statement: Statement, withinMs: number): Promise<readonly Row[]> {
+    const until = performance.now() + withinMs;
+    for (let left = READ_TRIES; ; left--) {
+      const leftMs = Math.max(1, until - performance.now());
+      try {
+        return await inTime(run(this.#urgent, statement, leftMs), leftMs);
+      } catch (error) {
+        if (!(error instanceof Lost)) throw error;
+        if (!error.sent || left <= 1 || performance.now() >= until) throw error.toFailure();
+      }
+    }
+  }
+
   write(statement: Statement): Promise<readonly Row[]> {
     return run(this.#writes, statement);
+  }
+
+  cut(): void {
+    for (const client of this.#inUse) streamOf(client)?.destroy(new Error('given up'));
+    // What listens may hang on the same dead way; who follows makes a new one.
+    for (const client of this.#listening) streamOf(client)?.destroy(new Error('given up'));
   }
 
   async session(begin: string): Promise<Session> {
@@ -245,7 +286,9 @@ class Links implements Link {
 
   async close(): Promise<void> {
     for (const client of this.#listening) void client.end().catch(ignore);
-    await Promise.all([this.#reads, this.#writes, this.#scans].map((one) => one.end().catch(ignore)));
+    await Promise.all(
+      [this.#reads, this.#writes, this.#scans, this.#urgent].map((one) => one.end().catch(ignore)),
+    );
   }
 }
 
@@ -264,7 +307,30 @@ async function taken(from: pg.Pool): Promise<pg.PoolClient> {
   }
 }
 
-async function run(from: pg.Pool, { name, text, values = [] }: Statement): Promise<readonly Row[]> {
+/** The promise, or Lost once the time is over; it is not waited for then, and its connection ends by its own time limit. */
+async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => reject(new Lost(true, undefined)), ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The socket of a connection: `pg` has no way of its own to let go of one whose other side does not answer. */
+function streamOf(client: pg.Client | pg.PoolClient): { destroy(error: Error): void } | undefined {
+  const { connection } = client as { connection?: { stream?: { destroy(error: Error): void } } };
+  return connection?.stream;
+}
+
+async function run(
+  from: pg.Pool,
+  { name, text, values = [] }: Statement,
+  timeoutMs?: number,
+): Promise<readonly Row[]> {
   const client = await taken(from);
   client.on('error', ignore);
   let broken = true;
@@ -273,6 +339,7 @@ async function run(from: pg.Pool, { name, text, values = [] }: Statement): Promi
       text,
       values: [...values],
       ...(name === undefined ? {} : { name }),
+      ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
     });
     broken = false;
     return rows;

@@ -101,6 +101,7 @@ function scripted(
     session: never,
     transaction: never,
     listen: never,
+    cut: () => {},
     close: async () => {},
   };
   let now = 0;

@@ -46,7 +46,7 @@ const STATEMENT_TIMEOUT_MS = 30_000;
 const SETTLE_MS = 5000;
 const POLL_MS = 1000;
 /** How long the question for the head may take: reads wait for it. */
-const HEAD_MS = 2000;
+const HEAD_MS = 1000;
 const KEPT_CHANGES = 8192;
 /** How many children one statement returns. */
 const LIST_PAGE = 1000;

@@ -9,7 +9,7 @@ import { hostname } from 'node:os';
 import { type Failure, failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { sleep } from '../../base/retry.ts';
-import type { Leadership } from '../../storage/postgres-lease.ts';
+import type { Leadership } from '../../storage/leadership.ts';
 
 export interface LeadOptions {
   /** Where this node is reached; its host and process stand in where nothing is configured. */
