@@ -17,6 +17,10 @@ export type Matcher = (segments: readonly string[], folder: boolean) => Match | 
 interface Leaf {
   readonly route: Route;
   readonly names: readonly string[];
+  /** Worked out once, not for each request: the segments of the pattern, how many of them take just one, what is folded. */
+  readonly parts: readonly string[];
+  readonly fixed: number;
+  readonly fold: ReadonlySet<string>;
 }
 
 interface Node {
@@ -55,7 +59,7 @@ function add(root: Node, route: Route): void {
     if (part.startsWith('*')) {
       if (index !== parts.length - 1) throw new Error(`route ${route.path}: "${part}" must be last`);
       if (at.rest !== undefined) throw same(at.rest.route, route);
-      at.rest = { route, names: [...names, part.slice(1)] };
+      at.rest = leafOf(route, [...names, part.slice(1)], parts);
       return;
     }
     if (part.startsWith(':')) {
@@ -72,7 +76,18 @@ function add(root: Node, route: Route): void {
     at = next;
   }
   if (at.end !== undefined) throw same(at.end.route, route);
-  at.end = { route, names };
+  at.end = leafOf(route, names, parts);
+}
+
+function leafOf(route: Route, names: readonly string[], parts: readonly string[]): Leaf {
+  const isRest = parts.at(-1)?.startsWith('*') === true;
+  return {
+    route,
+    names,
+    parts,
+    fixed: isRest ? parts.length - 1 : parts.length,
+    fold: new Set(route.lowercase ?? []),
+  };
 }
 
 /** Pushes the values of ":name" on `values`; the rest is cut out of the segments by `matched`. */
@@ -101,16 +116,11 @@ function find(
 }
 
 function matched(
-  { route, names }: Leaf,
+  { route, names, parts, fixed, fold }: Leaf,
   segments: readonly string[],
   values: readonly string[],
   folder: boolean,
 ): Match {
-  const parts = route.path === '' ? [] : route.path.split('/');
-  const fold = new Set(route.lowercase ?? []);
-  const isRest = parts.at(-1)?.startsWith('*') === true;
-  const fixed = isRest ? parts.length - 1 : parts.length;
-
   const canonical =
     fold.size === 0
       ? segments
@@ -120,11 +130,12 @@ function matched(
         });
 
   const params: Record<string, string> = Object.create(null);
-  for (const [index, value] of values.entries()) {
+  for (let index = 0; index < values.length; index++) {
     const name = names[index] ?? '';
+    const value = values[index] ?? '';
     params[name] = fold.has(name) ? value.toLowerCase() : value;
   }
-  if (isRest) {
+  if (fixed < parts.length) {
     const rest = canonical.slice(fixed);
     params[names.at(-1) ?? ''] = rest.join('/') + (folder && rest.length > 0 ? '/' : '');
   }

@@ -9,6 +9,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import type { Path } from '../base/path.ts';
+import type { Soon } from '../base/soon.ts';
 import type { Storage } from '../storage/storage.ts';
 
 /** What can be asked of a path. `write` is POST and PUT alike; policy tells create from update by `Route.exists`. */
@@ -17,6 +18,11 @@ export type Verb = 'read' | 'list' | 'write' | 'patch' | 'delete';
 export interface PluginType {
   readonly name: string;
   readonly kind: 'secret' | 'auth';
+  /**
+   * What its mounts know they read from their storage, each time or by `near`: a node that follows the leader may answer
+   * operations without effect from mounts of its own. Absent: only the leader may.
+   */
+  readonly follows?: boolean;
   create(mount: Mount): Plugin;
 }
 
@@ -53,7 +59,7 @@ export interface Route {
   /** Answers while the barrier is sealed, and is not audited: the devices' salts are behind it. The server's own routes only. */
   readonly sealed?: boolean;
   /** Whether the thing at the path exists: makes a write an `update`, else it is a `create`. Absent: always `update`. */
-  exists?(params: Readonly<Record<string, string>>): Promise<boolean>;
+  exists?(params: Readonly<Record<string, string>>): Soon<boolean>;
 }
 
 /** One operation of a route. `operation()` ties the types of its schema and its function together. */
@@ -73,7 +79,8 @@ export interface Operation {
    * that name without asking, whether or not there is such a name.
    */
   lockout?(input: never): string;
-  run(input: never, call: Call): Promise<Reply>;
+  /** Answers at once where it has to wait for nothing. */
+  run(input: never, call: Call): Soon<Reply>;
 }
 
 /** Path parameters and body (or query) members are merged, parameters win, and `input` reads the result. */
@@ -86,7 +93,7 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
   readonly raw?: readonly string[];
   readonly flat?: boolean;
   lockout?(input: z.output<I>): string;
-  run(input: z.output<I>, call: Call): Promise<Reply<z.input<O>>>;
+  run(input: z.output<I>, call: Call): Soon<Reply<z.input<O>>>;
 }): Operation {
   return declared as unknown as Operation;
 }
@@ -98,6 +105,8 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
 export type Reply<O = unknown> =
   | {
       readonly data?: O;
+      /** `data` as JSON, where the operation has it at hand: to the byte what would be made of it. */
+      readonly text?: string;
       readonly warnings?: readonly string[];
       readonly lease?: LeaseInfo;
       /** A batch that failed in part answers with the status that its caller named. */
@@ -260,6 +269,8 @@ export interface DialAnswer {
   readonly body: Uint8Array;
   /** The header Date, where the other side sent one: who signs requests learns from it how wrong this clock is. */
   readonly date?: string;
+  /** The header WWW-Authenticate, where the other side sent one: what it wants to be shown, and by whom. */
+  readonly challenge?: string;
 }
 
 export type Dial = (request: DialRequest) => Promise<DialAnswer>;

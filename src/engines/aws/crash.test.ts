@@ -45,7 +45,7 @@ describe('after a stop in the middle', () => {
         return { id: 'lease', durationMs: 3_600_000, renewable: true };
       },
     } as unknown as Call;
-    return run({ name: 'r' } as never, call);
+    return Promise.resolve(run({ name: 'r' } as never, call));
   };
   const revoke = (): Promise<void> =>
     (engine.plugin.leases as Record<string, LeaseHandler>)['user']?.revoke(reserved[0] as Json) ??

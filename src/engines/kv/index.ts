@@ -19,6 +19,7 @@ import { unversionedRoutes } from './unversioned.ts';
 
 export const kv: PluginType = {
   name: 'kv',
+  follows: true,
   kind: 'secret',
   create(mount): Plugin {
     if (mount.options.version !== '2')

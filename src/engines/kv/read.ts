@@ -1,25 +1,26 @@
 /** Reads one version of a secret as one consistent thing, though its metadata and its value are two entries. */
 
 import { failure } from '../../base/errors.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import { readable } from '../keyspace.ts';
 import { isReadable, type Secret, type Version } from './secret.ts';
-import type { SecretStore } from './store.ts';
+import type { SecretStore, Value } from './store.ts';
 
 export interface Found {
   readonly secret: Secret;
   readonly number: number;
   readonly version: Version;
-  /** JSON text; undefined where the version is deleted or destroyed. */
-  readonly text: string | undefined;
+  /** Undefined where the version is deleted or destroyed. */
+  readonly value: Value | undefined;
 }
 
 /** Writers may trim or forget a version between our two reads this often before we say that the store is broken. */
 const MOST_TRIES = 8;
 
 /** The secret that the "*path" of a route names; undefined where it names none or there is none. */
-export async function readSecret(store: SecretStore, given: string): Promise<Secret | undefined> {
+export function readSecret(store: SecretStore, given: string, fresh = false): Soon<Secret | undefined> {
   const path = readable(given);
-  return path === undefined ? undefined : store.secret(path);
+  return path === undefined ? undefined : store.secret(path, fresh);
 }
 
 /**
@@ -28,21 +29,24 @@ export async function readSecret(store: SecretStore, given: string): Promise<Sec
  * @returns undefined where there is no such secret or version
  * @throws Failure storage.corrupt where a version that must be there is not
  */
-export async function readVersion(
+export function readVersion(
   store: SecretStore,
   given: string,
   wanted: number,
   now: number,
-): Promise<Found | undefined> {
-  for (let tries = 0; tries < MOST_TRIES; tries++) {
-    const secret = await readSecret(store, given);
+  tries = 0,
+): Soon<Found | undefined> {
+  // A value that is gone shows that the record in memory is older than the store: from then on nothing but the store is asked.
+  return after(readSecret(store, given, tries > 0), (secret) => {
     if (secret === undefined) return undefined;
     const number = wanted === 0 ? secret.current : wanted;
     const version = secret.versions[number];
     if (version === undefined) return undefined;
-    if (!isReadable(version, now)) return { secret, number, version, text: undefined };
-    const text = await store.value(secret, number);
-    if (text !== undefined) return { secret, number, version, text };
-  }
-  throw failure('storage.corrupt', { key: given });
+    if (!isReadable(version, now)) return { secret, number, version, value: undefined };
+    return after(store.value(secret, number), (value) => {
+      if (value !== undefined) return { secret, number, version, value };
+      if (tries === MOST_TRIES) throw failure('storage.corrupt', { key: given });
+      return readVersion(store, given, wanted, now, tries + 1);
+    });
+  });
 }

@@ -11,15 +11,24 @@
 
 import { hex, textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
-import { stringify } from '../../base/json.ts';
-import type { Mount } from '../../plugin/plugin.ts';
-import type { Check, Page, Write } from '../../storage/storage.ts';
+import { after, type Soon } from '../../base/soon.ts';
+import type { Mount, Reply } from '../../plugin/plugin.ts';
+import { derived, near } from '../../storage/near.ts';
+import type { Check, Entry, Page, Write } from '../../storage/storage.ts';
 import { KeyQueue } from './queue.ts';
 import { type Config, DEFAULT_CONFIG, newSecret, type Secret } from './secret.ts';
 
 const CONFIG = 'config';
 /** Other nodes may win this often in a row before a writer gives up. */
 const MOST_TRIES = 32;
+
+/** A version as it lies in storage, which never changes while it is there. */
+export interface Value {
+  /** JSON. */
+  readonly text: string;
+  /** The answer that tells it, and the very record of its secret that the answer was made with. */
+  told?: { readonly secret: Secret; readonly reply: Reply };
+}
 
 /** What a change wants done. `secret: null` forgets the secret with all its values. */
 export interface Change<T> {
@@ -64,15 +73,17 @@ export class SecretStore {
     );
   }
 
-  async secret(path: string): Promise<Secret | undefined> {
-    const entry = await this.#mount.storage.get(metaKey(path));
-    return entry && decode<Secret>(metaKey(path), entry.value);
+  /** What is known of a secret; from memory where it was read before, and `fresh` asks the store itself. */
+  secret(path: string, fresh = false): Soon<Secret | undefined> {
+    const { storage } = this.#mount;
+    const key = metaKey(path);
+    return after(fresh ? storage.get(key) : near(storage, key), (entry) => entry && derived(entry, secretOf));
   }
 
-  /** The JSON text of a version; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
-  async value(secret: Secret, version: number): Promise<string | undefined> {
-    const entry = await this.#mount.storage.get(versionKey(secret.id, version));
-    return entry && textOf(entry.value);
+  /** A version's value; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
+  value(secret: Secret, version: number): Soon<Value | undefined> {
+    const key = versionKey(secret.id, version);
+    return after(near(this.#mount.storage, key), (entry) => entry && derived(entry, versionOf));
   }
 
   /** Children of a folder ("" or ending in "/"): secrets, and folders that end in "/". */
@@ -140,9 +151,18 @@ async function retry<T>(attempt: () => Promise<T>): Promise<T> {
   throw failure('kv.busy');
 }
 
+const secretOf = ({ key, value }: Entry): Secret => decode<Secret>(key, value);
+
+function versionOf({ key, value }: Entry): Value {
+  const text = textOf(value);
+  if (text === undefined) throw failure('storage.corrupt', { key });
+  return { text };
+}
+
 const metaKey = (path: string): string => `meta/${path}`;
 const versionKey = (id: string, version: number): string => `versions/${id}/${version}`;
-const encode = (value: unknown): Uint8Array => utf8(stringify(value));
+/** Records have neither numbers that a double would change nor members in an order of their own. */
+const encode = (value: Secret | Config): Uint8Array => Buffer.from(JSON.stringify(value));
 
 function decode<T>(key: string, bytes: Uint8Array): T {
   const text = textOf(bytes);

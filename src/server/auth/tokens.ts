@@ -8,18 +8,21 @@
  * ends when is in the expiry index, in the same commits.
  */
 
-import { createHmac, randomBytes } from 'node:crypto';
+import { createHmac, hash as digest, randomBytes } from 'node:crypto';
 import { utf8 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import { goDuration, type Milliseconds } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
+import { Recent } from '../../base/recent.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import { hkdf } from '../../crypto/kdf.ts';
 import { base62 } from '../../crypto/random.ts';
 import { wipe as wipeBytes } from '../../crypto/wipe.ts';
 import type { Grant } from '../../plugin/plugin.ts';
-import type { Storage, Write } from '../../storage/storage.ts';
+import { derived, near } from '../../storage/near.ts';
+import type { Entry, Storage, Write } from '../../storage/storage.ts';
 import type { ExpiryIndex } from '../lease/expiry.ts';
-import { encode, load } from './records.ts';
+import { decode, encode, load } from './records.ts';
 import { isBatch, openBatch, sealBatch } from './tokens-batch.ts';
 
 /** What is known of a token. Times in milliseconds since the epoch. */
@@ -94,7 +97,8 @@ export interface Issued extends Grant {
 export const isIssued = (grant: Grant): grant is Issued => 'issued' in grant;
 
 const KIND = 'token';
-const CACHE_LIMIT = 20_000;
+/** Hashes of tokens that were shown of late. */
+const HASH_LIMIT = 20_000;
 const RETRY_MS = 1000;
 const TOKEN_LENGTH = 1024;
 const BATCH_KEY = utf8('holdfast batch tokens');
@@ -106,12 +110,12 @@ export class TokenStore {
   readonly #salt: Uint8Array;
   readonly #batchKey: Buffer;
   readonly #release: (hash: string) => Promise<void>;
-  readonly #cache = new Map<string, TokenEntry>();
+  /** Found by a digest under a key of this process, so that no token stays in memory by which one could be guessed at. */
+  readonly #hashes = new Recent<string>(HASH_LIMIT);
+  readonly #shownKey = randomBytes(32).toString('base64');
   readonly #watchers = new Set<(hash: string) => void>();
   /** Auth mounts that are gone, whose batch tokens have not run out by themselves yet. */
   readonly #closedLogins = new Set<string>();
-  /** Rises with each change: a slow read must not put back into the cache what was taken away meanwhile. */
-  #changes = 0;
 
   private constructor(options: TokenStoreOptions, salt: Uint8Array) {
     this.#storage = options.storage;
@@ -250,13 +254,23 @@ export class TokenStore {
   }
 
   /** The living token of this text, or undefined for a token that never was, has expired or is used up. */
-  async lookup(token: string): Promise<TokenEntry | undefined> {
+  lookup(token: string): Soon<TokenEntry | undefined> {
     if (isBatch(token)) {
       const known = openBatch<Omit<TokenEntry, 'hash'>>(this.#batchKey, token);
       return known && this.current({ ...known, hash: this.hash(token) });
     }
     if (token === '' || token.length > TOKEN_LENGTH) return undefined;
-    return this.byHash(this.hash(token));
+    return this.byHash(this.#shownHash(token));
+  }
+
+  /** As `hash`, for what callers show with each request: one digest in one call, where the HMAC costs several. */
+  #shownHash(token: string): string {
+    const shown = digest('sha256', this.#shownKey + token, 'base64');
+    const known = this.#hashes.get(shown);
+    if (known !== undefined) return known;
+    const hash = this.hash(token);
+    this.#hashes.set(shown, hash);
+    return hash;
   }
 
   /** The token as it now is, or undefined where it is no longer alive. */
@@ -267,14 +281,12 @@ export class TokenStore {
     return (await this.byHash(entry.parent)) === undefined ? undefined : entry;
   }
 
-  async byHash(hash: string): Promise<TokenEntry | undefined> {
-    let entry = this.#cache.get(hash);
-    if (entry === undefined) {
-      const before = this.#changes;
-      entry = (await load<TokenEntry>(this.#storage, idKey(hash)))?.value;
-      if (entry !== undefined && before === this.#changes) this.#remember(entry);
-    }
-    return entry !== undefined && this.alive(entry) ? entry : undefined;
+  /** The living token of this hash. Whether it still lives is asked each time: its end comes without a commit. */
+  byHash(hash: string): Soon<TokenEntry | undefined> {
+    return after(near(this.#storage, idKey(hash)), (found) => {
+      const entry = found && derived(found, tokenOf);
+      return entry !== undefined && this.alive(entry) ? entry : undefined;
+    });
   }
 
   async byAccessor(accessor: string): Promise<TokenEntry | undefined> {
@@ -361,9 +373,7 @@ export class TokenStore {
       writes.push({ key: childKey(hash, child), delete: true });
     if (entry.parent !== undefined) writes.push({ key: childKey(entry.parent, hash), delete: true });
     if (entry.loginMount !== undefined) writes.push({ key: loginKey(entry.loginMount, hash), delete: true });
-    this.#forget(hash);
     await this.#storage.commit(writes);
-    this.#forget(hash);
   }
 
   /** Ends what an auth mount let in. Its batch tokens cannot be taken back: they are no longer believed. */
@@ -422,8 +432,7 @@ export class TokenStore {
   }
 
   close(): void {
-    this.#cache.clear();
-    this.#changes++;
+    this.#hashes.clear();
     wipeBytes(this.#salt, this.#batchKey);
   }
 
@@ -469,26 +478,12 @@ export class TokenStore {
         if (isFailure(error, 'storage.conflict')) continue;
         throw error;
       }
-      this.#forget(hash);
       return entry;
     }
   }
 
   #accessorKey(accessor: string): string {
     return `token/accessor/${this.hash(accessor)}`;
-  }
-
-  #remember(entry: TokenEntry): void {
-    if (this.#cache.size >= CACHE_LIMIT) {
-      const oldest = this.#cache.keys().next().value;
-      if (oldest !== undefined) this.#cache.delete(oldest);
-    }
-    this.#cache.set(entry.hash, entry);
-  }
-
-  #forget(hash: string): void {
-    this.#changes++;
-    this.#cache.delete(hash);
   }
 }
 
@@ -517,6 +512,8 @@ export interface TokenStoreOptions {
   /** Takes back what hangs on a token: its leases and its own storage. Repeated until it succeeds. */
   readonly release: (hash: string) => Promise<void>;
 }
+
+const tokenOf = ({ key, value }: Entry): TokenEntry => decode<TokenEntry>(key, value);
 
 const idKey = (hash: string): string => `token/id/${hash}`;
 const childKey = (parent: string, child: string): string => `token/child/${parent}/${child}`;

@@ -389,6 +389,32 @@ export class Barrier implements Feed {
     this.#cache.clear();
   }
 
+  /** Resolves when no commit waits or is under way. */
+  idle(): Promise<void> {
+    return this.#queue.idle();
+  }
+
+  /**
+   * Reads the keyring anew, which another node may have rotated, and forgets what is known of the set of all entries.
+   * @throws Failure server.sealed; barrier.wrong_key where the root key was replaced, so that the new one is needed
+   */
+  refresh(): Promise<void> {
+    return this.#inTurn(async () => {
+      const open = this.#opened();
+      open.set = undefined;
+      const stored = await this.#backend.get(KEYRING);
+      const encoded = stored && this.#unlock(open, KEYRING, stored.value);
+      const keyring = encoded && Keyring.decode(encoded);
+      wipe(encoded);
+      if (keyring === undefined) throw failure('barrier.wrong_key');
+      if (this.#open !== open || keyring.term === open.keyring.term) return keyring.wipe();
+      const before = open.keyring;
+      open.keyring = keyring;
+      open.sealed = 0;
+      before.wipe();
+    });
+  }
+
   async #fetch(key: string): Promise<Entry | undefined> {
     if (RESERVED.has(key)) return undefined;
     const reading = this.#cache.begin(key);

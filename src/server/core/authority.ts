@@ -1,9 +1,12 @@
 /**
  * What a token may do: its own policies and those that its entity and the entity's groups give. Asked anew for every request,
- * every event and every question about capabilities, so that a change of any of them holds from the next moment on.
+ * every event and every question about capabilities, so that a change of any of them holds from the next moment on: what was
+ * found out is kept with the very record of the token that it was found out for, and stands until a policy, an identity or
+ * that record changes.
  */
 
 import { failure } from '../../base/errors.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import type { Acl } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import type { Resolved } from '../identity/store.ts';
@@ -22,18 +25,53 @@ export interface Authority {
  * The authority of a living token.
  * @throws Failure request.denied where its entity is gone, identity.disabled where it is disabled
  */
-export async function authorityOf(
-  services: Pick<Services, 'identity' | 'policies'>,
-  token: Pick<TokenEntry, 'policies' | 'entityId'>,
-): Promise<Authority> {
-  const identity = token.entityId === '' ? undefined : await services.identity.resolve(token.entityId);
-  // Who is no longer known must not go on with what the token alone gives: it was given to that entity.
-  if (token.entityId !== '' && identity === undefined) throw failure('request.denied');
-  if (identity?.entity.disabled === true) throw failure('identity.disabled');
+export function authorityOf(services: Judges, token: Bearer): Soon<Authority> {
+  const known = kept.get(token);
+  if (known !== undefined && stands(known, services)) return known.authority;
+  const { policies, identity } = services;
+  const from = { policies: policies.revision, identity: identity.revision };
+  return after(workedOut(services, token), (authority) => {
+    const found = { ...from, authority };
+    // Changed while it was worked out, it is still what held when it was asked for, and nothing for the next to rely on.
+    if (stands(found, services)) kept.set(token, found);
+    return authority;
+  });
+}
+
+type Judges = Pick<Services, 'identity' | 'policies'>;
+type Bearer = Pick<TokenEntry, 'policies' | 'entityId'>;
+
+/** An authority, and the revisions of what it was worked out from, which no two stores have in common. */
+interface Kept {
+  readonly authority: Authority;
+  readonly policies: object;
+  readonly identity: object;
+}
+
+const kept = new WeakMap<Bearer, Kept>();
+
+const stands = (known: Kept, { policies, identity }: Judges): boolean =>
+  known.policies === policies.revision && known.identity === identity.revision;
+
+function workedOut(services: Judges, token: Bearer): Soon<Authority> {
+  if (token.entityId === '') return authorityWith(services, token, undefined);
+  return after(services.identity.resolve(token.entityId), (identity) => {
+    // Who is no longer known must not go on with what the token alone gives: it was given to that entity.
+    if (identity === undefined) throw failure('request.denied');
+    if (identity.entity.disabled) throw failure('identity.disabled');
+    return authorityWith(services, token, identity);
+  });
+}
+
+function authorityWith(services: Judges, token: Bearer, identity: Resolved | undefined): Soon<Authority> {
   const identityPolicies = identity?.policies ?? [];
   const policies = united(token.policies, identityPolicies);
-  const acl = await services.policies.acl(policies, identity?.identity);
-  return { acl, policies, identityPolicies, identity };
+  return after(services.policies.acl(policies, identity?.identity), (acl) => ({
+    acl,
+    policies,
+    identityPolicies,
+    identity,
+  }));
 }
 
 /** The policies that an entity gives now, for an answer that tells of a token; none where it is gone. */

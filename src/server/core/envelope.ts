@@ -11,27 +11,31 @@ export const timestamp = (at: number): string => new Date(at).toISOString().repl
 /** All keys are always there, null where there is nothing: Go and Python clients index them without asking. */
 export function envelopeText(envelope: Envelope): string {
   const { lease, wrap } = envelope;
-  const data = wrap === undefined && envelope.data !== undefined ? stringify(envelope.data) : 'null';
-  const own = {
-    request_id: wrap === undefined ? envelope.requestId : '',
-    lease_id: lease?.id ?? '',
-    renewable: lease?.renewable ?? false,
-    lease_duration: seconds(lease?.durationMs ?? 0),
-  };
-  let text = stringify(own).slice(0, -1);
+  const data = wrap === undefined && envelope.data !== undefined ? dataText(envelope) : 'null';
+  let text = `{"request_id":${JSON.stringify(wrap === undefined ? envelope.requestId : '')}`;
+  text +=
+    lease === undefined
+      ? ',"lease_id":"","renewable":false,"lease_duration":0'
+      : `,"lease_id":${JSON.stringify(lease.id)},"renewable":${lease.renewable},"lease_duration":${seconds(lease.durationMs)}`;
   text += `,"data":${data}`;
   text += `,"wrap_info":${wrap === undefined ? 'null' : stringify(wrapBlock(wrap))}`;
   text += `,"warnings":${envelope.warnings?.length ? stringify(envelope.warnings) : 'null'}`;
   text += `,"auth":${envelope.auth === undefined || wrap !== undefined ? 'null' : stringify(authBlock(envelope.auth))}`;
-  text += `,"mount_type":${stringify(envelope.mountType)}`;
-  const top = envelope.flat && data.startsWith('{') ? flattened(envelope.data, own) : '';
+  text += `,"mount_type":${JSON.stringify(envelope.mountType)}`;
+  const top = envelope.flat && data.startsWith('{') ? flattened(envelope.data) : '';
   return top === '' ? `${text}}` : `${text},${top}}`;
 }
 
+const dataText = ({ data, text }: Envelope): string => text ?? stringify(data);
+
+const OWN: ReadonlySet<string> = new Set([
+  ...['request_id', 'lease_id', 'renewable', 'lease_duration'],
+  ...['data', 'wrap_info', 'warnings', 'auth', 'mount_type'],
+]);
+
 /** A member that bears a name of the envelope's own stays in `data` only. */
-function flattened(data: unknown, own: object): string {
-  const taken = new Set([...Object.keys(own), 'data', 'wrap_info', 'warnings', 'auth', 'mount_type']);
-  const entries = Object.entries(data as object).filter(([key]) => !taken.has(key));
+function flattened(data: unknown): string {
+  const entries = Object.entries(data as object).filter(([key]) => !OWN.has(key));
   return stringify(new Map(entries)).slice(1, -1);
 }
 

@@ -9,6 +9,7 @@ import type { Milliseconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { type Path, parsePath } from '../../base/path.ts';
+import { fillRandom } from '../../crypto/random.ts';
 import { compileRoutes, type Match, type Matcher } from '../../plugin/match.ts';
 import type { Dial, Mount, Plugin, PluginEvent, PluginType } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
@@ -95,6 +96,8 @@ export interface MountWorld {
   emit(entry: MountEntry, event: PluginEvent): void;
   /** A password by a policy of the server. */
   password(policy?: string): Promise<string>;
+  /** Another node does what is due. */
+  readonly idle?: boolean;
 }
 
 const SYSTEM_TTL: Milliseconds = 768 * 3_600_000;
@@ -329,7 +332,8 @@ export class MountTable {
       return;
     }
     const plugin = type.create(this.#mountOf(entry));
-    const stop = plugin.tick === undefined ? () => {} : this.#ticking(entry, plugin);
+    const stop =
+      plugin.tick === undefined || this.#world.idle === true ? () => {} : this.#ticking(entry, plugin);
     this.#live.set(entry.path, {
       entry,
       plugin,
@@ -356,7 +360,7 @@ export class MountTable {
       clock,
       log: log.with({ mount: entry.path }),
       ttl: () => this.ttlOf(entry),
-      random: (bytes) => randomBytes(bytes),
+      random: (bytes) => fillRandom(Buffer.alloc(bytes)),
       password,
       dial,
       ...(mayReach === undefined ? {} : { mayReach }),
@@ -391,12 +395,20 @@ export class MountTable {
 
 /** The route that a path asks for, below its mount. */
 export function routeOf(mount: LiveMount, path: Path): Match | undefined {
-  const depth = mount.entry.path.split('/').length - 1;
+  const depth = depthOf(mount.entry.path);
   return mount.match(path.segments.slice(depth), path.folder && path.segments.length > depth);
+}
+
+/** How many segments the path of a mount has: each ends in a slash. */
+function depthOf(path: string): number {
+  let depth = 0;
+  for (let at = path.indexOf('/'); at !== -1; at = path.indexOf('/', at + 1)) depth++;
+  return depth;
 }
 
 /** The path that policy is asked about: what was asked, with the names folded that its route knows without case. */
 export function judgedPath(match: Match, asked: Path): Path {
+  if (match.route.lowercase === undefined) return asked;
   if (match.segments.every((segment, at) => segment === asked.segments.at(at - match.segments.length)))
     return asked;
   const depth = asked.segments.length - match.segments.length;

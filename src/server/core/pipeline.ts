@@ -10,6 +10,7 @@ import { inCidrs } from '../../base/cidr.ts';
 import { asFailure, type Failure, failure, isFailure } from '../../base/errors.ts';
 import { type Json, stringify } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path, parsePath } from '../../base/path.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Acl, AclRequest } from '../auth/acl.ts';
@@ -28,7 +29,8 @@ interface Step {
   readonly name: string;
   /** Runs even where an earlier step failed. */
   readonly always?: true;
-  run(exchange: Exchange): void | Promise<void>;
+  /** Waits for nothing that is at hand: a cached read goes through all steps in one piece. */
+  run(exchange: Exchange): Soon<void>;
 }
 
 /** The security order. Limits on size and the parsing of the path come before it, at the edge. */
@@ -49,28 +51,46 @@ const ORDER: readonly Step[] = [
   { name: 'audit the response', always: true, run: auditResponse },
 ];
 
-/** Answers a request. Never throws: what went wrong is an answer too. */
-export async function answer(core: Core, request: Request): Promise<Answer> {
-  const exchange = new Exchange(core, request, randomUUID());
-  for (const step of ORDER) {
+/**
+ * Answers a request: at once where no step had to wait. Never throws: what went wrong is an answer too.
+ * @param id the `request_id` of the answer and of both lines in the audit trail
+ */
+export const answer = (core: Core, request: Request, id: string = randomUUID()): Soon<Answer> =>
+  runFrom(new Exchange(core, request, id), 0);
+
+/** Runs the steps from the one at `first` on. */
+function runFrom(exchange: Exchange, first: number): Soon<Answer> {
+  for (let at = first; at < ORDER.length; at++) {
+    const step = ORDER[at] as Step;
     if (exchange.problem !== undefined && step.always === undefined) continue;
     try {
       const pending = step.run(exchange);
-      if (pending !== undefined) await pending;
+      if (pending instanceof Promise)
+        return pending.then(
+          () => runFrom(exchange, at + 1),
+          (error: unknown) => {
+            note(exchange, step, error);
+            return runFrom(exchange, at + 1);
+          },
+        );
     } catch (error) {
-      exchange.problem = asFailure(error);
-      if (exchange.problem.kind === 'internal')
-        core.log.error('a request failed', {
-          id: exchange.id,
-          path: exchange.path.text,
-          step: step.name,
-          error,
-        });
+      note(exchange, step, error);
     }
   }
-  await finish(exchange);
-  if (exchange.problem !== undefined) return { kind: 'failed', failure: exchange.problem };
-  return exchange.answer ?? { kind: 'done' };
+  return after(finish(exchange), () =>
+    exchange.problem === undefined
+      ? (exchange.answer ?? DONE)
+      : ({ kind: 'failed', failure: exchange.problem } as const),
+  );
+}
+
+const DONE: Answer = { kind: 'done' };
+
+function note(exchange: Exchange, step: Step, error: unknown): void {
+  exchange.problem = asFailure(error);
+  if (exchange.problem.kind !== 'internal') return;
+  const { core, id, path } = exchange;
+  core.log.error('a request failed', { id, path: path.text, step: step.name, error });
 }
 
 function findRoute(exchange: Exchange): void {
@@ -119,39 +139,59 @@ function readBody(exchange: Exchange): void {
   if (operation !== undefined && request.help !== true) exchange.data = membersOf(request, operation);
 }
 
-async function findToken(exchange: Exchange): Promise<void> {
+function findToken(exchange: Exchange): Soon<void> {
   const { request, services } = exchange;
   if (services === undefined) return;
   const isPublic = accessOf(exchange) === 'public';
-  const entry = request.token === undefined ? undefined : await services.tokens.lookup(request.token);
-  const usable = entry !== undefined && inCidrs(request.remote.address, entry.boundCidrs);
-  if (!usable) {
-    if (isPublic) return;
-    throw failure('request.denied');
-  }
-  exchange.token = entry;
-  try {
-    exchange.authority = await authorityOf(services, entry);
-  } catch (error) {
+  const shown = request.token === undefined ? undefined : services.tokens.lookup(request.token);
+  return after(shown, (entry) => {
+    if (entry !== undefined && inCidrs(request.remote.address, entry.boundCidrs))
+      return findAuthority(exchange, services, entry, isPublic);
+    if (!isPublic) throw failure('request.denied');
+  });
+}
+
+function findAuthority(
+  exchange: Exchange,
+  services: Services,
+  token: TokenEntry,
+  isPublic: boolean,
+): Soon<void> {
+  exchange.token = token;
+  const refused = (error: unknown): void => {
     if (!isPublic) throw error;
     // Who is refused everywhere else is a stranger here.
     exchange.token = undefined;
+  };
+  try {
+    const found = authorityOf(services, token);
+    if (found instanceof Promise)
+      return found.then((authority) => {
+        exchange.authority = authority;
+      }, refused);
+    exchange.authority = found;
+  } catch (error) {
+    refused(error);
   }
 }
 
-async function tellCreateFromUpdate(exchange: Exchange): Promise<void> {
+function tellCreateFromUpdate(exchange: Exchange): Soon<void> {
   const { match, verb, request } = exchange;
   if (request.help === true) return;
-  if (verb === 'write') {
-    // Asked only of callers that have a token: to strangers it would tell what exists.
-    const there =
-      match === undefined ||
-      exchange.operation === undefined ||
-      exchange.token === undefined ||
-      match.route.exists === undefined ||
-      (await match.route.exists(match.params));
-    exchange.capability = there ? 'update' : 'create';
-  } else exchange.capability = verb;
+  if (verb !== 'write') {
+    exchange.capability = verb;
+    return;
+  }
+  // Asked only of callers that have a token: to strangers it would tell what exists.
+  const there =
+    match === undefined ||
+    exchange.operation === undefined ||
+    exchange.token === undefined ||
+    match.route.exists === undefined ||
+    match.route.exists(match.params);
+  return after(there, (exists) => {
+    exchange.capability = exists ? 'update' : 'create';
+  });
 }
 
 function authorize(exchange: Exchange): void {
@@ -202,19 +242,23 @@ function isDeniedUnderOtherName(
   return path.segments[0] === 'sys' && isDenied(acl, path.folder ? asLeaf(path) : asFolder(path));
 }
 
-async function countUse(exchange: Exchange): Promise<void> {
+function countUse(exchange: Exchange): Soon<void> {
   const { token } = exchange;
   if (token === undefined || token.uses === 0 || accessOf(exchange) === 'public') return;
-  const used = await exchange.open().tokens.use(token);
-  if (used === undefined) throw failure('request.denied');
-  exchange.token = used;
+  return exchange
+    .open()
+    .tokens.use(token)
+    .then((used) => {
+      if (used === undefined) throw failure('request.denied');
+      exchange.token = used;
+    });
 }
 
-async function auditRequest(exchange: Exchange): Promise<void> {
+function auditRequest(exchange: Exchange): Soon<void> {
   const { services, mount, problem } = exchange;
   if (services === undefined || isUnaudited(exchange) || !services.audit.enabled) return;
   if (isUnrecorded(problem, services)) return;
-  await services.audit.request(
+  return services.audit.request(
     auditedRequest(exchange),
     auditedAuth(exchange),
     exchange.problem?.message,
@@ -240,7 +284,7 @@ function validate(exchange: Exchange): void {
   exchange.input = read.data;
 }
 
-async function runOperation(exchange: Exchange): Promise<void> {
+function runOperation(exchange: Exchange): Soon<void> {
   const { operation, match, request } = exchange;
   if (match === undefined) return;
   if (request.help === true) {
@@ -255,10 +299,15 @@ async function runOperation(exchange: Exchange): Promise<void> {
   }
   if (operation === undefined) return;
   const call = new ExchangeCall(exchange);
-  const run = operation.run as (input: unknown, call: ExchangeCall) => Promise<Reply>;
-  const reply = await guessed(exchange, operation, () => run.call(operation, exchange.input, call));
-  exchange.reply = reply;
-  if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
+  const run = operation.run as (input: unknown, call: ExchangeCall) => Soon<Reply>;
+  const ran =
+    operation.lockout === undefined
+      ? run.call(operation, exchange.input, call)
+      : guessed(exchange, operation, async () => run.call(operation, exchange.input, call));
+  return after(ran, (reply) => {
+    exchange.reply = reply;
+    if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
+  });
 }
 
 /** Runs a login that can be guessed at: not at all while its name is locked out. */
@@ -286,9 +335,13 @@ async function guessed(exchange: Exchange, operation: Operation, run: () => Prom
 }
 
 /** A plugin only says what a token shall hold; the token itself is made here, and by nobody else. */
-async function makeToken(exchange: Exchange): Promise<void> {
+function makeToken(exchange: Exchange): Soon<void> {
   const { reply } = exchange;
   if (reply === undefined || !('auth' in reply)) return;
+  return makeTokenOf(exchange, reply);
+}
+
+async function makeTokenOf(exchange: Exchange, reply: Extract<Reply, { auth: Grant }>): Promise<void> {
   const issued = isIssued(reply.auth) ? reply.auth.issued : await granted(exchange, reply.auth);
   exchange.warnings.push(...issued.warnings);
   const identityPolicies = await identityPoliciesOf(exchange.open(), issued.entry.entityId);
@@ -344,17 +397,19 @@ function loginType(mount: MountConfig['tokenType'], role: Grant['token']['type']
   return mount === 'default-batch' ? 'batch' : 'service';
 }
 
-async function wrapReply(exchange: Exchange): Promise<void> {
+function wrapReply(exchange: Exchange): Soon<void> {
   const { reply, request } = exchange;
   const ttlMs = request.wrapTtlMs ?? 0;
   if (ttlMs <= 0 || reply === undefined || 'raw' in reply || exchange.wrap !== undefined) return;
   // What failed is told at once: nobody should have to open it to learn that there is nothing inside.
   if ('status' in reply && (reply.status ?? 200) >= 400) return;
   if (exchange.auth === undefined && (!('data' in reply) || reply.data === undefined)) return;
-  exchange.wrap = await wrap(exchange.open(), envelopeText(envelopeOf(exchange)), {
+  return wrap(exchange.open(), envelopeText(envelopeOf(exchange)), {
     path: exchange.path.text,
     ttlMs,
     ...(exchange.auth === undefined ? {} : { wrappedAccessor: exchange.auth.accessor }),
+  }).then((wrapped) => {
+    exchange.wrap = wrapped;
   });
 }
 
@@ -387,32 +442,38 @@ function makeAnswer(exchange: Exchange): void {
   }
 }
 
-async function auditResponse(exchange: Exchange): Promise<void> {
+function auditResponse(exchange: Exchange): Soon<void> {
   const { services, mount } = exchange;
   if (services === undefined || isUnaudited(exchange)) return;
   if (!services.audit.enabled && !services.ended.aborted) return;
   if (isUnrecorded(exchange.problem, services)) return;
-  try {
-    // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
-    if (services.ended.aborted) throw failure('server.sealed');
-    await services.audit.response(
+  const unrecorded = (error: unknown): never => {
+    exchange.answer = undefined;
+    throw error;
+  };
+  // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
+  if (services.ended.aborted) return unrecorded(failure('server.sealed'));
+  return services.audit
+    .response(
       auditedRequest(exchange),
       auditedAuth(exchange),
       exchange.problem === undefined ? auditedResponse(exchange) : undefined,
       exchange.problem?.message,
       mount?.clear,
-    );
-  } catch (error) {
-    exchange.answer = undefined;
-    throw error;
-  }
+    )
+    .catch(unrecorded);
 }
 
 /** What follows an answer. A token that this request used up ends with it, whatever came of it. */
-async function finish(exchange: Exchange): Promise<void> {
+function finish(exchange: Exchange): Soon<void> {
   for (const work of exchange.afterwards)
     work().catch((error: unknown) => exchange.core.log.error('work after an answer failed', { error }));
-  if (exchange.problem !== undefined) await takeBack(exchange);
+  const isUsedUp = exchange.token?.uses === -1;
+  if (isUsedUp || (exchange.problem !== undefined && exchange.reserved.length > 0)) return takeBack(exchange);
+}
+
+async function takeBack(exchange: Exchange): Promise<void> {
+  if (exchange.problem !== undefined) await takeBackLeases(exchange);
   if (exchange.token?.uses !== -1) return;
   try {
     await exchange.open().tokens.revoke(exchange.token.hash);
@@ -422,7 +483,7 @@ async function finish(exchange: Exchange): Promise<void> {
 }
 
 /** Ends the leases of a request that failed, in the operation or because no audit device took its answer. */
-async function takeBack({ core, services, reserved }: Exchange): Promise<void> {
+async function takeBackLeases({ core, services, reserved }: Exchange): Promise<void> {
   for (const id of reserved) {
     try {
       await services?.leases.revokeSoon(id);
@@ -444,6 +505,7 @@ function envelopeOf(exchange: Exchange): Envelope {
     mountType: exchange.mount?.entry.type ?? '',
     flat: exchange.operation?.flat ?? false,
     ...(data === undefined ? {} : { data }),
+    ...(reply !== undefined && 'text' in reply ? { text: reply.text } : {}),
     ...(lease === undefined ? {} : { lease }),
     ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
     ...(exchange.auth === undefined ? {} : { auth: exchange.auth }),

@@ -5,7 +5,8 @@
 
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
-import type { Storage } from '../../storage/storage.ts';
+import { after, type Soon } from '../../base/soon.ts';
+import type { Storage, Write } from '../../storage/storage.ts';
 import type { Acl } from '../auth/acl.ts';
 import { defaultPolicy, responseWrappingPolicy } from '../auth/builtin.ts';
 import { compileAcl } from '../auth/matcher.ts';
@@ -23,8 +24,8 @@ export class PolicyStore {
   readonly #sets = new Map<string, PolicySet>();
   readonly #acls = new Map<string, Acl>();
   readonly #watchers = new Set<() => void>();
-  /** Rises with each change, so that whoever keeps an `Acl` knows when it no longer stands. */
-  revision = 0;
+  /** Another one after each change, and in each store: whoever keeps an `Acl` knows by it when it no longer stands. */
+  revision: object = {};
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -63,8 +64,7 @@ export class PolicyStore {
     if (name === 'root') throw failure('policy.root', { action: 'update' });
     if (name === WRAPPING_POLICY) throw failure('policy.builtin', { action: 'update', name });
     parsePolicy(name, text);
-    await this.#storage.commit([{ key: FOLDER + name, value: utf8(text) }]);
-    this.#changed(name);
+    await this.#commit({ key: FOLDER + name, value: utf8(text) }, name);
   }
 
   /** @throws Failure policy.* */
@@ -72,31 +72,29 @@ export class PolicyStore {
     if (name === 'root') throw failure('policy.root', { action: 'delete' });
     if (name === 'default') throw failure('policy.default');
     if (name === WRAPPING_POLICY) throw failure('policy.builtin', { action: 'delete', name });
-    await this.#storage.commit([{ key: FOLDER + name, delete: true }]);
-    this.#changed(name);
+    await this.#commit({ key: FOLDER + name, delete: true }, name);
   }
 
   /**
    * What these policies allow together. A name without a policy adds nothing.
    * @param identity who asks, for the templates; a template that names what it does not have adds nothing
    */
-  async acl(names: readonly string[], identity?: Identity): Promise<Acl> {
+  acl(names: readonly string[], identity?: Identity): Soon<Acl> {
     const before = this.revision;
-    const set = await this.#set(names);
-    // Facts hold what others wrote, so they are told apart from the names, and from each other, as JSON.
-    const key = set.references.length === 0 ? set.key : `${set.key}\0${factsOf(set.references, identity)}`;
-    const known = this.#acls.get(key);
-    if (known !== undefined && before === this.revision) return known;
-    const acl = compileAcl(set.policies, identity);
-    if (before === this.revision) remember(this.#acls, key, acl);
-    return acl;
+    // A name may hold a comma, but no NUL: no other separator keeps two sets apart.
+    const name = names.join('\0');
+    return after(this.#sets.get(name) ?? this.#set(name, names), (set) => {
+      // Facts hold what others wrote, so they are told apart from the names, and from each other, as JSON.
+      const key = set.references.length === 0 ? set.key : `${set.key}\0${factsOf(set.references, identity)}`;
+      const known = this.#acls.get(key);
+      if (known !== undefined && before === this.revision) return known;
+      const acl = compileAcl(set.policies, identity);
+      if (before === this.revision) remember(this.#acls, key, acl);
+      return acl;
+    });
   }
 
-  async #set(names: readonly string[]): Promise<PolicySet> {
-    // A name may hold a comma, but no NUL: no other separator keeps two sets apart.
-    const key = names.join('\0');
-    const known = this.#sets.get(key);
-    if (known !== undefined) return known;
+  async #set(key: string, names: readonly string[]): Promise<PolicySet> {
     const before = this.revision;
     const found = await Promise.all(names.map((name) => this.#policy(name)));
     const policies = found.filter((policy) => policy !== undefined);
@@ -128,8 +126,26 @@ export class PolicyStore {
     return text === undefined ? undefined : parsePolicy(name, text);
   }
 
+  /** Drops everything from memory: what changed elsewhere is not known any more. */
+  forget(): void {
+    this.revision = {};
+    this.#policies.clear();
+    this.#sets.clear();
+    this.#acls.clear();
+    for (const watcher of this.#watchers) watcher();
+  }
+
+  async #commit(write: Write, name: string): Promise<void> {
+    try {
+      await this.#storage.commit([write]);
+    } finally {
+      // After a failure too: nobody may know what the store kept.
+      this.#changed(name);
+    }
+  }
+
   #changed(name: string): void {
-    this.revision++;
+    this.revision = {};
     this.#policies.delete(name);
     this.#sets.clear();
     this.#acls.clear();

@@ -66,6 +66,8 @@ export interface Envelope {
   readonly requestId: string;
   readonly lease?: LeaseInfo;
   readonly data?: unknown;
+  /** `data` as JSON, where it is at hand. */
+  readonly text?: string | undefined;
   readonly warnings?: readonly string[];
   readonly auth?: AuthInfo;
   readonly wrap?: WrapInfo;

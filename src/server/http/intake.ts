@@ -3,7 +3,7 @@
  * before anybody looks at who they are.
  */
 
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 import { parseDuration } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
@@ -31,8 +31,55 @@ const VERBS: Readonly<Record<string, Verb>> = {
   DELETE: 'delete',
 };
 
+/** A request off the wire. Its body is put in once it is read. */
+export class WireRequest implements Request {
+  readonly #response: ServerResponse;
+  readonly verb: Verb;
+  readonly path: Path;
+  readonly headers: Request['headers'];
+  readonly remote: Request['remote'];
+  #signal: AbortSignal | undefined;
+  opaque?: boolean;
+  headersOnly?: boolean;
+  body?: Uint8Array;
+  data?: Readonly<Record<string, Json>>;
+  stream?: AsyncIterable<Uint8Array>;
+  form?: boolean;
+  token?: string;
+  wrapTtlMs?: number;
+  help?: boolean;
+  peerCertificate?: Uint8Array;
+  openMetrics?: boolean;
+
+  constructor(
+    from: Pick<Request, 'verb' | 'path' | 'headers' | 'remote'>,
+    /** By which it shows that the caller is gone. */
+    response: ServerResponse,
+  ) {
+    this.verb = from.verb;
+    this.path = from.path;
+    this.headers = from.headers;
+    this.remote = from.remote;
+    this.#response = response;
+  }
+
+  /** Aborted when the caller goes away unanswered. Made when somebody asks for it: few do, and it costs as much as a read. */
+  get signal(): AbortSignal {
+    if (this.#signal !== undefined) return this.#signal;
+    const gone = new AbortController();
+    this.#signal = gone.signal;
+    const response = this.#response;
+    const look = (): void => {
+      if (!response.writableFinished) gone.abort();
+    };
+    if (response.destroyed) look();
+    else response.once('close', look);
+    return gone.signal;
+  }
+}
+
 /** What a request asks for, but for its body; undefined where the path is none of the API's. @throws Failure */
-export function readHead(message: IncomingMessage, signal: AbortSignal): Request | undefined {
+export function readHead(message: IncomingMessage, response: ServerResponse): WireRequest | undefined {
   const url = message.url ?? '';
   const mark = url.indexOf('?');
   const raw = mark === -1 ? url : url.slice(0, mark);
@@ -62,21 +109,17 @@ export function readHead(message: IncomingMessage, signal: AbortSignal): Request
   const token = tokenOf(headers);
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl']);
   const certificate = certificateOf(message);
-  return {
-    verb,
-    path,
-    headers,
-    help,
-    signal,
-    form: headers['content-type']?.startsWith('application/x-www-form-urlencoded') ?? false,
-    remote: { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
-    ...(message.method === 'HEAD' ? { headersOnly: true } : {}),
-    ...(asked.opaque ? { opaque: true } : {}),
-    ...(data === undefined ? {} : { data }),
-    ...(token === undefined ? {} : { token }),
-    ...(wrapTtlMs === undefined ? {} : { wrapTtlMs }),
-    ...(certificate === undefined ? {} : { peerCertificate: certificate }),
-  };
+  const remote = { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 };
+  const request = new WireRequest({ verb, path, headers, remote }, response);
+  if (help) request.help = true;
+  if (headers['content-type']?.startsWith('application/x-www-form-urlencoded')) request.form = true;
+  if (message.method === 'HEAD') request.headersOnly = true;
+  if (asked.opaque) request.opaque = true;
+  if (data !== undefined) request.data = data;
+  if (token !== undefined) request.token = token;
+  if (wrapTtlMs !== undefined) request.wrapTtlMs = wrapTtlMs;
+  if (certificate !== undefined) request.peerCertificate = certificate;
+  return request;
 }
 
 /** @throws Failure path.* where it is neither canonical nor, in a read, one that ends in base64 */
@@ -109,6 +152,7 @@ export function readBody(message: IncomingMessage, limit: number): Promise<Uint8
   const tooLarge = () => failure('request.too_large', { limit });
   if (Number(message.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
   return new Promise((resolve, reject) => {
+    let whole = false;
     const chunks: Buffer[] = [];
     let size = 0;
     message.on('data', (chunk: Buffer) => {
@@ -121,9 +165,15 @@ export function readBody(message: IncomingMessage, limit: number): Promise<Uint8
       }
       chunks.push(chunk);
     });
-    message.once('end', () => resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks)));
-    message.once('error', () => reject(failure('request.invalid', { reason: 'the body was cut off' })));
-    message.once('close', () => reject(failure('request.invalid', { reason: 'the body was cut off' })));
+    message.once('end', () => {
+      whole = true;
+      resolve(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks));
+    });
+    const cut = (): void => {
+      if (!whole) reject(failure('request.invalid', { reason: 'the body was cut off' }));
+    };
+    message.once('error', cut);
+    message.once('close', cut);
   });
 }
 

@@ -12,6 +12,7 @@ import {
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import { createServer as createSocketServer, type Socket, type Server as SocketServer } from 'node:net';
 import { asFailure, type Failure, failure } from '../../base/errors.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { type EventSocketDeps, takeEventSocket } from './eventsocket.ts';
 import { type GateOptions, refused } from './gate.ts';
@@ -45,7 +46,9 @@ export interface ListenerOptions extends GateOptions {
 
 /** What the listener asks of a server. */
 export interface Answering extends EventSocketDeps {
-  handle(request: Request): Promise<Answer>;
+  /** Takes over a socket that asks for events, where another node has to answer it; false: this one does. */
+  join?(message: IncomingMessage, socket: Socket, head: Buffer): boolean;
+  handle(request: Request): Soon<Answer>;
 }
 
 export interface Listener {
@@ -113,9 +116,10 @@ class Front {
   readonly #limit: number;
   readonly #https: PlainServer[] = [];
   #secure: SecureServer | undefined;
-  /** Requests on a socket that are not answered yet. */
-  readonly #open = new WeakMap<Socket, number>();
+  /** The newest answer on a socket: once that is out, all are. */
+  readonly #newest = new WeakMap<Socket, ServerResponse>();
   readonly #closing = new AbortController();
+  #closed = false;
 
   constructor(server: Answering, options: ListenerOptions) {
     this.#server = server;
@@ -146,6 +150,7 @@ class Front {
   }
 
   close(): void {
+    this.#closed = true;
     this.#closing.abort();
     this.closeIdle();
   }
@@ -166,14 +171,16 @@ class Front {
       this.#take(message, response);
     });
     server.on('clientError', (error: ParserError, socket: Socket) => {
-      const busy = (this.#open.get(socket) ?? 0) > 0;
+      const newest = this.#newest.get(socket);
+      const busy = newest !== undefined && !newest.destroyed;
       if (!busy && socket.writable && handBack(server, event, error, socket)) return;
       refuseSocket(error, socket);
     });
     server.on('upgrade', (message: IncomingMessage, socket: Socket, head: Buffer) => {
       const why = refused(message, this.#options);
       if (why !== undefined) refuseUpgrade(socket, why);
-      else void takeEventSocket(this.#server, message, socket, head, this.#closing.signal, refuseUpgrade);
+      else if (this.#server.join?.(message, socket, head) !== true)
+        void takeEventSocket(this.#server, message, socket, head, this.#closing.signal, refuseUpgrade);
     });
     this.#https.push(server);
     return server;
@@ -181,35 +188,45 @@ class Front {
 
   #take(message: IncomingMessage, response: ServerResponse): void {
     const { socket } = message;
-    this.#open.set(socket, (this.#open.get(socket) ?? 0) + 1);
-    response.once('close', () => this.#open.set(socket, (this.#open.get(socket) ?? 1) - 1));
-    if (this.#closing.signal.aborted) response.shouldKeepAlive = false;
-    this.#answer(message, response).catch((error: unknown) => {
+    this.#newest.set(socket, response);
+    if (this.#closed) response.shouldKeepAlive = false;
+    const failed = (error: unknown): void => {
       if (response.headersSent) socket.destroy();
       else writeFailure(message, response, asFailure(error));
-    });
+    };
+    try {
+      const pending = this.#answer(message, response);
+      if (pending instanceof Promise) pending.catch(failed);
+    } catch (error) {
+      failed(error);
+    }
   }
 
-  async #answer(message: IncomingMessage, response: ServerResponse): Promise<void> {
+  #answer(message: IncomingMessage, response: ServerResponse): Soon<void> {
     const why = refused(message, this.#options);
     if (why !== undefined) return writeFailure(message, response, why);
-    const gone = new AbortController();
-    response.once('close', () => {
-      if (!response.writableFinished) gone.abort();
-    });
     const namespace = message.headers['x-vault-namespace'];
     if (typeof namespace === 'string') response.setHeader('x-vault-namespace', namespace);
-    const head = readHead(message, gone.signal);
-    if (head === undefined) {
+    const request = readHead(message, response);
+    if (request === undefined) {
       if (sendsBody(message)) cutOff(message, response);
       return writeJson(response, 404, NOTHING);
     }
-    let request: Request = this.#options.openMetrics === true ? { ...head, openMetrics: true } : head;
-    if (isStreamed(head)) request = { ...request, stream: message };
-    else if (takesBody(head.verb)) request = { ...request, body: await readBody(message, this.#limit) };
+    if (this.#options.openMetrics === true) request.openMetrics = true;
+    if (isStreamed(request)) request.stream = message;
+    else if (takesBody(request.verb))
+      return readBody(message, this.#limit).then((body) => {
+        request.body = body;
+        return this.#ask(message, response, request);
+      });
     else if (sendsBody(message)) cutOff(message, response);
-    const answer = await this.#server.handle(request);
-    if (!response.destroyed) await writeAnswer(message, response, answer);
+    return this.#ask(message, response, request);
+  }
+
+  #ask(message: IncomingMessage, response: ServerResponse, request: Request): Soon<void> {
+    return after(this.#server.handle(request), (answer) =>
+      response.destroyed ? undefined : writeAnswer(message, response, answer),
+    );
   }
 }
 
@@ -260,7 +277,8 @@ function refuseSocket(error: ParserError, socket: Socket): void {
   endSocket(socket, status ?? '', JSON.stringify({ errors: [text] }));
 }
 
-function refuseUpgrade(socket: Socket, why: Failure): void {
+/** Tells a socket that asked to be upgraded why it is not. */
+export function refuseUpgrade(socket: Socket, why: Failure): void {
   endSocket(socket, `${statusOf(why)} Refused`, errorText(why));
 }
 

@@ -3,8 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { utf8 } from '../../base/bytes.ts';
 import type { Failure } from '../../base/errors.ts';
+import type { Soon } from '../../base/soon.ts';
 import { envelopeText } from '../core/envelope.ts';
 import type { Answer } from '../core/request.ts';
 import { errorText, NOTHING, statusOf } from './status.ts';
@@ -12,11 +12,7 @@ import { errorText, NOTHING, statusOf } from './status.ts';
 /** Long enough for a client that is still sending to read why it is cut off. */
 const LINGER_MS = 500;
 
-export async function writeAnswer(
-  message: IncomingMessage,
-  response: ServerResponse,
-  answer: Answer,
-): Promise<void> {
+export function writeAnswer(message: IncomingMessage, response: ServerResponse, answer: Answer): Soon<void> {
   switch (answer.kind) {
     case 'envelope':
       return writeJson(response, answer.status ?? 200, envelopeText(answer.envelope));
@@ -38,7 +34,7 @@ export async function writeAnswer(
         return;
       }
       response.writeHead(status, all);
-      await pipeline(Readable.from(body), response);
+      return pipeline(Readable.from(body), response);
     }
   }
 }
@@ -57,14 +53,14 @@ export function writeJson(
   text: string,
   extra: Readonly<Record<string, string>> = {},
 ): void {
-  const bytes = utf8(text);
   response.writeHead(status, {
     'content-type': 'application/json',
     'cache-control': 'no-store',
-    'content-length': bytes.length,
+    'content-length': Buffer.byteLength(text),
     ...extra,
   });
-  response.end(bytes);
+  // As text: Node then sends head and body in one write.
+  response.end(text);
 }
 
 /** The rest of the body is not wanted: no more is read, and the connection ends once the answer is out. */

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
+import type { Soon } from '../../base/soon.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Identity } from '../auth/template.ts';
 import { type AliasFields, type AliasPlace, writeAlias } from './aliases.ts';
@@ -49,8 +50,8 @@ export class IdentityStore {
   readonly #world: World;
   readonly #resolved = new Map<string, Resolved>();
   readonly #watchers = new Set<() => void>();
-  /** Rises with each change: what was worked out from older records must not be remembered. */
-  #changes = 0;
+  /** Another one after each change, and in each store: what was worked out from older records no longer stands by it. */
+  revision: object = {};
 
   constructor(options: { readonly storage: Storage; readonly clock: Clock; readonly mountOf: MountOf }) {
     const table = new Table(options.storage, (keys) => this.#changed(keys));
@@ -61,16 +62,18 @@ export class IdentityStore {
   }
 
   /** The entity of this id, or the one that it was merged into, with what it is entitled to. */
-  async resolve(id: string): Promise<Resolved | undefined> {
-    const known = this.#resolved.get(id);
-    if (known !== undefined) return known;
-    const before = this.#changes;
+  resolve(id: string): Soon<Resolved | undefined> {
+    return this.#resolved.get(id) ?? this.#resolve(id);
+  }
+
+  async #resolve(id: string): Promise<Resolved | undefined> {
+    const before = this.revision;
     const entity = await this.entities.current(id);
     if (entity === undefined) return undefined;
     // Remembered by its own id alone, which is what a change of it names.
     if (entity.id !== id) return this.resolve(entity.id);
     const resolved = resolvedOf(entity, await this.#groupsOf(entity.id));
-    if (before === this.#changes) {
+    if (before === this.revision) {
       const oldest = this.#resolved.size >= RESOLVED_LIMIT ? this.#resolved.keys().next().value : undefined;
       if (oldest !== undefined) this.#resolved.delete(oldest);
       this.#resolved.set(id, resolved);
@@ -120,8 +123,14 @@ export class IdentityStore {
     return () => this.#watchers.delete(watcher);
   }
 
+  /** Drops everything from memory: what changed elsewhere is not known any more. */
+  forget(): void {
+    this.close();
+    for (const watcher of this.#watchers) watcher();
+  }
+
   close(): void {
-    this.#changes++;
+    this.revision = {};
     this.#resolved.clear();
     this.#world.table.clear();
   }
@@ -144,7 +153,7 @@ export class IdentityStore {
   }
 
   #changed(keys: readonly string[]): void {
-    this.#changes++;
+    this.revision = {};
     for (const key of keys) {
       // What a group gives is in the memory of every member.
       if (key.startsWith('group/id/')) this.#resolved.clear();

@@ -2,14 +2,16 @@
 
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
+import { stringify } from '../../../base/json.ts';
 import { integer, rawJson } from '../../../base/schema.ts';
+import { after } from '../../../base/soon.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { path, writable } from '../../keyspace.ts';
-import { parseValue, rawValue, valueText } from '../../value.ts';
+import { parseValue, rawValue, sentText, valueText } from '../../value.ts';
 import { announce } from '../announce.ts';
 import { dataAnswer, nothing, versionAnswer, versionData, WRONG_PATH } from '../answers.ts';
 import { mergePatch } from '../merge.ts';
-import { readSecret, readVersion } from '../read.ts';
+import { type Found, readSecret, readVersion } from '../read.ts';
 import { addVersion, checkAndSet, isReadable, type Secret, softDelete } from '../secret.ts';
 import type { SecretStore } from '../store.ts';
 
@@ -24,20 +26,18 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
 
   return {
     path: 'data/*path',
-    exists: async ({ path: given = '' }) => (await readSecret(store, given)) !== undefined,
+    exists: ({ path: given = '' }) => after(readSecret(store, given), (secret) => secret !== undefined),
     operations: {
       read: operation({
         summary: 'Read a version of a secret, the current one unless told.',
         input: z.object({ path, version: integer().optional() }),
         output: dataAnswer,
         effect: 'none',
-        async run({ path: given, version }) {
+        run({ path: given, version }) {
           if (given === '') return WRONG_PATH;
-          const found = await readVersion(store, given, version ?? 0, now());
-          if (found === undefined) return {};
-          const metadata = versionData(found.secret, found.number, found.version);
-          if (found.text === undefined) return { status: 404, data: { data: null, metadata } };
-          return { data: { data: rawValue(found.text), metadata } };
+          return after(readVersion(store, given, version ?? 0, now()), (found) =>
+            found === undefined ? {} : answerOf(found),
+          );
         },
       }),
 
@@ -50,7 +50,7 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
         async run({ path: given, data, options }): Promise<Reply<z.input<typeof versionAnswer>>> {
           if (given === '') return WRONG_PATH;
           const key = writable(given);
-          const text = valueText(parseValue(data));
+          const text = sentText(data);
           const config = await store.config();
           const { result, revision } = await store.change(key, (before) => {
             checkAndSet(before, config, options?.cas ?? undefined);
@@ -79,8 +79,8 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
             checkAndSet(before, config, options?.cas ?? undefined);
             const version = before.versions[before.current];
             if (!isReadable(version, now())) return { result: { secret: before, written: false } };
-            const text = await store.value(before, before.current);
-            const merged = mergePatch(parseValue(text === undefined ? undefined : rawValue(text)), patch);
+            const value = await store.value(before, before.current);
+            const merged = mergePatch(parseValue(value && rawValue(value.text)), patch);
             const { secret, trimmed } = addVersion(before, config, now());
             return { secret, value: valueText(merged), drop: trimmed, result: { secret, written: true } };
           });
@@ -110,6 +110,19 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
       }),
     },
   };
+}
+
+type Answer = z.input<typeof dataAnswer>;
+
+/** The answer of a version that can be read is made once, and kept with the value for as long as its secret is the same. */
+function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
+  if (value === undefined)
+    return { status: 404, data: { data: null, metadata: versionData(secret, number, version) } };
+  if (value.told?.secret !== secret) {
+    const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
+    value.told = { secret, reply: { data, text: stringify(data) } };
+  }
+  return value.told.reply as Reply<Answer>;
 }
 
 function current(secret: Secret): z.input<typeof versionAnswer> {

@@ -27,8 +27,8 @@ export const subkeysRoute = (mount: Mount, store: SecretStore): Route => ({
         const found = await readVersion(store, given, version ?? 0, mount.clock.now());
         if (found === undefined) return {};
         const metadata = versionData(found.secret, found.number, found.version);
-        if (found.text === undefined) return { status: 404, data: { subkeys: null, metadata } };
-        return { data: { subkeys: subkeys(parseValue(rawValue(found.text)), depth ?? 0), metadata } };
+        if (found.value === undefined) return { status: 404, data: { subkeys: null, metadata } };
+        return { data: { subkeys: subkeys(parseValue(rawValue(found.value.text)), depth ?? 0), metadata } };
       },
     }),
   },

@@ -1,0 +1,114 @@
+/**
+ * The one memory of opened entries. It holds secrets in plain, so it is bounded in bytes, kept by nobody else, and wiped when
+ * the barrier closes. Nothing is answered from it that a commit may be replacing: a key is held out of it from before its
+ * commit is asked for until the outcome is known, and a read that was under way then is not kept.
+ */
+
+import { Recent } from '../../base/recent.ts';
+import { wipe } from '../../crypto/wipe.ts';
+import { Derived } from '../../storage/near.ts';
+import type { Entry } from '../../storage/storage.ts';
+
+/** What an entry costs beside its bytes: the objects, and the places in two maps. */
+const OVERHEAD_BYTES = 512;
+/** The value, its text, the text of the answer that it is in, and its hashes in the audit trail. */
+const COPIES = 4;
+
+/** One or several reads of one key that are under way. */
+export interface Reading {
+  readers: number;
+  /** What they bring may be older than what was answered meanwhile. */
+  stale: boolean;
+}
+
+export class EntryCache {
+  readonly #kept: Recent<Entry>;
+  readonly #reading = new Map<string, Reading>();
+  /** Keys whose commits are under way, and how many. */
+  readonly #held = new Map<string, number>();
+  readonly #enabled: boolean;
+
+  /** @param limitBytes how much memory it may take, roughly; 0 switches it off */
+  constructor(limitBytes: number) {
+    this.#kept = new Recent(limitBytes);
+    this.#enabled = limitBytes > 0;
+  }
+
+  /** Roughly, in bytes. */
+  get size(): number {
+    return this.#kept.weight;
+  }
+
+  get(key: string): Entry | undefined {
+    return this.#kept.get(key);
+  }
+
+  /** To be asked before a key is read from the store; undefined where what is read shall not be kept. */
+  begin(key: string): Reading | undefined {
+    if (!this.#enabled || this.#held.has(key)) return undefined;
+    const others = this.#reading.get(key);
+    if (others !== undefined) {
+      others.readers++;
+      return others;
+    }
+    const reading = { readers: 1, stale: false };
+    this.#reading.set(key, reading);
+    return reading;
+  }
+
+  /** Ends a read that `begin` began, with what it brought. Gives the entry as all are to have it. */
+  end(key: string, reading: Reading | undefined, entry: Entry | undefined): Entry | undefined {
+    if (reading === undefined) return entry;
+    reading.readers--;
+    if (reading.readers === 0 && this.#reading.get(key) === reading) this.#reading.delete(key);
+    if (reading.stale || entry === undefined) return entry;
+    const kept: Entry = { ...entry, derived: new Derived() };
+    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + COPIES * entry.value.length);
+    return kept;
+  }
+
+  /** Drops the keys and keeps them out until `release`: they are about to be written. */
+  hold(keys: Iterable<string>): void {
+    if (!this.#enabled) return;
+    for (const key of keys) {
+      this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+      this.#drop(key);
+    }
+  }
+
+  /** The outcome of the write that `hold` was for is known, whatever it is. */
+  release(keys: Iterable<string>): void {
+    if (!this.#enabled) return;
+    for (const key of keys) {
+      const left = (this.#held.get(key) ?? 1) - 1;
+      if (left === 0) this.#held.delete(key);
+      else this.#held.set(key, left);
+    }
+  }
+
+  /** Drops keys that somebody else wrote. */
+  invalidate(keys: Iterable<string>): void {
+    for (const key of keys) this.#drop(key);
+  }
+
+  /** Drops everything. */
+  clear(): void {
+    for (const reading of this.#reading.values()) reading.stale = true;
+    this.#reading.clear();
+    this.#kept.clear();
+  }
+
+  /** Drops everything, and overwrites what can be: the texts that were made of it go with the next collection. */
+  wipe(): void {
+    for (const { value } of this.#kept.values()) wipe(value);
+    this.clear();
+  }
+
+  #drop(key: string): void {
+    this.#kept.delete(key);
+    const reading = this.#reading.get(key);
+    if (reading === undefined) return;
+    reading.stale = true;
+    this.#reading.delete(key);
+  }
+}

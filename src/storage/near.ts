@@ -1,0 +1,37 @@
+/**
+ * Reading from memory what was read before, for who says that it may be read so. What is worked out of an entry (a parsed
+ * record, the text of an answer) hangs on the entry itself: it cannot outlive it or belong to another, so that there is one
+ * thing to invalidate and not two.
+ */
+
+import type { Soon } from '../base/soon.ts';
+import type { Derivations, Entry, Storage } from './storage.ts';
+
+/** One place for one thing: of two kinds of readers of one entry the later would have it made anew each time. */
+export class Derived implements Derivations {
+  #make: unknown;
+  #value: unknown;
+
+  /** What `make` gives for the entry, made once. */
+  of<T>(entry: Entry, make: (entry: Entry) => T): T {
+    if (this.#make !== make) {
+      this.#value = make(entry);
+      this.#make = make;
+    }
+    return this.#value as T;
+  }
+}
+
+/**
+ * The entry, from memory where this storage keeps it there: as new as the newest commit that was answered on this node. It
+ * belongs to all who read it, so nobody may change or wipe its value. Without such a memory it is `get`.
+ */
+export const near = (storage: Storage, key: string): Soon<Entry | undefined> =>
+  storage.near === undefined ? storage.get(key) : storage.near(key);
+
+/**
+ * What `make` works out of the entry, once for as long as the entry is kept. `make` is one function per kind of record, never
+ * one made for the call, and depends on nothing but the entry's value.
+ */
+export const derived = <T>(entry: Entry, make: (entry: Entry) => T): T =>
+  entry.derived === undefined ? make(entry) : entry.derived.of(entry, make);
