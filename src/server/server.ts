@@ -167,6 +167,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const told = async (): Promise<SealStatus> => {
     const { type, sealed, t, n, progress, nonce, recovery, migration, ...rest } = await keeper.status();
     const problem = sealed ? waiting?.problem() : undefined;
+    const warnings = [problem, options.seals?.active?.caution];
     return {
       type,
       initialized: rest.initialized,
@@ -179,7 +180,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       clusterId: open?.clusterId ?? '',
       recovery,
       migration,
-      warnings: problem === undefined ? [] : [problem],
+      warnings: warnings.filter((warning) => warning !== undefined),
     };
   };
   const openByService = async (): Promise<'open' | 'uninitialized' | 'people'> => {

@@ -74,7 +74,7 @@ export async function startService(
       config.listeners.map(async ({ tls }) => (tls === undefined ? undefined : await readTls(tls))),
     );
     const registration = registrationOf(config, env);
-    const { seals, close: closeSeals } = await openSeals(config.seals, { clock, log });
+    const { seals, close: closeSeals } = await openSeals(config.seals, { clock, log, env });
     closing.push(async () => closeSeals());
     const { backend, close: closeStore } = await openStore(config.storage, 'holdfast server', {
       address: config.apiAddress,

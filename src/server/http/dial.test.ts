@@ -13,6 +13,8 @@ beforeAll(async () => {
     if (request.url === '/redirect') response.writeHead(302, { location: '/elsewhere' }).end();
     else if (request.url === '/endless') for (let i = 0; i < 40; i++) response.write(Buffer.alloc(64 * 1024));
     else if (request.url === '/silent') return;
+    else if (request.url === '/who')
+      response.writeHead(401, { 'www-authenticate': 'Bearer resource="x"' }).end();
     else response.end('hello');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -53,6 +55,24 @@ test.each(['169.254.169.254', '[fe80::1]', '[::ffff:169.254.169.254]', '100.100.
     });
   },
 );
+
+test('a link-local address is connected to where the way is made for it, and only as far as it is allowed', async () => {
+  const signal = AbortSignal.timeout(50);
+  const ask = (allow: boolean) =>
+    createDial({ ...asNamed, allow: () => allow, metadata: true })({
+      // Of version 6 and without an interface: this machine itself says that there is no way.
+      url: 'http://[fe80::1]/latest',
+      method: 'GET',
+      signal,
+    });
+  await expect(ask(false)).rejects.toMatchObject({ code: 'dial.refused' });
+  await expect(ask(true)).rejects.toMatchObject({ code: 'dial.unreachable' });
+});
+
+test('what the other side wants to be shown is told', async () => {
+  const answer = await createDial(open)({ url: `http://127.0.0.1:${port}/who`, method: 'GET' });
+  expect(answer).toMatchObject({ status: 401, challenge: 'Bearer resource="x"' });
+});
 
 test('a redirect is an answer, not a way', async () => {
   expect((await createDial(open)({ url: `http://127.0.0.1:${port}/redirect`, method: 'GET' })).status).toBe(

@@ -19,6 +19,8 @@ export interface DialOptions {
   allow(at: { readonly host: string; readonly port: number; readonly ip: string }): boolean;
   /** How to prove who we are, and whom to trust: for a way that leads to one server, which the server's own file names. */
   readonly tls?: DialTls;
+  /** Whether link-local addresses may be reached, too: for a way that leads to one, by a line of the server's own file. */
+  readonly metadata?: boolean;
 }
 
 export interface DialTls {
@@ -33,7 +35,7 @@ export interface DialTls {
 const ANSWER_LIMIT = 1024 * 1024;
 const TIMEOUT_MS = 10_000;
 
-/** Never reached, whatever the list says: link-local addresses, where clouds keep the keys of their machines. */
+/** Never reached, whatever the list of `egress` says: link-local addresses, where clouds keep the keys of their machines. */
 const METADATA = new BlockList();
 METADATA.addSubnet('169.254.0.0', 16, 'ipv4');
 METADATA.addSubnet('fe80::', 10, 'ipv6');
@@ -65,7 +67,8 @@ export function createDial(options: DialOptions): Dial {
   return (request) => {
     const url = new URL(request.url);
     const { host, port, target } = whereTo(url, options);
-    const judge = (ip: string): boolean => !isMetadata(ip) && options.allow({ host, port, ip });
+    const judge = (ip: string): boolean =>
+      (options.metadata === true || !isMetadata(ip)) && options.allow({ host, port, ip });
     if (isIP(target.host) !== 0 && !judge(target.host))
       return Promise.reject(failure('dial.refused', { host, port }));
     return exchange(url, target, judge, request, { host, port }, options.tls);
@@ -145,6 +148,9 @@ function exchange(
             status: response.statusCode ?? 0,
             body: Buffer.concat(chunks),
             ...(response.headers.date === undefined ? {} : { date: response.headers.date }),
+            ...(response.headers['www-authenticate'] === undefined
+              ? {}
+              : { challenge: response.headers['www-authenticate'] }),
           }),
         );
       },

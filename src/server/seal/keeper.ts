@@ -72,6 +72,7 @@ export class SealKeeper {
       const heldKey = randomKey(KEY_BYTES);
       const rootKey = randomKey(KEY_BYTES);
       try {
+        await active?.prepare?.();
         const key = shares === 0 ? undefined : heldKey;
         const made = shares === 0 ? [] : await splitSecret(heldKey, shares, threshold);
         const records = await recordsUnder(active, rootKey, { key, t: threshold, n: shares });
@@ -277,6 +278,7 @@ export class SealKeeper {
     const rootKey = randomKey(KEY_BYTES);
     try {
       const { t, n } = stored.record;
+      await to?.prepare?.();
       const records = await recordsUnder(to, rootKey, { key, t, n });
       await this.#openWith(before);
       await this.#barrier.rekey(rootKey, records).catch(async (error: unknown) => {

@@ -11,6 +11,13 @@ export interface Seal {
  * Whoever may use its key and read the store can read everything.
  */
 export interface AutoSeal extends Seal {
+  /** What people have to know of this seal as long as it is used, in words that anybody may read. */
+  readonly caution?: string;
+  /**
+   * Makes the key where there is none and it is this seal's to make: asked for once, before a store is put under it for the
+   * first time. At no other time: a key that was lost must not be replaced by one that opens nothing.
+   */
+  prepare?(): Promise<void>;
   /** Which of its keys wrapped the blob: another text once the key was rotated. Not secret. */
   generation(blob: Uint8Array): string;
   /** Ends requests under way and all that it does by itself; what is asked of it later fails. */

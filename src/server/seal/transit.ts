@@ -5,17 +5,9 @@
 
 import { base64, fromBase64, textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
+import type { Ask } from './ask.ts';
 import type { Lease } from './renewal.ts';
 import type { AutoSeal } from './seal.ts';
-
-/** One request of the seal: the shape of the server's one way out. @throws Failure where no answer came */
-export type Ask = (request: {
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-  readonly signal: AbortSignal;
-}) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
 
 export interface TransitOptions {
   readonly ask: Ask;

@@ -1,0 +1,120 @@
+/**
+ * An RSA key in Azure Key Vault or a Managed HSM, by RSA-OAEP-256. Whoever has the public half can wrap, so that a blob proves
+ * nothing of who made it: that the root key is ours is proven by what it opens.
+ */
+
+import { type Ask, said, trouble, verdictOf } from './ask.ts';
+import { azureOptions } from './azure-client.ts';
+import { AZUREKEYVAULT, type AzureIdentity, azureCredential, failureIn } from './azure-identity.ts';
+import { type KeyService, lazily, otherKey } from './keyservice.ts';
+
+export interface AzureKeyVaultOptions {
+  readonly ask: Ask;
+  /** URL of the vault, without a slash at the end. */
+  readonly vault: string;
+  readonly keyName: string;
+  /** URL of Entra ID. */
+  readonly authority: string;
+  readonly identity: AzureIdentity;
+}
+
+const ALGORITHM = 'RSA-OAEP-256';
+
+export function azureKeyVault({
+  ask,
+  vault,
+  keyName,
+  authority,
+  identity,
+}: AzureKeyVaultOptions): KeyService {
+  const credential = lazily(() => azureCredential(ask, authority, identity));
+  const named = `${vault}/keys/${keyName}`;
+  /** The client, for one version of the key; empty: the newest. */
+  const clientOf = async (version: string) => {
+    const { CryptographyClient } = await import('./azure-sdk.ts');
+    const id = version === '' ? named : `${named}/${version}`;
+    return new CryptographyClient(id, await credential(), azureOptions(ask, withoutKey));
+  };
+  return {
+    type: AZUREKEYVAULT,
+    async wrap(plain, abortSignal) {
+      const client = await clientOf('');
+      const { keyID, result } = await asked(client.wrapKey(ALGORITHM, plain, { abortSignal }), false);
+      const version = versionIn(keyID, named);
+      if (version === undefined) throw trouble(AZUREKEYVAULT, 'refused', 'it answered for another key');
+      if (!(result?.length > 0)) throw garbage();
+      return { key: named, version, data: result };
+    },
+    async unwrap({ key, version, data }, abortSignal) {
+      // By its name: a vault that was restored elsewhere has another address, and the same keys and versions.
+      if (nameOf(key) !== keyName || !/^[0-9a-zA-Z]{1,64}$/.test(version))
+        throw otherKey(AZUREKEYVAULT, key, named);
+      const client = await clientOf(version);
+      const { keyID, result } = await asked(client.unwrapKey(ALGORITHM, data, { abortSignal }), true);
+      if (versionIn(keyID, named) !== version)
+        throw trouble(AZUREKEYVAULT, 'refused', 'it answered for another key');
+      if (!(result?.length > 0)) throw garbage();
+      return result;
+    },
+  };
+}
+
+const garbage = () => trouble(AZUREKEYVAULT, 'refused', 'its answer was not one of Key Vault');
+
+const nameOf = (key: string): string => key.slice(key.lastIndexOf('/') + 1);
+
+/** The version that the answer names, if it is one of the key that was asked. */
+function versionIn(keyId: unknown, named: string): string | undefined {
+  if (typeof keyId !== 'string') throw garbage();
+  const [name, version] = keyId.split('/').slice(-2);
+  return name === nameOf(named) && version !== undefined && /^[0-9a-zA-Z]{1,64}$/.test(version)
+    ? version
+    : undefined;
+}
+
+/**
+ * The client looks at the key before it asks, and would itself refuse one that has expired, with which Key Vault still unwraps:
+ * a store would be locked by a date. So it is told that it may not look; the look also gets it its token.
+ */
+const withoutKey: NonNullable<Parameters<typeof azureOptions>[1]> = (request, answer) =>
+  request.method === 'GET' && answer.status === 200 ? { ...answer, status: 403, bodyAsText: '{}' } : answer;
+
+/** Not to be used (any more), and not there. Source: the error codes of Key Vault's REST API. */
+const LOST =
+  /^(KeyNotFound|KeyDisabled|KeyNotYetValid|KeyExpired|ObjectIsDeletedButRecoverable|BadParameter|NotFound)$/;
+
+async function asked<T>(request: Promise<T>, isUnwrap: boolean): Promise<T> {
+  try {
+    return await request;
+  } catch (error) {
+    const found = failureIn(error);
+    if (found?.code.startsWith('seal.')) throw found;
+    if (found !== undefined) throw trouble(AZUREKEYVAULT, 'away', 'no connection to it', found);
+    const { statusCode, code, message, response } = error as {
+      statusCode?: unknown;
+      code?: unknown;
+      message?: unknown;
+      response?: { bodyAsText?: unknown };
+    };
+    const status = typeof statusCode === 'number' ? statusCode : 0;
+    if (status < 300) throw garbage();
+    const name = innermost(response?.bodyAsText) ?? (typeof code === 'string' ? code : '');
+    const shown = /^[A-Za-z]{1,64}$/.test(name) ? ` ${name}` : '';
+    const verdict = isUnwrap && (status === 404 || LOST.test(name)) ? 'lost' : verdictOf(status);
+    const details = isUnwrap && typeof message === 'string' ? said(message) : undefined;
+    throw trouble(AZUREKEYVAULT, verdict, `HTTP ${status}${shown}`, details);
+  }
+}
+
+/** Key Vault says "Forbidden" of many things, and of which one inside. */
+function innermost(body: unknown): string | undefined {
+  try {
+    const { error } = JSON.parse(String(body)) as {
+      error?: { code?: unknown; innererror?: { code?: unknown } | null };
+    };
+    const code = error?.innererror?.code ?? error?.code;
+    return typeof code === 'string' ? code : undefined;
+  } catch {
+    return undefined;
+  }
+}
