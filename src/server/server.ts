@@ -4,13 +4,18 @@
  */
 
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { textOf, utf8 } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
+import { failure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import { asFolder, parsePath } from '../base/path.ts';
+import { after, type Soon } from '../base/soon.ts';
 import { compileRoutes } from '../plugin/match.ts';
 import type { Dial, PluginType, Verb } from '../plugin/plugin.ts';
+import type { Leadership } from '../storage/leadership.ts';
 import { prefixed } from '../storage/prefixed.ts';
 import type { Backend, Storage } from '../storage/storage.ts';
 import type { AuditBroker } from './audit/audit.ts';
@@ -19,12 +24,20 @@ import { LOCKOUT, Lockout, type LockoutRules } from './auth/lockout.ts';
 import { wipe } from './auth/records.ts';
 import { TokenStore } from './auth/tokens.ts';
 import { TokenRoles } from './auth/tokens-roles.ts';
+import { Backups, type BackupTarget } from './backup/backups.ts';
+import type { Scratch } from './backup/verify.ts';
 import { Barrier } from './barrier/barrier.ts';
 import { KeyCustody } from './barrier/custody.ts';
+import { dispatcher } from './cluster/dispatch.ts';
+import { ClusterNode } from './cluster/node.ts';
+import { type Belonging, belongingOf, followingTypes } from './cluster/part.ts';
+import { PACE, type Pace, Tenure } from './cluster/tenure.ts';
 import { AuditedHeaders } from './core/auditheaders.ts';
 import {
   type AuditDevices,
+  type ClusterMember,
   type Core,
+  type HighAvailability,
   type NodeFacts,
   type Platform,
   type SealControl,
@@ -42,6 +55,10 @@ import { Quotas } from './core/quotas.ts';
 import type { Answer, Request } from './core/request.ts';
 import { createEventBus } from './events/bus.ts';
 import type { EventBus } from './events/events.ts';
+import type { Following } from './follow/follower.ts';
+import { readOnly, whileLeading } from './follow/storage.ts';
+import { takeEventSocket } from './http/eventsocket.ts';
+import { refuseUpgrade } from './http/listener.ts';
 import { identityEngine } from './identity/index.ts';
 import { IdentityStore } from './identity/store.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
@@ -88,10 +105,27 @@ export interface ServerOptions {
   /** Scheme, host and port that clients reach the server by: what identity tokens name as their issuer. */
   readonly apiAddress?: () => string;
   readonly clusterAddress?: string;
+  /** Where backups go, and where one is restored to be verified; absent: there are none. */
+  readonly backups?: { readonly targets: readonly BackupTarget[]; scratch(): Promise<Scratch> };
+  /** Absent: nobody else can open the store. */
+  readonly cluster?: ClusterOptions;
   /** What else of its configuration the server tells; never a secret. */
   readonly node?: Pick<NodeFacts, 'listeners' | 'logLevel'>;
+  /** How much memory what was read before may take; 0: nothing is kept. Absent: as the barrier has it. */
+  readonly cacheBytes?: number;
   /** How often somebody may guess at logins of this type of auth method; absent: as upstream has it. */
   readonly lockout?: (type: string) => LockoutRules | undefined;
+}
+
+/** How this server shares its store with others. */
+export interface ClusterOptions {
+  readonly leadership: Leadership;
+  readonly hostname: string;
+  /** Where the other nodes reach this one; absent: they send clients to the leader instead of asking it for them. */
+  readonly bind?: { readonly host: string; readonly port: number };
+  /** What is told as that address, given the port that was bound. */
+  readonly clusterAddress: (port: number) => string;
+  readonly pace?: Partial<Pace>;
 }
 
 export interface Server {
@@ -99,7 +133,9 @@ export interface Server {
   readonly seal: SealControl;
   readonly events: EventBus;
   /** Answers a request; never throws. */
-  handle(request: Request): Promise<Answer>;
+  handle(request: Request): Soon<Answer>;
+  /** Takes over a socket that asks for events, where another node has to answer it; false: this one does. */
+  join(message: IncomingMessage, socket: Socket, head: Buffer): boolean;
   /** Asks from within the process, as `holdfast dev` does. */
   call(asked: {
     readonly verb: Verb;
@@ -117,12 +153,17 @@ export interface Server {
  * @throws Failure seal.stranded where no seal of the configuration opens this store
  */
 export async function createServer(options: ServerOptions): Promise<Server> {
-  const { backend, clock, log } = options;
-  const barrier = new Barrier(backend);
+  const { backend, clock, log, cacheBytes } = options;
+  const barrier = new Barrier(backend, cacheBytes === undefined ? {} : { cacheBytes });
   const keeper = new SealKeeper(backend, barrier, options.seals);
   await keeper.check();
   const events = createEventBus({ ringSize: RING, clock });
   let open: Opened | undefined;
+  let node: ClusterNode<Part> | undefined;
+  let dispatch: ReturnType<typeof dispatcher<Part>> | undefined;
+  const { cluster } = options;
+  const pace: Pace = { ...PACE, ...cluster?.pace };
+  const current = (): Opened | undefined => (node === undefined ? open : node.services);
   let initialized = (await keeper.status()).initialized;
   let turn: Promise<unknown> = Promise.resolve();
   const inTurn = <T>(work: () => Promise<T>): Promise<T> => {
@@ -135,9 +176,9 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     clock,
     log,
     get system() {
-      return open?.services.mounts.get('sys/') ?? sealedSystem;
+      return current()?.services.mounts.get('sys/') ?? sealedSystem;
     },
-    services: () => open?.services,
+    services: () => current()?.services,
     initialized: () => initialized,
     underWay: () => [...underWay],
   };
@@ -146,18 +187,24 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const underWay = new Set<UnderWay>();
 
   const shut = async (): Promise<void> => {
+    await backups.end();
     const closing = open;
     open = undefined;
     ceremonies.drop();
     await closing?.close();
+    const leaving = node;
+    node = undefined;
+    await leaving?.stop();
     await keeper.seal();
   };
   const opened = async (): Promise<void> => {
-    if (open !== undefined || barrier.sealed) return;
+    if (open !== undefined || node !== undefined || barrier.sealed) return;
+    if (cluster !== undefined) return takePart(cluster);
     try {
-      open = await openServices(options, barrier, events, types);
+      open = await openServices(options, barrier.view(''), barrier, events, types);
       events.reset(await backend.head());
       open.begin();
+      backups.begin();
     } catch (error) {
       // Half a server must not answer: closed again, it can be tried again.
       await shut();
@@ -166,18 +213,20 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   };
   const told = async (): Promise<SealStatus> => {
     const { type, sealed, t, n, progress, nonce, recovery, migration, ...rest } = await keeper.status();
+    // Another node may have done it.
+    initialized = rest.initialized;
     const problem = sealed ? waiting?.problem() : undefined;
     const warnings = [problem, options.seals?.active?.caution];
     return {
       type,
       initialized: rest.initialized,
-      sealed: sealed || open === undefined,
+      sealed: sealed || (open === undefined && node === undefined),
       threshold: t,
       shares: n,
       progress,
       nonce,
       storage: backend.name,
-      clusterId: open?.clusterId ?? '',
+      clusterId: current()?.clusterId ?? '',
       recovery,
       migration,
       warnings: warnings.filter((warning) => warning !== undefined),
@@ -187,34 +236,154 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     const outcome = await keeper.openByService();
     if (outcome === 'open') {
       await opened();
-      await keeper.rewrap().then(
-        (done) => done && log.info('the root key was wrapped by the newest key of the seal'),
-        (error: unknown) => log.warn('the root key was not wrapped by the newest key of the seal', { error }),
-      );
+      // In a cluster whoever leads does it, once it does.
+      if (cluster === undefined) await rewrap();
     }
     return outcome;
   };
+  const rewrap = (): Promise<void> =>
+    keeper.rewrap().then(
+      (done) => {
+        if (done) log.info('the root key was wrapped by the newest key of the seal');
+      },
+      (error: unknown) => log.warn('the root key was not wrapped by the newest key of the seal', { error }),
+    );
+
+  /** Does what has to be written while no node is open, as the leader for so long. */
+  const asLeader = async <T>(work: (over: AbortSignal) => Promise<T>): Promise<T> => {
+    if (cluster === undefined) return work(new AbortController().signal);
+    const { leadership } = cluster;
+    const self = { id: nodeId, address: options.apiAddress?.() ?? '' };
+    const tenure = await Tenure.win(self, { leadership, clock, log, pace });
+    if (tenure === undefined)
+      throw failure('storage.led', { leader: (await leadership.leader())?.address ?? 'unknown' });
+    try {
+      return await work(tenure.ended);
+    } finally {
+      await barrier.idle();
+      await tenure.resign();
+    }
+  };
+  const nodeId = randomUUID();
+  const takePart = async ({ leadership, hostname, bind, clusterAddress }: ClusterOptions): Promise<void> => {
+    const partOf = (part: Opened): Part => ({
+      ...part,
+      placeOf: (request) => belonging(request, part.services).place,
+      answer: async (request) => answer(coreOf(core, part), request),
+      forget({ policies, identity }) {
+        if (policies) part.services.policies.forget();
+        if (identity) part.services.identity.forget();
+      },
+    });
+    const made = new ClusterNode<Part>({
+      leadership,
+      barrier: {
+        view: (prefix) => barrier.view(prefix),
+        head: () => backend.head(),
+        changes: (after, signal) => backend.changes(after, signal),
+        forget: (keys) => (keys === undefined ? barrier.forget() : barrier.invalidate(keys)),
+        idle: () => barrier.idle(),
+        refresh: () => barrier.refresh(),
+      },
+      clock,
+      log,
+      pace,
+      id: nodeId,
+      self: () => ({ hostname, apiAddress: options.apiAddress?.() ?? '', clusterAddress: '', version }),
+      ...(bind === undefined ? {} : { bind }),
+      clusterAddress,
+      async openLeading(over) {
+        const storage = whileLeading(barrier.view(''), over);
+        const part = await openServices(options, storage, barrier, events, types);
+        events.reset(await backend.head());
+        return {
+          ...partOf(part),
+          begin() {
+            part.begin();
+            backups.begin();
+          },
+          async close() {
+            ceremonies.drop();
+            await backups.end();
+            await part.close();
+          },
+        };
+      },
+      openFollowing: async (relay) => {
+        const storage = readOnly(barrier.view(''), relay);
+        return partOf(await openServices({ ...options, following: true }, storage, barrier, events, types));
+      },
+      led: () => {
+        if (options.seals?.active !== undefined) void inTurn(rewrap);
+      },
+      keysLost: () => {
+        log.error('the root key of the store was replaced: this node seals itself until it has the new one');
+        void inTurn(async () => {
+          await shut();
+          if (options.seals?.active !== undefined) await openByService();
+        }).catch((error: unknown) => log.error('this node stays sealed', { error }));
+      },
+      events: (message, socket, head, request) =>
+        void takeEventSocket(
+          { core, remote: request.remote },
+          message,
+          socket,
+          head,
+          leaving.signal,
+          refuseUpgrade,
+        ),
+    });
+    node = made;
+    dispatch = dispatcher(made, {
+      clock,
+      patienceMs: pace.patienceMs,
+      answerSelf: async (request) => answer(core, request),
+      placeWithout: (request) => belonging(request, undefined).place,
+      repeatable: (request) => belonging(request, made.services?.services).repeatable,
+    });
+    made.onForwarded = dispatch.lead;
+    await made.start();
+  };
+  const leaving = new AbortController();
+  const belonging = (request: Request, services: Services | undefined): Belonging =>
+    belongingOf(
+      request,
+      services?.mounts.find(request.path) ?? (request.path.segments[0] === 'sys' ? sealedSystem : undefined),
+      following,
+    );
   const seal: SealControl = {
     status: told,
     initialize: (shares, threshold) =>
       inTurn(async () => {
-        const keys = await keeper.initialize({ shares, threshold });
-        initialized = true;
-        await opened();
-        const root = await open?.services.tokens.create({
-          policies: ['root'],
-          path: 'auth/token/root',
-          displayName: 'root',
-          ttlMs: 0,
-          maxTtlMs: 0,
+        if (cluster !== undefined && (await keeper.status()).initialized)
+          throw failure('barrier.initialized');
+        const made = await asLeader(async () => {
+          const keys = await keeper.initialize({ shares, threshold });
+          initialized = true;
+          const part = await openServices(options, barrier.view(''), barrier, events, types);
+          try {
+            const root = await part.services.tokens.create({
+              policies: ['root'],
+              path: 'auth/token/root',
+              displayName: 'root',
+              ttlMs: 0,
+              maxTtlMs: 0,
+            });
+            return { keys, rootToken: root.token };
+          } finally {
+            await part.close();
+          }
         });
         // Who holds shares opens it with them; where nobody needs to, it is open.
         if (options.seals?.active === undefined) await shut();
-        return { keys, rootToken: root?.token ?? '' };
+        else await opened();
+        return made;
       }),
     submit: (share, migrate) =>
       inTurn(async () => {
-        await keeper.submitShare(share, migrate);
+        const submit = () => keeper.submitShare(share, migrate);
+        // What moves the store to another seal writes it, and what only opens it does not.
+        await (migrate === true ? asLeader(submit) : submit());
         await opened();
         return told();
       }),
@@ -233,14 +402,21 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     restore: ({ entries }) =>
       inTurn(async () => {
         // What lives in memory is of the old store: all of it goes before the new one is in place.
+        await backups.end();
         const closing = open;
         open = undefined;
         ceremonies.drop();
-        await closing?.close();
-        try {
-          await barrier.replaceAll(entries, new AbortController().signal);
-        } finally {
-          await opened();
+        const replace = () => barrier.replaceAll(entries, new AbortController().signal);
+        if (node !== undefined) {
+          await node.underneath(replace);
+          if (barrier.sealed) await shut();
+        } else {
+          await closing?.close();
+          try {
+            await replace();
+          } finally {
+            await opened();
+          }
         }
         // A snapshot that another root key opens has it wrapped by the same seal, perhaps.
         if (barrier.sealed && options.seals?.active !== undefined)
@@ -249,11 +425,33 @@ export async function createServer(options: ServerOptions): Promise<Server> {
           );
       }),
   };
+  const backups = new Backups({
+    barrier,
+    clock,
+    log,
+    version,
+    targets: options.backups?.targets ?? [],
+    clusterId: () => current()?.clusterId ?? '',
+    scratch: async () => {
+      if (options.backups === undefined) throw failure('backup.target', { name: '' });
+      return options.backups.scratch();
+    },
+    seal: options.seals?.active,
+  });
+  const availability = (): HighAvailability => ({
+    leads: () => node?.leads ?? false,
+    since: () => (node?.role === 'leading' ? node.tenure?.since : undefined),
+    leader: () => node?.leader,
+    nodes: () => (node === undefined ? [] : membersOf(node, version)),
+    stepDown: () => node?.stepDown(),
+  });
   const platform: Platform = {
     core,
     seal,
     ceremonies,
     snapshots,
+    backups,
+    barrier,
     metrics,
     version,
     plugins: options.plugins,
@@ -266,6 +464,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       defaultTtlMs: options.ttl?.defaultMs ?? 0,
       maxTtlMs: options.ttl?.maxMs ?? 0,
     },
+    ...(cluster === undefined ? {} : { ha: availability() }),
   };
   const system: PluginType = { name: 'system', kind: 'secret', create: () => systemRoutes(platform) };
   const types = [
@@ -277,12 +476,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       () => options.apiAddress?.() ?? '',
     ),
   ];
+  const following = followingTypes(types);
   const sealedSystem = liveSystem(systemRoutes(platform));
-  const handle = async (request: Request): Promise<Answer> => {
+  const handle = (request: Request): Soon<Answer> => {
     const began = clock.monotonic();
     const path = request.path.text;
+    const id = randomUUID();
     const self = {
-      id: randomUUID(),
+      id,
       path,
       operation: request.verb,
       address: request.remote.address,
@@ -290,15 +491,14 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     };
     underWay.add(self);
     const mount =
-      open?.services.mounts.find(request.path)?.entry.path ?? (path.startsWith('sys/') ? 'sys/' : '');
-    const given = await answer(core, request);
-    underWay.delete(self);
-    const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
-    metrics.requests.observe(
-      { operation: request.verb, mount_point: mount, outcome },
-      (clock.monotonic() - began) / 1000,
-    );
-    return given;
+      current()?.services.mounts.find(request.path)?.entry.path ?? (path.startsWith('sys/') ? 'sys/' : '');
+    const asked = node === undefined ? undefined : dispatch?.handle(request);
+    return after(asked ?? answer(core, request, id), (given) => {
+      underWay.delete(self);
+      const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
+      metrics.requests.observe([request.verb, mount, outcome], (clock.monotonic() - began) / 1000);
+      return given;
+    });
   };
 
   const { active } = options.seals ?? {};
@@ -322,8 +522,11 @@ export async function createServer(options: ServerOptions): Promise<Server> {
         ...(token === undefined ? {} : { token }),
       });
     },
+    join: (message, socket, head) =>
+      node === undefined ? false : (dispatch?.join(message, socket, head) ?? false),
     close: () => {
       waiting?.stop();
+      leaving.abort();
       return inTurn(shut);
     },
   };
@@ -337,8 +540,39 @@ interface Opened {
   close(): Promise<void>;
 }
 
+/** The services of a node of a cluster. */
+type Part = Opened & Following;
+
+/** The nodes of the cluster, as this one knows them. */
+function membersOf(node: ClusterNode<Part>, version: string): ClusterMember[] {
+  const { leader, standbys } = node;
+  const active = leader && {
+    ...leader,
+    active: true,
+    version: leader.version || version,
+    lastEcho: undefined,
+  };
+  return [
+    ...(active === undefined ? [] : [active]),
+    ...standbys.map((standby) => ({ ...standby, active: false, lastEcho: standby.at })),
+  ];
+}
+
+/** The core as one set of services is, however many have followed it. */
+const coreOf = (core: Core, { services }: Opened): Core => ({
+  clock: core.clock,
+  log: core.log,
+  get system() {
+    return services.mounts.get('sys/') ?? core.system;
+  },
+  services: () => services,
+  initialized: () => core.initialized(),
+  underWay: () => core.underWay(),
+});
+
 async function openServices(
   {
+    following = false,
     clock,
     log,
     dial,
@@ -346,12 +580,15 @@ async function openServices(
     ttl,
     audit: openAudit = storedDevices,
     lockout: lockoutOf = () => undefined,
-  }: ServerOptions,
+  }: ServerOptions & {
+    /** Another node leads: nothing is written, and nothing acts by itself. */
+    readonly following?: boolean;
+  },
+  storage: Storage,
   barrier: Barrier,
   events: EventBus,
   types: readonly PluginType[],
 ): Promise<Opened> {
-  const storage = barrier.view('');
   // Tokens, leases and what ends when share one view, because they share commits.
   const own = prefixed(storage, 'sys/');
   const lifetime = await LifetimeClock.open({ storage: own, clock, log });
@@ -360,6 +597,7 @@ async function openServices(
   const leases: LeaseManager = new LeaseManager({
     storage: own,
     clock: lifetime,
+    log,
     expiry,
     handlerOf: (uuid, handler) => mounts.byUuid(uuid)?.plugin.leases?.[handler],
   });
@@ -382,6 +620,7 @@ async function openServices(
   });
   const mounts: MountTable = await MountTable.open(types, {
     ...(ttl === undefined ? {} : { ttl }),
+    idle: following,
     password: (policy) => passwords.make(policy),
     clock,
     log,
@@ -405,7 +644,13 @@ async function openServices(
   });
   const audit = await openAudit({ storage: prefixed(storage, 'sys/audit/'), clock, log });
   const ended = new AbortController();
-  const custody = await KeyCustody.open({ barrier, storage: own, clock, log });
+  const letGo = async (): Promise<void> => {
+    await mounts.close();
+    tokens.close();
+    identity.close();
+    await audit.close?.();
+  };
+  const custody = await KeyCustody.open({ barrier, storage: own, clock, log, readOnly: following });
   return {
     services: {
       tokens,
@@ -438,16 +683,14 @@ async function openServices(
     async close() {
       ended.abort();
       custody.stop();
+      expiry.stop();
+      lifetime.stop();
+      if (following) return letGo();
       await custody
         .save()
         .catch((error: unknown) => log.warn('the count of the sealing key was not kept', { error }));
-      expiry.stop();
-      lifetime.stop();
       await lifetime.save().catch((error: unknown) => log.warn('the time of leases was not kept', { error }));
-      await mounts.close();
-      tokens.close();
-      identity.close();
-      await audit.close?.();
+      await letGo();
     },
   };
 }

@@ -65,7 +65,7 @@ module.exports = {
       to: {
         path: '^src/',
         pathNot:
-          '^src/(server/(core|system|identity|auth|lease|audit|seal|barrier|events|snapshot|metrics)|plugin|storage|crypto|base)/',
+          '^src/(server/(core|system|identity|auth|lease|audit|seal|barrier|events|snapshot|backup|metrics)|plugin|storage|crypto|base)/',
       },
     },
     {

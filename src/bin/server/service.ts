@@ -20,6 +20,7 @@ import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
 import { probes } from '../probes.ts';
+import { openBackups, scratchMaker } from './backups.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
 import { podOf, register } from './registration.ts';
 import { openSeals } from './seals.ts';
@@ -83,6 +84,10 @@ export async function startService(
       lost: (reason) => lost(reason),
     });
     closing.push(closeStore);
+    const targets = await openBackups(config.backups);
+    closing.push(async () => {
+      for (const { place } of targets) place.close();
+    });
     let audit: ManagedAuditBroker | undefined;
     const rules = [...config.egress.rules, ...(config.egress.cluster ? clusterRules(env) : [])];
     const wayOut: DialOptions = {
@@ -94,6 +99,7 @@ export async function startService(
       seals,
       plugins: plugins(readPodAccount, locator(wayOut), env, probes(wayOut)),
       ttl: config.ttl,
+      backups: { targets, scratch: scratchMaker(config.storage) },
       ...nodeOf(config),
       apiAddress: () => config.apiAddress,
       clock,

@@ -6,6 +6,7 @@
 
 import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import { blocksOf, parseHcl } from '../../base/hcl.ts';
+import { type BackupSettings, readBackups } from './backup.ts';
 import { type EgressRule, egressRule } from './egress.ts';
 import { type ListenerSettings, readListeners } from './listener.ts';
 import { type LockoutSettings, readLockouts } from './lockout.ts';
@@ -23,12 +24,15 @@ export interface ServerConfig {
   readonly listeners: readonly ListenerSettings[];
   readonly storage: StorageSettings;
   readonly seals: SealsSettings;
+  readonly backups: readonly BackupSettings[];
   /** Present where the pod's labels tell the state of the server. */
   readonly registration: Registration | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** The URLs that clients and other nodes reach it by; empty where nobody said. */
   readonly apiAddress: string;
   readonly clusterAddress: string;
+  /** Nodes send clients to the leader instead of asking it for them. */
+  readonly disableClustering: boolean;
   /** By the type of the auth method. */
   readonly lockout: ReadonlyMap<string, LockoutSettings>;
   readonly egress: {
@@ -58,7 +62,6 @@ const TOLD: Readonly<Record<string, string>> = {
   disable_printable_check: '',
   disable_performance_standby: '',
   cluster_name: '',
-  disable_clustering: '',
   log_format: 'The log is JSON, one line each, on standard output: log_format is not used.',
   log_file: 'The log goes to standard output: log_file is not used.',
   log_rotate_duration: '',
@@ -76,10 +79,13 @@ const KEYS = [
   'storage',
   'backend',
   'seal',
+  'backup',
   'service_registration',
   'ui',
   'api_addr',
   'cluster_addr',
+  'disable_clustering',
+  'ha_storage',
   'telemetry',
   'user_lockout',
   'log_level',
@@ -111,7 +117,7 @@ export function readServerConfig(
   env: Readonly<Record<string, string | undefined>>,
 ): ServerConfig {
   const placed = files.flatMap(itemsOf);
-  const top = new Stanza('', placed, KEYS, ['listener', 'user_lockout', 'seal']);
+  const top = new Stanza('', placed, KEYS, ['listener', 'user_lockout', 'seal', 'backup']);
   const notes: string[] = [];
 
   const listeners = top.all('listener').flatMap((item) => told(item, () => readListeners(item, notes)));
@@ -122,6 +128,13 @@ export function readServerConfig(
       reason: 'the configuration names no storage',
       mend: 'Write storage "lmdb" { path = "/var/lib/holdfast" }.',
     });
+  const ha = top.one('ha_storage');
+  if (ha !== undefined)
+    throw refusal(
+      { file: ha.file, line: ha.item.line },
+      'ha_storage is not offered: who leads is kept where the data is, or the two could disagree',
+      'Remove it: with storage "postgresql" several nodes share the store, and one of them leads.',
+    );
   const storage = told(storageItem, () => readStorage(storageItem, notes, env));
   if (listeners.length === 0)
     throw failure('config.refused', {
@@ -130,7 +143,7 @@ export function readServerConfig(
     });
   const telemetry = top.one('telemetry');
   if (telemetry !== undefined) told(telemetry, () => readTelemetry(top, notes));
-  for (const item of top.all('seal')) told(item, () => blocksOf(item.item));
+  for (const item of [...top.all('seal'), ...top.all('backup')]) told(item, () => blocksOf(item.item));
   const seals = readSeals(top.all('seal'), env, notes);
   const registered = top.one('service_registration');
   const registration = registered && told(registered, () => readRegistration(registered));
@@ -145,10 +158,12 @@ export function readServerConfig(
     listeners,
     storage,
     seals,
+    backups: readBackups(top.all('backup'), env, notes),
     registration,
     logLevel: levelOf(top, env),
     apiAddress: urlOf('api_addr', top, env),
     clusterAddress: urlOf('cluster_addr', top, env),
+    disableClustering: top.truth('disable_clustering') ?? false,
     lockout: readLockouts(top.all('user_lockout'), env),
     egress: egressOf(top),
     ttl: ttlOf(top),

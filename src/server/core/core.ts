@@ -13,6 +13,8 @@ import type { AuditBroker } from '../audit/audit.ts';
 import type { Lockout } from '../auth/lockout.ts';
 import type { TokenStore } from '../auth/tokens.ts';
 import type { TokenRoles } from '../auth/tokens-roles.ts';
+import type { Backups } from '../backup/backups.ts';
+import type { Barrier } from '../barrier/barrier.ts';
 import type { KeyCustody } from '../barrier/custody.ts';
 import type { EventBus } from '../events/events.ts';
 import type { IdentityStore } from '../identity/store.ts';
@@ -147,6 +149,8 @@ export interface Platform {
   readonly seal: SealControl;
   readonly ceremonies: Ceremonies;
   readonly snapshots: SnapshotControl;
+  readonly backups: Backups;
+  readonly barrier: Pick<Barrier, 'verify'>;
   readonly metrics: Metrics;
   readonly version: string;
   /** What can be mounted. */
@@ -154,6 +158,32 @@ export interface Platform {
   readonly startedAt: number;
   /** How this server was started, for `sys/leader`, `sys/ha-status` and `sys/config/state/sanitized`. */
   readonly node: NodeFacts;
+  /** Absent: the store can have one node only. */
+  readonly ha?: HighAvailability;
+}
+
+/** A node among others. */
+export interface HighAvailability {
+  /** Whether this node leads, as surely as its lease stands. */
+  leads(): boolean;
+  /** When this node took the lead, in milliseconds since the epoch; undefined where it does not lead. */
+  since(): number | undefined;
+  /** Who leads, as it told of itself. */
+  leader(): { readonly apiAddress: string; readonly clusterAddress: string } | undefined;
+  /** All nodes that are known: on the leader, those that told of themselves lately. */
+  nodes(): readonly ClusterMember[];
+  /** Hands the lead to another node. */
+  stepDown(): void;
+}
+
+export interface ClusterMember {
+  readonly hostname: string;
+  readonly apiAddress: string;
+  readonly clusterAddress: string;
+  readonly active: boolean;
+  readonly version: string;
+  /** When it last told of itself, in milliseconds since the epoch; undefined for the node that is asked. */
+  readonly lastEcho: number | undefined;
 }
 
 /** What the configuration says of this node that is no secret. */

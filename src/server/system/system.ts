@@ -4,6 +4,7 @@ import type { Plugin } from '../../plugin/plugin.ts';
 import type { Platform } from '../core/core.ts';
 import { auditRoutes } from './audit.ts';
 import { auditingRoutes } from './auditing.ts';
+import { backupRoutes } from './backup.ts';
 import { ceremonyRoutes } from './ceremonies.ts';
 import { counterRoutes } from './counters.ts';
 import { internalRoutes } from './internal.ts';
@@ -46,6 +47,7 @@ export function systemRoutes(platform: Platform): Plugin {
       ...passwordRoutes(core),
       ...auditingRoutes(core),
       ...raftRoutes(platform),
+      ...backupRoutes(platform),
       ...metricsRoutes(platform),
       ...nodeRoutes(platform),
       ...pluginRoutes(platform),
