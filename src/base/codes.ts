@@ -527,6 +527,11 @@ export const codes = {
   'policy.builtin': { kind: 'invalid', message: 'cannot {action} {name} policy' },
   'lease.unknown': { kind: 'invalid', message: 'invalid lease' },
   'lease.not_found': { kind: 'invalid', message: 'lease not found' },
+  'lease.waiting': {
+    kind: 'unavailable',
+    message: 'the lease is due but cannot be taken back yet: {reason}',
+    hint: 'Nothing is forgotten: it is tried again until it is done. Mend what the mount reaches out to, or forget the lease with sys/leases/revoke-force.',
+  },
   'request.foreign_origin': {
     kind: 'denied',
     message: 'a page of another origin may not call this server',

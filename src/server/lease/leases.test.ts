@@ -7,6 +7,7 @@ import type { LeaseHandler } from '../../plugin/plugin.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import type { Check, Write } from '../../storage/storage.ts';
 import { ExpiryIndex } from './expiry.ts';
+import { AT_ONCE } from './gate.ts';
 import { LeaseManager } from './leases.ts';
 
 /** A medium that fails at its n-th commit from now, before or after it took it. */
@@ -42,7 +43,7 @@ const handler: LeaseHandler = {
 async function start(): Promise<void> {
   expiry?.stop();
   expiry = new ExpiryIndex({ storage: backend, clock, log: silentLog });
-  leases = new LeaseManager({ storage: backend, clock, expiry, handlerOf: () => handler });
+  leases = new LeaseManager({ storage: backend, clock, log: silentLog, expiry, handlerOf: () => handler });
 }
 
 beforeEach(async () => {
@@ -65,6 +66,30 @@ async function give(path: string, state: string, ttlMs = 10 * MINUTE): Promise<s
   });
   credentials.add(state);
   return id;
+}
+
+async function ids(prefix: string): Promise<string[]> {
+  const found: string[] = [];
+  for await (const id of leases.below(prefix)) found.push(id);
+  return found;
+}
+
+/** Lets everything run that was begun. */
+const settled = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Lets time pass as it does, second by second. */
+async function pass(ms: number): Promise<void> {
+  for (let left = ms; left > 0; left -= 1000) {
+    clock.advance(Math.min(1000, left));
+    await expiry.sweep();
+  }
+}
+
+async function eventually(holds: () => Promise<boolean>): Promise<void> {
+  for (let i = 0; !(await holds()); i++) {
+    if (i > 10_000) throw new Error('it never came to be');
+    await settled();
+  }
 }
 
 const leftOvers = async (): Promise<string[]> => {
@@ -94,7 +119,7 @@ test.each(
     await leases.revoke(id);
     expect([...credentials]).toEqual(['other']);
     expect(await leases.lookup(id)).toBeUndefined();
-    expect((await leases.below('db')).length).toBe(1);
+    expect((await ids('db')).length).toBe(1);
     await leases.allBelow('', 'revoke');
     await expiry.sweep();
     clock.advance(24 * 60 * MINUTE);
@@ -110,7 +135,7 @@ test('a queued revocation is durable: it happens after a restart, though nobody 
   await expect(leases.revoke(id)).rejects.toMatchObject({ code: 'base.internal' });
   await start();
   broken = false;
-  await expiry.start();
+  await expiry.sweep();
   expect([...credentials]).toEqual([]);
   expect(await leftOvers()).toEqual([]);
 });
@@ -119,7 +144,7 @@ test('two who revoke the same lease at once take it back once', async () => {
   const id = await give('db/creds/r', 'user');
   let calls = 0;
   const counted = { ...handler, revoke: async () => void calls++ };
-  leases = new LeaseManager({ storage: backend, clock, expiry, handlerOf: () => counted });
+  leases = new LeaseManager({ storage: backend, clock, log: silentLog, expiry, handlerOf: () => counted });
   await Promise.all([leases.revoke(id), leases.revoke(id), leases.revokeByToken('t')]);
   expect(calls).toBe(1);
 });
@@ -158,11 +183,11 @@ describe('a prefix', () => {
       revoke: async (state) =>
         state === 'a' ? Promise.reject(failure('base.internal')) : handler.revoke(state),
     };
-    leases = new LeaseManager({ storage: backend, clock, expiry, handlerOf: () => stubborn });
+    leases = new LeaseManager({ storage: backend, clock, log: silentLog, expiry, handlerOf: () => stubborn });
     await expect(leases.allBelow('db', 'revoke')).rejects.toMatchObject({ code: 'base.internal' });
     expect([...credentials]).toEqual(['a']);
     await leases.allBelow('db', 'forget');
-    expect(await leases.below('')).toEqual([]);
+    expect(await ids('')).toEqual([]);
   });
 });
 
@@ -173,14 +198,153 @@ test('a lease that is being taken back is no longer renewed', async () => {
   await expect(leases.renew(id, MINUTE)).rejects.toMatchObject({ code: 'lease.not_found' });
 });
 
-test('what failed for a day is told as irrevocable, and by nothing else', async () => {
-  await give('db/creds/r', 'user');
-  broken = true;
-  clock.advance(10 * MINUTE);
-  await expiry.sweep();
-  expect(await leases.irrevocable()).toEqual([]);
-  clock.advance(25 * 60 * MINUTE);
-  expect((await leases.irrevocable()).map(({ state }) => state)).toEqual(['user']);
+describe('a lease that cannot be taken back', () => {
+  const irrevocable = async (): Promise<string[]> => {
+    const found: string[] = [];
+    for await (const { state } of leases.irrevocable()) found.push(String(state));
+    return found;
+  };
+
+  test('is told as irrevocable once it failed often and long, with what was said last, and is tried on', async () => {
+    const id = await give('db/creds/r', 'user');
+    await give('db/creds/r', 'living', 60 * MINUTE);
+    broken = true;
+    clock.advance(10 * MINUTE);
+    await expiry.sweep();
+    expect((await leases.lookup(id))?.trouble).toMatchObject({ attempts: 1, irrevocable: false });
+    await pass(9 * MINUTE);
+    expect(await irrevocable()).toEqual([]);
+    await pass(5 * MINUTE);
+    expect(await irrevocable()).toEqual(['user']);
+    expect((await leases.lookup(id))?.trouble).toMatchObject({
+      irrevocable: true,
+      reason: failure('base.internal').message,
+    });
+    broken = false;
+    await pass(MINUTE);
+    expect([...credentials]).toEqual(['living']);
+    expect(await irrevocable()).toEqual([]);
+    await leases.allBelow('', 'revoke');
+    clock.advance(24 * 60 * MINUTE);
+    await expiry.sweep();
+    expect(await leftOvers()).toEqual([]);
+  });
+
+  test('remembers its attempts over restarts, and is forgotten when a person says so', async () => {
+    const id = await give('db/creds/r', 'user');
+    broken = true;
+    await expect(leases.revoke(id)).rejects.toMatchObject({ code: 'base.internal' });
+    await start();
+    await expect(leases.revoke(id)).rejects.toMatchObject({ code: 'base.internal' });
+    expect((await leases.lookup(id))?.trouble?.attempts).toBe(2);
+    await leases.forget(id);
+    expect(await leases.lookup(id)).toBeUndefined();
+  });
+});
+
+describe('a database that is away', () => {
+  /** How many are asked to be taken back at this moment, and how many at most. */
+  let asked: { mount: string; at: number }[];
+  let atOnce: number;
+  let most: number;
+  const away = (): LeaseHandler => ({
+    ...handler,
+    async revoke(state) {
+      asked.push({ mount: 'm', at: clock.monotonic() });
+      atOnce++;
+      most = Math.max(most, atOnce);
+      await settled();
+      atOnce--;
+      await handler.revoke(state);
+    },
+  });
+
+  beforeEach(() => {
+    asked = [];
+    atOnce = 0;
+    most = 0;
+    leases = new LeaseManager({
+      storage: backend,
+      clock,
+      log: silentLog,
+      expiry,
+      handlerOf: (uuid) =>
+        uuid === 'm' ? away() : { ...handler, revoke: async (s) => void credentials.delete(String(s)) },
+    });
+  });
+
+  test('is asked by few at once and then by one at a time, and when it is back everything is taken back soon', async () => {
+    const LEASES = 600;
+    for (let i = 0; i < LEASES; i++) await give('db/creds/r', `user-${i}`, MINUTE);
+    broken = true;
+    clock.advance(MINUTE);
+    await expiry.sweep();
+    expect(most).toBeLessThanOrEqual(AT_ONCE);
+    expect(asked.length).toBeLessThanOrEqual(AT_ONCE + 5);
+    await pass(20 * MINUTE);
+    expect(credentials.size).toBe(LEASES);
+    // One each half minute at last, or each quarter of one, by the jitter.
+    expect(asked.length).toBeLessThan(AT_ONCE + 5 + 4 * 20 + 10);
+    expect(leases.problemOf('m')).toBe(failure('base.internal').message);
+    broken = false;
+    await pass(MINUTE);
+    expect(credentials.size).toBe(0);
+    expect(most).toBeLessThanOrEqual(AT_ONCE);
+    expect(leases.problemOf('m')).toBeUndefined();
+  }, 60_000);
+
+  test('forgets nothing over a restart in the middle of it', async () => {
+    for (let i = 0; i < 300; i++) await give('db/creds/r', `user-${i}`, MINUTE);
+    broken = true;
+    clock.advance(MINUTE);
+    await expiry.sweep();
+    await pass(5 * MINUTE);
+    await start();
+    await expiry.start();
+    await pass(5 * MINUTE);
+    expect(credentials.size).toBe(300);
+    broken = false;
+    await start();
+    await expiry.start();
+    await pass(12 * MINUTE);
+    expect([...credentials]).toEqual([]);
+    clock.advance(24 * 60 * MINUTE);
+    await expiry.sweep();
+    expect(await leftOvers()).toEqual([]);
+  }, 60_000);
+
+  test('or that hangs holds up neither the leases of other mounts nor the end of tokens', async () => {
+    const hanging: LeaseHandler = { ...handler, revoke: () => new Promise(() => {}) };
+    leases = new LeaseManager({
+      storage: backend,
+      clock,
+      log: silentLog,
+      expiry,
+      handlerOf: (uuid) => (uuid === 'm' ? hanging : handler),
+    });
+    for (let i = 0; i < 600; i++) await give('db/creds/r', `hangs-${i}`, MINUTE);
+    for (let i = 0; i < 600; i++)
+      await leases.reserve({
+        path: 'other/creds/r',
+        mountUuid: 'other',
+        handler: 'h',
+        state: `other-${i}`,
+        tokenHash: 't',
+        ttl: { defaultMs: MINUTE + 1000, maxMs: MINUTE + 1000 },
+      });
+    clock.advance(MINUTE + 1000);
+    await eventually(async () => (await leases.count()).get('other') === undefined);
+    expect((await leases.count()).get('m')).toBe(600);
+    let ended = false;
+    const ending = leases.revokeByToken('t').then(() => {
+      ended = true;
+    });
+    for (let i = 0; !ended && i < 1000; i++) {
+      await settled();
+      clock.advance(100);
+    }
+    await ending;
+  }, 60_000);
 });
 
 test('a path too long for the index is refused before any credential is made', async () => {

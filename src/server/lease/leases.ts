@@ -1,35 +1,40 @@
 /**
  * Leases: what was given out and has to be taken back. A lease is written before the credential it covers is made, so that
- * a crash in between leaves a lease too many, never a credential without one.
- *
- * Layout: lease/id/<hash of the lease id>, lease/token/<token hash>/<hash>, lease/mount/<mount uuid>/<hash> and
- * lease/path/<lease id>; what ends when is in the expiry index, in the same commits.
+ * a crash in between leaves a lease too many, never a credential without one. Taking back goes on until it is done: what
+ * failed is due again later, durably, and a mount that cannot take back is asked by one lease at a time (gate.ts).
  */
 
-import { sha256 } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Milliseconds } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
+import type { Log } from '../../base/log.ts';
+import { backoff } from '../../base/retry.ts';
 import { base62 } from '../../crypto/random.ts';
 import type { LeaseHandler, LeaseInfo, LeaseTimes } from '../../plugin/plugin.ts';
 import type { Check, Storage, Write } from '../../storage/storage.ts';
 import { decode, encode, load } from '../auth/records.ts';
-import type { ExpiryIndex } from './expiry.ts';
+import {
+  dueId,
+  hashOf,
+  IRREVOCABLE,
+  idKey,
+  keyOfHash,
+  type LeaseEntry,
+  MOUNTS,
+  mountFolder,
+  oneMore,
+  pathFolder,
+  pathKey,
+  tokenFolder,
+  UNHELD,
+} from './entry.ts';
+import { type ExpiryIndex, UNLISTED } from './expiry.ts';
+import { Gate } from './gate.ts';
+import { type Tidied, tidied } from './tidy.ts';
+import { forEach, keysBelow, namesIn } from './walk.ts';
 
-/** Times in milliseconds since the epoch. */
-export interface LeaseEntry {
-  readonly id: string;
-  readonly mountUuid: string;
-  readonly handler: string;
-  readonly state: Json;
-  readonly tokenHash: string;
-  readonly issuedAt: number;
-  readonly lastRenewalAt?: number;
-  readonly expiresAt: number;
-  readonly maxTtlMs: Milliseconds;
-  readonly renewable: boolean;
-}
+export type { LeaseEntry } from './entry.ts';
 
 export interface Reservation {
   /** Path of the request: the lease id begins with it. */
@@ -43,42 +48,56 @@ export interface Reservation {
   readonly times?: LeaseTimes;
 }
 
-const KIND = 'lease';
-/** Stands for the holder of leases that no stored token holds. */
-const UNHELD = 'none';
-/** Revocations that run at once: each may be a conversation with somebody else's database. */
-const AT_ONCE = 64;
-/** A lease this long past its end is one that cannot be taken back without help. */
-const IRREVOCABLE_MS = 24 * 3_600_000;
-
-/** What `tidy` found and mended. */
-export interface Tidied {
-  /** Index entries that led nowhere. */
-  readonly dangling: number;
-  /** Leases whose token is gone. */
-  readonly orphaned: number;
+/** What became of leases since the barrier opened. */
+export interface LeaseCounts {
+  readonly revoked: number;
+  readonly failures: number;
 }
+
+const KIND = 'lease';
+/** Leases that one request works on at once; what they ask of a database is bounded by its mount's gate. */
+const AT_ONCE = 64;
+/** How long the end of a token waits for its leases, whose end is sure from when they are due. */
+const PATIENCE_MS = 5_000;
+const RETRY = { baseMs: 1000, maxMs: 600_000 };
+/** Those that waited for a mount to come back come at different times. */
+const SPREAD_MS = 1000;
 
 export class LeaseManager {
   readonly #storage: Storage;
   readonly #clock: Clock;
+  readonly #log: Log;
   readonly #expiry: ExpiryIndex;
   readonly #handlerOf: (mountUuid: string, handler: string) => LeaseHandler | undefined;
   /** By lease id: two who take back the same lease wait for the same work. */
   readonly #revoking = new Map<string, Promise<void>>();
+  /** By mount: those in which something is under way or in trouble. */
+  readonly #gates = new Map<string, Gate>();
+  readonly #counts = { revoked: 0, failures: 0 };
 
   constructor(options: {
     storage: Storage;
     clock: Clock;
+    log: Log;
     expiry: ExpiryIndex;
     /** The handler of a mounted plugin; undefined where the mount is gone and with it all it could take back. */
     handlerOf: (mountUuid: string, handler: string) => LeaseHandler | undefined;
   }) {
     this.#storage = options.storage;
     this.#clock = options.clock;
+    this.#log = options.log;
     this.#expiry = options.expiry;
     this.#handlerOf = options.handlerOf;
-    this.#expiry.handle(KIND, (hash) => this.#expired(hash));
+    this.#expiry.handle(
+      KIND,
+      (id, at) => this.#expired(id, at),
+      (mountUuid, running) =>
+        this.#gates.get(mountUuid)?.room(running, this.#clock.monotonic()) ?? Number.POSITIVE_INFINITY,
+    );
+  }
+
+  get counts(): LeaseCounts {
+    return this.#counts;
   }
 
   /** Writes a lease, durably. Its credential may be made only once this has resolved. */
@@ -103,10 +122,10 @@ export class LeaseManager {
     await this.#storage.commit(
       [
         { key: idKey(id), value: encode(entry) },
-        { key: tokenKey(entry.tokenHash, hash), value: encode(id) },
-        { key: mountKey(entry.mountUuid, hash), value: encode(id) },
+        { key: tokenFolder(entry.tokenHash) + hash, value: encode(id) },
+        { key: mountFolder(entry.mountUuid) + hash, value: encode(id) },
         { key: pathKey(id), value: encode(hash) },
-        ...this.#expiry.moved(KIND, hash, undefined, entry.expiresAt),
+        ...this.#expiry.moved(KIND, dueId(entry), undefined, entry.expiresAt),
       ],
       checks,
     );
@@ -144,7 +163,7 @@ export class LeaseManager {
     await this.#storage.commit(
       [
         { key: idKey(id), value: encode(next) },
-        ...this.#expiry.moved(KIND, hashOf(id), entry.expiresAt, next.expiresAt),
+        ...this.#expiry.moved(KIND, dueId(entry), entry.expiresAt, next.expiresAt),
       ],
       [{ key: idKey(id), revision: found.revision }],
     );
@@ -152,11 +171,15 @@ export class LeaseManager {
     return { id, durationMs, renewable: true };
   }
 
-  /** Takes back what the lease covers, then forgets it. Does nothing where there is none. */
+  /** Takes back what the lease covers, then forgets it. Does nothing where there is none. @throws what its handler throws */
   revoke(id: string): Promise<void> {
+    return this.#revokeOnce(id, false);
+  }
+
+  #revokeOnce(id: string, onlyIfOpen: boolean): Promise<void> {
     const running = this.#revoking.get(id);
     if (running !== undefined) return running;
-    const work = this.#revoke(id).finally(() => this.#revoking.delete(id));
+    const work = this.#revoke(id, onlyIfOpen).finally(() => this.#revoking.delete(id));
     this.#revoking.set(id, work);
     return work;
   }
@@ -176,7 +199,7 @@ export class LeaseManager {
         await this.#storage.commit(
           [
             { key: idKey(id), value: encode({ ...entry, expiresAt: now, renewable: false }) },
-            ...this.#expiry.moved(KIND, hashOf(id), entry.expiresAt, now),
+            ...this.#expiry.moved(KIND, dueId(entry), entry.expiresAt, now),
           ],
           [{ key: idKey(id), revision: found.revision }],
         );
@@ -192,60 +215,61 @@ export class LeaseManager {
   /** Forgets a lease, whatever its handler says: for credentials that were taken back by hand. */
   async forget(id: string): Promise<void> {
     try {
-      await this.revoke(id);
+      await this.#revokeOnce(id, true);
     } catch {
       const entry = await this.lookup(id);
       if (entry !== undefined) await this.#remove(entry);
     }
   }
 
-  /** Takes back all that a token was given. @throws what a handler throws; the rest is taken back nevertheless */
+  /**
+   * Takes back all that a token was given: durably due when this resolves, and done where that does not take long. A
+   * database that is away must not keep a token from ending.
+   * @throws Failure storage.*
+   */
   async revokeByToken(tokenHash: string): Promise<void> {
-    await this.#each(await this.#idsIn(`lease/token/${tokenHash}/`), (id) => this.revoke(id));
+    let held = 0;
+    const folder = tokenFolder(tokenHash);
+    await forEach(this.#idsIn(folder), AT_ONCE, (id) => {
+      held++;
+      return this.revokeSoon(id);
+    });
+    if (held === 0) return;
+    const done = forEach(this.#idsIn(folder), AT_ONCE, (id) => this.#revokeOnce(id, true)).catch(() => {});
+    let cancel = (): void => {};
+    const late = new Promise<void>((resolve) => {
+      cancel = this.#clock.after(PATIENCE_MS, resolve);
+    });
+    await Promise.race([done, late]);
+    cancel();
   }
 
-  /** Takes back all that a mount gave out; to be called while it can still do so. */
-  async revokeByMount(mountUuid: string): Promise<void> {
-    await this.#each(await this.#idsIn(`lease/mount/${mountUuid}/`), (id) => this.revoke(id));
+  /** Takes back all that a mount gave out; to be called while it can still do so. @throws what a handler throws */
+  revokeByMount(mountUuid: string): Promise<void> {
+    return forEach(this.#idsIn(mountFolder(mountUuid)), AT_ONCE, (id) => this.#revokeOnce(id, true));
   }
 
-  /** Does `work` for each of the leases. @throws the first failure; the others are done nevertheless */
-  async #each(ids: readonly string[], work: (id: string) => Promise<unknown>): Promise<void> {
-    const failures: unknown[] = [];
-    const rest = [...ids];
-    const worker = async (): Promise<void> => {
-      for (let id = rest.pop(); id !== undefined; id = rest.pop()) {
-        try {
-          await work(id);
-        } catch (error) {
-          failures.push(error);
-        }
-      }
-    };
-    await Promise.all(Array.from({ length: Math.min(AT_ONCE, ids.length) }, worker));
-    if (failures.length > 0) throw failures[0];
-  }
-
-  /** `how` for each lease at or below `prefix`, which may also be the id of one. @throws the first failure, after all */
-  async allBelow(prefix: string, how: 'revoke' | 'revokeSoon' | 'forget'): Promise<void> {
-    await this.#each(await this.below(prefix), (id) => this[how](id));
+  /**
+   * `how` for each lease at or below `prefix`, which may also be the id of one.
+   * @throws the first failure, after all were done or, of a mount that cannot take back, left to be done later
+   */
+  allBelow(prefix: string, how: 'revoke' | 'revokeSoon' | 'forget'): Promise<void> {
+    return forEach(this.below(prefix), AT_ONCE, (id) =>
+      how === 'revoke' ? this.#revokeOnce(id, true) : this[how](id),
+    );
   }
 
   /** The ids of all leases at or below `prefix`. A lease keeps its id, and so its place here, when its mount moves. */
-  async below(prefix: string): Promise<string[]> {
+  async *below(prefix: string): AsyncGenerator<string, void, void> {
     const leaf = prefix.replace(/\/+$/, '');
-    if ((await this.#storage.get(pathKey(leaf))) !== undefined) return [leaf];
-    const folder = `lease/path/${leaf === '' ? '' : `${leaf}/`}`;
-    const ids: string[] = [];
-    for await (const { key } of this.#storage.scan(folder, new AbortController().signal))
-      ids.push(key.slice('lease/path/'.length));
-    return ids;
+    if ((await this.#storage.get(pathKey(leaf))) !== undefined) return yield leaf;
+    for await (const key of keysBelow(this.#storage, pathFolder(leaf)))
+      yield leaf === '' ? key : `${leaf}/${key}`;
   }
 
   /** The next segments of lease ids below `prefix`; folders end in "/". */
   children(prefix: string): Promise<string[]> {
-    const leaf = prefix.replace(/\/+$/, '');
-    return this.#storage.list(`lease/path/${leaf === '' ? '' : `${leaf}/`}`);
+    return this.#storage.list(pathFolder(prefix.replace(/\/+$/, '')));
   }
 
   /** Every lease there is, one after the other. */
@@ -254,76 +278,150 @@ export class LeaseManager {
       yield decode<LeaseEntry>(key, value);
   }
 
-  /** Leases that are long past their end and still there: their handler fails again and again. */
-  async irrevocable(): Promise<LeaseEntry[]> {
-    const limit = this.#clock.now() - IRREVOCABLE_MS;
-    const found: LeaseEntry[] = [];
-    for await (const entry of this.all()) if (entry.expiresAt < limit) found.push(entry);
-    return found;
+  /** The leases that end first, at most `limit` of them, in the order of their ends. */
+  async *soonest(limit: number): AsyncGenerator<LeaseEntry, void, void> {
+    for await (const id of this.#expiry.soonest(KIND, limit)) {
+      const entry = await this.#byDueId(id);
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /** How many leases there are, by the uuid of the mount that gave them; none of them is read. */
+  async count(): Promise<Map<string, number>> {
+    const counts = new Map<string, number>();
+    for await (const folder of namesIn(this.#storage, MOUNTS)) {
+      let count = 0;
+      for await (const _ of namesIn(this.#storage, MOUNTS + folder)) count++;
+      counts.set(folder.slice(0, -1), count);
+    }
+    return counts;
+  }
+
+  /** Leases that were tried to be taken back so often, and for so long, that somebody should look. */
+  async *irrevocable(): AsyncGenerator<LeaseEntry, void, void> {
+    for await (const hash of namesIn(this.#storage, IRREVOCABLE)) {
+      const entry = (await load<LeaseEntry>(this.#storage, keyOfHash(hash)))?.value;
+      if (entry !== undefined) yield entry;
+    }
+  }
+
+  /** Why nothing of a mount is taken back at the moment; undefined where nothing keeps it. */
+  problemOf(mountUuid: string): string | undefined {
+    const health = this.#gates.get(mountUuid)?.health;
+    return health === undefined || health.pauses === 0 ? undefined : health.reason;
   }
 
   /** Mends what no crash should leave behind but a restored or damaged store might: dead index entries, leases of no token. */
-  async tidy(): Promise<Tidied> {
-    let dangling = 0;
-    for (const folder of ['lease/token/', 'lease/mount/', 'lease/path/']) {
-      const dead: Write[] = [];
-      for await (const { key, value } of this.#storage.scan(folder, new AbortController().signal)) {
-        const named = decode<string>(key, value);
-        const hash = folder === 'lease/path/' ? named : hashOf(named);
-        if ((await this.#storage.get(`lease/id/${hash}`)) === undefined) dead.push({ key, delete: true });
-      }
-      dangling += dead.length;
-      if (dead.length > 0) await this.#storage.commit(dead);
-    }
-    const orphans: string[] = [];
-    for await (const entry of this.all())
-      if (
-        entry.tokenHash !== UNHELD &&
-        (await this.#storage.get(`token/id/${entry.tokenHash}`)) === undefined
-      )
-        orphans.push(entry.id);
-    await this.#each(orphans, (id) => this.revokeSoon(id));
-    return { dangling, orphaned: orphans.length };
+  tidy(): Promise<Tidied> {
+    return tidied(this.#storage, async (id) => void (await this.revokeSoon(id)));
   }
 
-  async #idsIn(folder: string): Promise<string[]> {
-    const ids: string[] = [];
-    for (const name of await this.#storage.list(folder)) {
+  async *#idsIn(folder: string): AsyncGenerator<string, void, void> {
+    for await (const name of namesIn(this.#storage, folder)) {
       const id = await load<string>(this.#storage, folder + name);
-      if (id !== undefined) ids.push(id.value);
+      if (id !== undefined) yield id.value;
     }
-    return ids;
   }
 
-  async #revoke(id: string): Promise<void> {
+  /** @param onlyIfOpen leaves it for later where it is known that its mount cannot take back */
+  async #revoke(id: string, onlyIfOpen: boolean): Promise<void> {
     const entry = await this.lookup(id);
     if (entry === undefined) return;
-    await this.#handlerOf(entry.mountUuid, entry.handler)?.revoke(entry.state);
+    const handler = this.#handlerOf(entry.mountUuid, entry.handler);
+    if (handler !== undefined) await this.#takeBack(entry, handler, onlyIfOpen);
     await this.#remove(entry);
+    this.#counts.revoked++;
   }
 
-  async #remove({ id, tokenHash, mountUuid, expiresAt }: LeaseEntry): Promise<void> {
-    const hash = hashOf(id);
+  async #takeBack(entry: LeaseEntry, handler: LeaseHandler, onlyIfOpen: boolean): Promise<void> {
+    const { mountUuid } = entry;
+    const gate = this.#gates.get(mountUuid) ?? new Gate();
+    this.#gates.set(mountUuid, gate);
+    try {
+      await gate.pass(async () => {
+        const began = this.#clock.monotonic();
+        if (onlyIfOpen && gate.isPaused(began))
+          throw failure('lease.waiting', { reason: gate.health.reason });
+        try {
+          await handler.revoke(entry.state);
+        } catch (error) {
+          await this.#failed(entry, gate, began, error);
+          throw error;
+        }
+        // Whoever waited for the mount to come back need not wait longer.
+        if (gate.health.pauses > 0) this.#expiry.noted(this.#clock.now());
+        gate.succeeded();
+      });
+    } finally {
+      if (gate.size === 0 && gate.health.failures === 0) this.#gates.delete(mountUuid);
+    }
+  }
+
+  async #failed(entry: LeaseEntry, gate: Gate, began: number, error: unknown): Promise<void> {
+    this.#counts.failures++;
+    const reason = isFailure(error) ? error.message : 'internal error';
+    const now = this.#clock.monotonic();
+    if (gate.failed(began, now, reason)) {
+      const pauseMs = Math.round(gate.health.pausedUntil - now);
+      const mount = entry.id.slice(0, entry.id.indexOf('/'));
+      this.#log.warn('a mount takes no lease back; one is tried now and then', { mount, pauseMs, error });
+      this.#expiry.noted(this.#clock.now() + pauseMs);
+    }
+    try {
+      await this.#remember(entry.id, reason);
+    } catch (problem) {
+      if (!isFailure(problem, 'storage.conflict') && !isFailure(problem, 'server.sealed'))
+        this.#log.warn('why a lease could not be taken back was not kept', { error: problem });
+    }
+  }
+
+  async #remember(id: string, reason: string): Promise<void> {
+    const found = await load<LeaseEntry>(this.#storage, idKey(id));
+    if (found === undefined) return;
+    const trouble = oneMore(found.value.trouble, this.#clock.now(), reason);
+    const writes: Write[] = [{ key: idKey(id), value: encode({ ...found.value, trouble }) }];
+    if (trouble.irrevocable) writes.push({ key: IRREVOCABLE + hashOf(id), value: encode(id) });
+    await this.#storage.commit(writes, [{ key: idKey(id), revision: found.revision }]);
+  }
+
+  async #remove(entry: LeaseEntry): Promise<void> {
+    const hash = hashOf(entry.id);
+    const keys = [
+      idKey(entry.id),
+      tokenFolder(entry.tokenHash) + hash,
+      mountFolder(entry.mountUuid) + hash,
+      pathKey(entry.id),
+    ];
+    if (entry.trouble?.irrevocable === true) keys.push(IRREVOCABLE + hash);
     await this.#storage.commit([
-      { key: idKey(id), delete: true },
-      { key: tokenKey(tokenHash, hash), delete: true },
-      { key: mountKey(mountUuid, hash), delete: true },
-      { key: pathKey(id), delete: true },
-      ...this.#expiry.moved(KIND, hash, expiresAt, undefined),
+      ...keys.map((key) => ({ key, delete: true }) as const),
+      ...this.#expiry.moved(KIND, dueId(entry), entry.expiresAt, undefined),
     ]);
   }
 
-  async #expired(hash: string): Promise<number | undefined> {
-    const entry = (await load<LeaseEntry>(this.#storage, `lease/id/${hash}`))?.value;
+  async #byDueId(dueId: string): Promise<LeaseEntry | undefined> {
+    const [hash = ''] = dueId.split('.');
+    return (await load<LeaseEntry>(this.#storage, keyOfHash(hash)))?.value;
+  }
+
+  async #expired(id: string, at: number): Promise<number | undefined | typeof UNLISTED> {
+    const entry = await this.#byDueId(id);
     if (entry === undefined) return undefined;
     if (entry.expiresAt > this.#clock.now()) return entry.expiresAt;
-    await this.revoke(entry.id);
-    return undefined;
+    try {
+      await this.#revokeOnce(entry.id, true);
+    } catch {
+      return this.#retryAt(entry);
+    }
+    return dueId(entry) === id && Math.ceil(entry.expiresAt) === at ? UNLISTED : undefined;
+  }
+
+  /** With its mount, where that is what fails; else by itself, at growing distances. */
+  async #retryAt({ id, mountUuid }: LeaseEntry): Promise<number> {
+    const now = this.#clock.now();
+    const health = this.#gates.get(mountUuid)?.health;
+    if (health !== undefined && health.pauses > 0)
+      return now + Math.max(0, health.pausedUntil - this.#clock.monotonic()) + Math.random() * SPREAD_MS;
+    return now + backoff(((await this.lookup(id))?.trouble?.attempts ?? 1) - 1, RETRY);
   }
 }
-
-const hashOf = (id: string): string => sha256(id).toString('hex');
-const idKey = (id: string): string => `lease/id/${hashOf(id)}`;
-const tokenKey = (tokenHash: string, hash: string): string => `lease/token/${tokenHash}/${hash}`;
-const mountKey = (mountUuid: string, hash: string): string => `lease/mount/${mountUuid}/${hash}`;
-const pathKey = (id: string): string => `lease/path/${id}`;

@@ -109,6 +109,15 @@ const leaseText = z.object({
   renewable: z.boolean(),
   ttl: z.number(),
   path: z.string(),
+  /** Ours, and only of a lease that is due and still there. */
+  revocation: z
+    .object({
+      attempts: z.number(),
+      last_attempt: z.string().nullable(),
+      last_error: z.string(),
+      irrevocable: z.boolean(),
+    })
+    .optional(),
 });
 
 function lookupRoutes(core: Core): Route[] {
@@ -121,7 +130,24 @@ function lookupRoutes(core: Core): Route[] {
     renewable: entry.renewable,
     ttl: seconds(Math.max(0, entry.expiresAt - services(core).lifetime.now())),
     path: entry.id.slice(0, entry.id.lastIndexOf('/')),
+    ...revocationOf(entry),
   });
+  /** How taking the lease back has failed: by itself, or with all of its mount, of which only one tries. */
+  const revocationOf = (entry: LeaseEntry): Pick<z.infer<typeof leaseText>, 'revocation'> => {
+    const { leases, lifetime } = services(core);
+    const { trouble } = entry;
+    const isDue = entry.expiresAt <= lifetime.now();
+    const problem = trouble?.reason ?? (isDue ? leases.problemOf(entry.mountUuid) : undefined);
+    if (problem === undefined) return {};
+    return {
+      revocation: {
+        attempts: trouble?.attempts ?? 0,
+        last_attempt: trouble === undefined ? null : at(trouble.lastAt),
+        last_error: problem,
+        irrevocable: trouble?.irrevocable ?? false,
+      },
+    };
+  };
   return [
     {
       path: 'leases/lookup',
@@ -155,33 +181,62 @@ function lookupRoutes(core: Core): Route[] {
   ];
 }
 
+/** Upstream's: of more irrevocable leases than this only so many are told, unless asked for. */
+const MOST_TOLD = 10_000;
+const MORE =
+  'There are more irrevocable leases than are told here. To have all of them, ask again with limit=none.';
+
 function upkeepRoutes(core: Core): Route[] {
   const kind = z.object({ type: z.string().default(''), include_child_namespaces: flag().default(false) });
   const countText = z.object({ lease_count: z.number(), counts: z.record(z.string(), z.number()) });
-  const asked = async (type: string): Promise<LeaseEntry[]> => {
-    if (type !== 'irrevocable')
+  const assertIrrevocable = (type: string): void => {
+    if (type.toLowerCase() !== 'irrevocable')
       throw failure('request.invalid', { reason: 'only "irrevocable" leases are told by type' });
-    return services(core).leases.irrevocable();
   };
-  const placeOf = (entry: LeaseEntry): string =>
-    services(core).mounts.byUuid(entry.mountUuid)?.entry.path ?? 'deleted mount';
+  const mountOf = (uuid: string) => services(core).mounts.byUuid(uuid)?.entry;
+  const accessorOf = (entry: LeaseEntry): string =>
+    mountOf(entry.mountUuid)?.accessor ?? 'mount-accessor-not-found';
+  const counted = (found: Iterable<readonly [string, number]>): z.infer<typeof countText> => {
+    const counts = new Map<string, number>();
+    for (const [place, count] of found) counts.set(place, (counts.get(place) ?? 0) + count);
+    return {
+      lease_count: [...counts.values()].reduce((sum, count) => sum + count, 0),
+      counts: Object.fromEntries(counts),
+    };
+  };
   return [
     {
       path: 'leases',
       access: 'sudo',
       operations: {
         read: operation({
-          summary: 'The leases that cannot be taken back (type=irrevocable).',
-          input: kind,
+          summary:
+            'The leases that cannot be taken back (type=irrevocable), those that ended first at the top.',
+          input: kind.extend({ limit: limit() }),
           output: z.object({
             lease_count: z.number(),
-            leases: z.array(z.object({ lease_id: z.string(), mount: z.string() })),
+            leases: z.array(z.object({ lease_id: z.string(), mount_id: z.string(), error: z.string() })),
           }),
           effect: 'none',
-          async run({ type }) {
-            const found = await asked(type);
-            const leases = found.map((entry) => ({ lease_id: entry.id, mount: placeOf(entry) }));
-            return { data: { lease_count: found.length, leases } };
+          async run({ type, limit }) {
+            assertIrrevocable(type);
+            const found: LeaseEntry[] = [];
+            let isCut = false;
+            for await (const entry of services(core).leases.irrevocable()) {
+              isCut = found.length >= limit;
+              if (isCut) break;
+              found.push(entry);
+            }
+            found.sort((a, b) => a.expiresAt - b.expiresAt || (a.id < b.id ? -1 : 1));
+            const leases = found.map((entry) => ({
+              lease_id: entry.id,
+              mount_id: accessorOf(entry),
+              error: entry.trouble?.reason ?? '',
+            }));
+            return {
+              data: { lease_count: found.length, leases },
+              ...(isCut ? { warnings: [MORE] } : {}),
+            };
           },
         }),
       },
@@ -191,20 +246,22 @@ function upkeepRoutes(core: Core): Route[] {
       operations: {
         read: operation({
           summary:
-            'How many leases there are, by mount; with type=irrevocable only those that cannot be taken back.',
+            'How many leases there are, by mount; with type=irrevocable those that cannot be taken back, by accessor.',
           input: kind,
           output: countText,
           effect: 'none',
           async run({ type }) {
-            const counts = new Map<string, number>();
-            let total = 0;
-            const entries = type === '' ? services(core).leases.all() : await asked(type);
-            for await (const entry of entries) {
-              const place = placeOf(entry);
-              counts.set(place, (counts.get(place) ?? 0) + 1);
-              total++;
+            const { leases } = services(core);
+            if (type === '') {
+              const byMount = [...(await leases.count())];
+              return {
+                data: counted(byMount.map(([uuid, n]) => [mountOf(uuid)?.path ?? 'deleted mount', n])),
+              };
             }
-            return { data: { lease_count: total, counts: Object.fromEntries(counts) } };
+            assertIrrevocable(type);
+            const found: [string, number][] = [];
+            for await (const entry of leases.irrevocable()) found.push([accessorOf(entry), 1]);
+            return { data: counted(found) };
           },
         }),
       },
@@ -237,3 +294,17 @@ function upkeepRoutes(core: Core): Route[] {
     },
   ];
 }
+
+/** "none", or how many at most; absent: as upstream has it. */
+const limit = () =>
+  z
+    .union([z.string(), z.number()])
+    .default(MOST_TOLD)
+    .transform((given, context) => {
+      if (given === '') return MOST_TOLD;
+      if (typeof given === 'string' && given.toLowerCase() === 'none') return Number.POSITIVE_INFINITY;
+      const number = Number(given);
+      if (Number.isSafeInteger(number) && number > 0) return number;
+      context.addIssue({ code: 'custom', message: "limit must be 'none' or a positive integer" });
+      return z.NEVER;
+    });

@@ -10,6 +10,8 @@ import { bare } from './replies.ts';
 
 /** A count of more than this many would hold up the answer: it stops there, and says so. */
 const MOST_COUNTED = 100_000;
+/** Of so many leases the ends are read. */
+const MOST_FOLLOWED = 10_000;
 
 /** Milliseconds for which a walk over what is stored stands: less than Prometheus leaves between two scrapes. */
 const WALK_KEPT_MS = 10_000;
@@ -85,23 +87,25 @@ async function gather(core: Core, stored: (open: Services) => Promise<Gauge[]>):
 /** What is found by going through all that is stored. */
 async function walk(open: Services): Promise<Gauge[]> {
   const tokens = await tokenCounts(open);
-  const leases = await leaseCounts(open);
   return [
     gauge('vault_token_count', 'Living service tokens.', [{ value: tokens.total }]),
     gauge('vault_token_count_by_policy', 'Living service tokens by policy.', tokens.byPolicy),
     gauge('vault_secret_kv_count', 'Secrets by KV mount.', await secretCounts(open)),
-    gauge(
-      'vault_secret_lease_expiration_time_seconds',
-      'When the first lease of a path ends, in seconds since the epoch.',
-      leases.firstExpiries,
-    ),
-    gauge('vault_expire_num_leases', 'Leases.', [{ value: leases.total }]),
+    ...(await leaseGauges(open)),
   ];
 }
 
 function atHand(open: Services): Gauge[] {
   const audit = open.audit.counts?.();
+  const { revoked, failures } = open.leases.counts;
   return [
+    counter('vault_expire_lease_expiration', 'Leases that were taken back.', revoked),
+    counter('vault_expire_lease_expiration_error', 'Times that a lease could not be taken back.', failures),
+    gauge(
+      'holdfast_lease_clock_ahead_seconds',
+      'How far the time by which leases end is ahead of the system clock, which somebody set.',
+      [{ value: open.lifetime.ahead / 1000 }],
+    ),
     gauge('vault_core_locked_users', 'Names that may not log in for a while.', [
       { value: open.lockout.list().length },
     ]),
@@ -147,16 +151,30 @@ async function secretCounts({ mounts }: Services): Promise<Sample[]> {
 }
 
 /** The first ends by the path that gave the leases, so that there are as many series as roles and not as leases. */
-async function leaseCounts({ leases }: Services): Promise<{ total: number; firstExpiries: Sample[] }> {
+async function firstExpiries({ leases, lifetime }: Services): Promise<Sample[]> {
   const first = new Map<string, number>();
-  let total = 0;
-  for await (const { id, expiresAt } of leases.all()) {
+  for await (const { id, expiresAt } of leases.soonest(MOST_FOLLOWED)) {
     const path = id.slice(0, id.lastIndexOf('/'));
-    first.set(path, Math.min(first.get(path) ?? Number.POSITIVE_INFINITY, expiresAt));
-    total++;
+    if (!first.has(path)) first.set(path, lifetime.wallOf(expiresAt));
   }
-  const samples = [...first]
-    .sort((a, b) => a[1] - b[1])
-    .map(([path, at]) => ({ labels: { path }, value: Math.floor(at / 1000) }));
-  return { total, firstExpiries: bounded(samples, Math.min) };
+  const samples = [...first].map(([path, at]) => ({ labels: { path }, value: Math.floor(at / 1000) }));
+  return bounded(samples, Math.min);
+}
+
+async function leaseGauges(open: Services): Promise<Gauge[]> {
+  const { leases } = open;
+  let irrevocable = 0;
+  for await (const _ of leases.irrevocable()) irrevocable++;
+  const total = [...(await leases.count()).values()].reduce((sum, count) => sum + count, 0);
+  return [
+    gauge(
+      'vault_secret_lease_expiration_time_seconds',
+      `When the first lease of a path ends, in seconds since the epoch; of the ${MOST_FOLLOWED} leases that end first.`,
+      await firstExpiries(open),
+    ),
+    gauge('vault_expire_num_leases', 'Leases.', [{ value: total }]),
+    gauge('vault_expire_num_irrevocable_leases', 'Leases that cannot be taken back without help.', [
+      { value: irrevocable },
+    ]),
+  ];
 }
