@@ -54,9 +54,8 @@ export class SecretStore {
     this.#mount = mount;
   }
 
-  async config(): Promise<Config> {
-    const entry = await this.#mount.storage.get(CONFIG);
-    return entry === undefined ? DEFAULT_CONFIG : decode<Config>(CONFIG, entry.value);
+  config(): Soon<Config> {
+    return after(near(this.#mount.storage, CONFIG), configOf);
   }
 
   /** Gives the revision of the commit. */
@@ -64,9 +63,8 @@ export class SecretStore {
     return this.#queue.run('', () =>
       retry(async () => {
         const entry = await this.#mount.storage.get(CONFIG);
-        const before = entry === undefined ? DEFAULT_CONFIG : decode<Config>(CONFIG, entry.value);
         return this.#mount.storage.commit(
-          [{ key: CONFIG, value: encode(rule(before)) }],
+          [{ key: CONFIG, value: encode(rule(configOf(entry))) }],
           [{ key: CONFIG, revision: entry?.revision ?? 0 }],
         );
       }),
@@ -92,8 +90,8 @@ export class SecretStore {
   }
 
   /**
-   * Reads a secret, asks `rule` what to do with it, and commits that as a whole. `rule` is asked again when somebody else
-   * was faster, and may throw. A `rule` that gives no `secret` changes nothing.
+   * Reads a secret, from memory at first, asks `rule` what to do with it, and commits that as a whole. `rule` is asked again,
+   * about what the store itself says, when somebody else was faster, and may throw. A `rule` that gives no `secret` changes nothing.
    * @throws Failure kv.busy, and what `rule` throws
    */
   async change<T>(
@@ -102,15 +100,14 @@ export class SecretStore {
   ): Promise<Changed<T>> {
     const key = metaKey(path);
     return this.#queue.run(key, () =>
-      retry(async () => {
-        const entry = await this.#mount.storage.get(key);
-        const before = entry && decode<Secret>(key, entry.value);
+      retry(async (tries) => {
+        const { storage } = this.#mount;
+        const entry = await (tries === 0 ? near(storage, key) : storage.get(key));
+        const before = entry && derived(entry, secretOf);
         const change = await rule(before);
         if (change.secret === undefined) return { result: change.result, revision: undefined };
         const check: Check = { key, revision: entry?.revision ?? 0 };
-        const revision = await this.#mount.storage.commit(writes(key, before, change.secret, change), [
-          check,
-        ]);
+        const revision = await storage.commit(writes(key, before, change.secret, change), [check]);
         return { result: change.result, revision };
       }),
     );
@@ -140,16 +137,21 @@ function writes(
   return all;
 }
 
-async function retry<T>(attempt: () => Promise<T>): Promise<T> {
+async function retry<T>(attempt: (tries: number) => Promise<T>): Promise<T> {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     try {
-      return await attempt();
+      return await attempt(tries);
     } catch (error) {
       if (!isFailure(error, 'storage.conflict')) throw error;
     }
   }
   throw failure('kv.busy');
 }
+
+const configOf = (entry: Entry | undefined): Config =>
+  entry === undefined ? DEFAULT_CONFIG : derived(entry, readConfig);
+
+const readConfig = ({ key, value }: Entry): Config => decode<Config>(key, value);
 
 const secretOf = ({ key, value }: Entry): Secret => decode<Secret>(key, value);
 

@@ -6,18 +6,20 @@
  *   wrapping                the RSA key under which keys may be brought in: PKCS #8 DER
  *   settings                what holds for the mount (JSON)
  *
- * A change of a key is one commit of record and bytes, under the check that the record is still the one that was read. Nothing is
- * cached: secret bytes live for one operation, in buffers that are wiped after it. It trusts the storage to keep
+ * A change of a key is one commit of record and bytes, under the check that the record is still the one that was read. No
+ * secret is cached: its bytes live for one operation, in buffers that are wiped after it. It trusts the storage to keep
  * what it was given (the barrier sees to that) and nothing else.
  */
 
 import { hex, textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import { generateKey } from '../../crypto/keys.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Mount } from '../../plugin/plugin.ts';
-import type { Page, Write } from '../../storage/storage.ts';
+import { derived, near } from '../../storage/near.ts';
+import type { Entry, Page, Write } from '../../storage/storage.ts';
 import type { Key } from './key.ts';
 
 /** The secret bytes of one version: the key, and beside it one for HMAC, so that no key does two things. */
@@ -58,9 +60,9 @@ export class KeyStore {
     this.#mount = mount;
   }
 
-  async get(name: string): Promise<Key | undefined> {
-    const entry = await this.#mount.storage.get(keyAt(name));
-    return entry && decode<Key>(keyAt(name), entry.value);
+  /** A key's record, from memory where it was read before: it holds no secret, and nobody may change it. */
+  get(name: string): Soon<Key | undefined> {
+    return after(near(this.#mount.storage, keyAt(name)), (entry) => entry && derived(entry, keyOf));
   }
 
   list(page: Page): Promise<string[]> {
@@ -199,6 +201,8 @@ function decode<T>(key: string, bytes: Uint8Array): T {
     return corrupt(key);
   }
 }
+
+const keyOf = ({ key, value }: Entry): Key => decode<Key>(key, value);
 
 function corrupt(key: string): never {
   throw failure('storage.corrupt', { key });

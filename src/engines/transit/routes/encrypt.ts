@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { base64 } from '../../../base/bytes.ts';
 import { failure } from '../../../base/errors.ts';
 import { flag, integer } from '../../../base/schema.ts';
+import { after } from '../../../base/soon.ts';
 import { ABILITIES, algorithmOf, isKeyType } from '../../../crypto/algorithms.ts';
 import { wipe } from '../../../crypto/wipe.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
@@ -58,7 +59,7 @@ export function encryptRoutes(mount: Mount, store: KeyStore): Route[] {
   return [
     {
       path: 'encrypt/:name',
-      exists: async ({ name: named = '' }) => (await store.get(named)) !== undefined,
+      exists: ({ name: named = '' }) => after(store.get(named), (key) => key !== undefined),
       operations: {
         write: operation({
           summary: 'Encrypt under a key, which is made where there is none and policy allows to create it.',
