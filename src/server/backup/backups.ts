@@ -91,6 +91,11 @@ export class Backups {
     }));
   }
 
+  /** Whether the schedules run: on the node that leads, while the barrier is open. */
+  get running(): boolean {
+    return this.#life !== undefined;
+  }
+
   get states(): readonly TargetState[] {
     return this.#states;
   }
@@ -193,7 +198,10 @@ export class Backups {
   async #follow(state: Mutable<TargetState>, signal: AbortSignal): Promise<void> {
     const { clock, log } = this.#world;
     const { name, schedule } = state.target;
-    await this.#wait(SETTLE_MS, signal);
+    const settled = this.#wait(SETTLE_MS, signal);
+    // What the store remembers, until the place was asked.
+    state.verifiedAt = (await this.#known(state).catch(() => 0)) || undefined;
+    await settled;
     let retryAt: number | undefined;
     let learned = false;
     while (!signal.aborted) {

@@ -6,6 +6,7 @@ import { operation, type Route } from '../../plugin/plugin.ts';
 import type { Core, Platform, Services } from '../core/core.ts';
 import { keptFor } from '../metrics/kept.ts';
 import { bounded, type Gauge, gaugeText, type Sample } from '../metrics/registry.ts';
+import { backupGauges } from './backupgauges.ts';
 import { bare } from './replies.ts';
 
 /** A count of more than this many would hold up the answer: it stops there, and says so. */
@@ -20,7 +21,7 @@ const number = z.object({ Name: z.string(), Value: z.number(), Labels: z.record(
 /** As JSON; to Prometheus the answer is its own text. */
 const numbers = z.object({ Timestamp: z.string(), Gauges: z.array(number), Counters: z.array(number) });
 
-export function metricsRoutes({ core, metrics }: Platform): Route[] {
+export function metricsRoutes({ core, metrics, backups }: Platform): Route[] {
   const stored = keptFor(core.clock, WALK_KEPT_MS, walk);
   return [
     {
@@ -32,7 +33,7 @@ export function metricsRoutes({ core, metrics }: Platform): Route[] {
           output: numbers,
           effect: 'none',
           async run({ format }, call) {
-            const gauges = await gather(core, stored);
+            const gauges = [...(await gather(core, stored)), ...backupGauges(backups, core.clock.now())];
             if (format !== 'prometheus' && !/openmetrics|text\/plain/.test(call.headers['accept'] ?? ''))
               return bare({
                 Timestamp: new Date(core.clock.now()).toISOString(),
