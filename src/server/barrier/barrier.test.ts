@@ -267,6 +267,39 @@ describe('the medium', () => {
   });
 });
 
+describe('what is near', () => {
+  const near = async (key: string) => {
+    const entry = await barrier.view('').near?.(key);
+    return entry && textOf(entry.value);
+  };
+
+  test('knows that there is nothing until there is something, and asks the medium once', async () => {
+    expect(await near('a')).toBeUndefined();
+    const { questions } = medium;
+    expect(await near('a')).toBeUndefined();
+    expect(medium.questions).toBe(questions);
+    await barrier.view('').commit([put('a', '1')]);
+    expect(await near('a')).toBe('1');
+    await barrier.view('').commit([{ key: 'a', delete: true }]);
+    expect(await near('a')).toBeUndefined();
+  });
+
+  test('never takes an entry for absent because it could not be read or opened', async () => {
+    await barrier.view('').commit([put('a', '1')]);
+    const good = await medium.get('a');
+    await medium.commit([{ key: 'a', value: utf8('broken') }]);
+    await expect(near('a')).rejects.toMatchObject({ code: 'storage.corrupt' });
+    if (good !== undefined) await medium.commit([good]);
+    expect(await near('a')).toBe('1');
+  });
+
+  test('a question that was asked before a commit says nothing of what is there after it', async () => {
+    const asked = near('a');
+    await Promise.all([asked, barrier.view('').commit([put('a', '1')])]);
+    expect(await near('a')).toBe('1');
+  });
+});
+
 describe('group commit', () => {
   test('many waiting commits are one commit of the medium, each with its own outcome', async () => {
     const view = barrier.view('m/');

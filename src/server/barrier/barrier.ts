@@ -348,7 +348,7 @@ export class Barrier implements Feed {
       },
       near(key) {
         barrier.#opened();
-        return barrier.#cache.get(key) ?? barrier.#fetch(key);
+        return barrier.#cache.get(key) ?? (barrier.#cache.isAbsent(key) ? undefined : barrier.#fetch(key));
       },
       async list(prefix, page = {}) {
         barrier.#opened();
@@ -422,10 +422,12 @@ export class Barrier implements Feed {
     try {
       const sealed = await this.#backend.get(key);
       entry = sealed && this.#reveal(sealed);
-    } finally {
-      entry = this.#cache.end(key, reading, entry);
+    } catch (error) {
+      // What could not be read is not known to be absent.
+      this.#cache.abandon(key, reading);
+      throw error;
     }
-    return entry;
+    return this.#cache.end(key, reading, entry);
   }
 
   /** One change of keys at a time: one that began under a root key or a term which another replaced would lose it. */

@@ -11,6 +11,8 @@ import type { Entry } from '../../storage/storage.ts';
 
 /** What an entry costs beside its bytes: the objects, and the places in two maps. */
 const OVERHEAD_BYTES = 512;
+/** How many names are remembered of which nothing is there: strangers can ask for names without end. */
+const ABSENT_NAMES = 4096;
 /** The value, its text, the text of the answer that it is in, and its hashes in the audit trail. */
 const COPIES = 4;
 
@@ -23,6 +25,8 @@ export interface Reading {
 
 export class EntryCache {
   readonly #kept: Recent<Entry>;
+  /** Names of nothing, in a room of their own: what strangers ask for in vain pushes out no entry. */
+  readonly #absent: Recent<true>;
   readonly #reading = new Map<string, Reading>();
   /** Keys whose commits are under way, and how many. */
   readonly #held = new Map<string, number>();
@@ -31,6 +35,7 @@ export class EntryCache {
   /** @param limitBytes how much memory it may take, roughly; 0 switches it off */
   constructor(limitBytes: number) {
     this.#kept = new Recent(limitBytes);
+    this.#absent = new Recent(limitBytes > 0 ? ABSENT_NAMES : 0);
     this.#enabled = limitBytes > 0;
   }
 
@@ -41,6 +46,11 @@ export class EntryCache {
 
   get(key: string): Entry | undefined {
     return this.#kept.get(key);
+  }
+
+  /** Whether it is known that there is no such entry. */
+  isAbsent(key: string): boolean {
+    return this.#absent.get(key) === true;
   }
 
   /** To be asked before a key is read from the store; undefined where what is read shall not be kept. */
@@ -59,12 +69,22 @@ export class EntryCache {
   /** Ends a read that `begin` began, with what it brought. Gives the entry as all are to have it. */
   end(key: string, reading: Reading | undefined, entry: Entry | undefined): Entry | undefined {
     if (reading === undefined) return entry;
-    reading.readers--;
-    if (reading.readers === 0 && this.#reading.get(key) === reading) this.#reading.delete(key);
-    if (reading.stale || entry === undefined) return entry;
+    this.abandon(key, reading);
+    if (reading.stale) return entry;
+    if (entry === undefined) {
+      this.#absent.set(key, true);
+      return undefined;
+    }
     const kept: Entry = { ...entry, derived: new Derived() };
     this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + COPIES * entry.value.length);
     return kept;
+  }
+
+  /** Ends a read that brought nothing to keep: it failed. */
+  abandon(key: string, reading: Reading | undefined): void {
+    if (reading === undefined) return;
+    reading.readers--;
+    if (reading.readers === 0 && this.#reading.get(key) === reading) this.#reading.delete(key);
   }
 
   /** Drops the keys and keeps them out until `release`: they are about to be written. */
@@ -96,6 +116,7 @@ export class EntryCache {
     for (const reading of this.#reading.values()) reading.stale = true;
     this.#reading.clear();
     this.#kept.clear();
+    this.#absent.clear();
   }
 
   /** Drops everything, and overwrites what can be: the texts that were made of it go with the next collection. */
@@ -106,6 +127,7 @@ export class EntryCache {
 
   #drop(key: string): void {
     this.#kept.delete(key);
+    this.#absent.delete(key);
     const reading = this.#reading.get(key);
     if (reading === undefined) return;
     reading.stale = true;
