@@ -2,8 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { AUDIT_OFF_AND_ON, compare } from './parts/compare.mjs';
-import { issueTokens, mountKv, SECRETS, secretMark, secretPath, seedSecrets } from './parts/secrets.mjs';
-import { requestText } from './parts/wire.mjs';
+import { issueTokens, mountKv, readTraffic, SECRETS, seedSecrets } from './parts/secrets.mjs';
 
 export const summary = 'KV version 2, read';
 
@@ -30,25 +29,4 @@ const claim = (variant, least) => ({
   },
 });
 
-/** The bare answer is always the same. */
-const ANY_MARK = secretMark('').slice(0, -2);
-
-/** Each answer has to hold what was written under its name. */
-export function traffic({ tokens, bare }) {
-  return {
-    client(index) {
-      const [before, after] = requestText({ path: '/v1/secret/data/*', token: tokens[index] }).split('*');
-      let at = 0;
-      return {
-        next() {
-          at = Math.floor(Math.random() * SECRETS);
-          return before + secretPath(at) + after;
-        },
-        check: (status, body) =>
-          status === 200 && body.includes(bare ? ANY_MARK : secretMark(at))
-            ? undefined
-            : 'not the secret that was asked for',
-      };
-    },
-  };
-}
+export const traffic = readTraffic;

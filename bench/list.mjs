@@ -22,6 +22,8 @@ export const run = (options) =>
     },
   });
 
+/** Finds the names of the folder in the text of a listing. */
+export const NAME = /name-\d{7}/g;
 const nameOf = (i) => `name-${String(i).padStart(7, '0')}`;
 
 /** Writes `count` small secrets into secret/folder/ through the API. */

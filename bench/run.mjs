@@ -4,10 +4,23 @@
  */
 
 import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** Loaded when it is wanted: a benchmark may need what another does not. */
-const NAMES = ['kv-read', 'kv-write', 'transit', 'token', 'login', 'lease', 'list', 'propagation'];
+const NAMES = [
+  'kv-read',
+  'kv-write',
+  'transit',
+  'token',
+  'login',
+  'lease',
+  'list',
+  'list-wide',
+  'scale',
+  'startup',
+  'propagation',
+];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -19,42 +32,62 @@ const { values, positionals } = parseArgs({
     only: { type: 'string' },
     program: { type: 'string' },
     profile: { type: 'string' },
+    sizes: { type: 'string' },
+    keep: { type: 'string' },
     json: { type: 'string' },
     'no-peer': { type: 'boolean', default: false },
+    smoke: { type: 'boolean', default: false },
     claim: { type: 'boolean', default: false },
   },
 });
 const [name, ...rest] = positionals;
-if (!NAMES.includes(name) || rest.length > 0) {
+if (name !== 'all' && !NAMES.includes(name)) {
   await usage();
   process.exit(name === undefined ? 0 : 2);
 }
+if (rest.length > 0) refuse('one benchmark at a time, or all');
 const options = {
   seconds: positive('seconds'),
   rounds: positive('rounds'),
   warmup: positive('warmup'),
-  clients: values.clients.split(',').map(Number),
+  clients: numbers('clients'),
   peer: !values['no-peer'],
-  ...only('only', 'program', 'profile'),
+  ...(values.sizes === undefined ? {} : { sizes: numbers('sizes') }),
+  ...only('only', 'program', 'profile', 'keep'),
+  ...(values.smoke ? { seconds: 0.3, rounds: 1, warmup: 0.3, clients: [1, 4], sizes: [500] } : {}),
 };
-const { run } = await import(`./${name}.mjs`);
-const result = await run(options);
-if (values.json !== undefined) {
-  const { seconds, rounds } = options;
-  await writeFile(
-    values.json,
-    `${JSON.stringify({ bench: name, at: new Date().toISOString(), seconds, rounds, ...result }, null, 2)}\n`,
-  );
+let broken = false;
+for (const one of name === 'all' ? NAMES.filter((other) => other !== 'propagation') : [name]) {
+  const { run } = await import(`./${one}.mjs`);
+  const result = await run(options);
+  if (values.json !== undefined) await writeResult(one, result);
+  broken ||= result.claims.some(({ held }) => held === false);
+  if (name === 'all') console.log('');
 }
-if (values.claim && result.claims.some(({ held }) => held === false)) process.exitCode = 1;
+if (values.claim && broken) process.exitCode = 1;
+
+/** Into the file; into a file of its own in a folder, where all are run. */
+async function writeResult(bench, result) {
+  const { seconds, rounds } = options;
+  const text = JSON.stringify({ bench, at: new Date().toISOString(), seconds, rounds, ...result }, null, 2);
+  await writeFile(name === 'all' ? join(values.json, `${bench}.json`) : values.json, `${text}\n`);
+}
 
 function positive(option) {
   const number = Number(values[option]);
-  if (!(number > 0)) {
-    process.stderr.write(`--${option} takes a number above 0\n`);
-    process.exit(2);
-  }
-  return number;
+  return number > 0 ? number : refuse(`--${option} takes a number above 0`);
+}
+
+function numbers(option) {
+  const found = values[option].split(',').map(Number);
+  return found.every((number) => Number.isInteger(number) && number > 0)
+    ? found
+    : refuse(`--${option} takes whole numbers, with commas between`);
+}
+
+function refuse(reason) {
+  process.stderr.write(`${reason}\n`);
+  process.exit(2);
 }
 
 function only(...names) {
@@ -66,6 +99,7 @@ function only(...names) {
 async function usage() {
   const lines = [
     'npm run bench -- NAME [FLAGS]',
+    'npm run bench -- all [FLAGS]      each but propagation',
     '',
     '--seconds N     how long each contender is measured in a round (3)',
     '--rounds N      how many rounds (3); figures are medians of them',
@@ -74,8 +108,11 @@ async function usage() {
     '--only TEXT     only the variants of our server whose name holds it, "audit off" for instance',
     '--program FILE  another build of holdfast.js',
     '--profile DIR   writes a CPU profile of our server there',
-    '--json FILE     writes the figures there',
+    '--sizes LIST    how many secrets, for scale, startup and list-wide (1000,10000,100000)',
+    '--keep DIR      where scale, startup and list-wide keep the seeded stores for a next run',
+    '--json FILE     writes the figures there; a folder, for all',
     '--no-peer       leaves the peer out',
+    '--smoke         a moment of each, to see that the benchmarks themselves work: no figures to quote',
     '--claim         exits 1 where a claim does not hold',
     '',
   ];

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { apiAt, exchange } from './api.mjs';
 import { startBare } from './bare.mjs';
+import { judged } from './claims.mjs';
 import { startGenerator } from './generator.mjs';
 import { startHoldfast } from './holdfast.mjs';
 import { machine, machineLine } from './machine.mjs';
@@ -110,14 +111,8 @@ function printRows(rows, { seconds, rounds }) {
     );
 }
 
-/** Says of each claim whether it holds, does not, or was not measured in this run. */
 function judge(claims, rows) {
-  return claims.map(({ text, holds }) => {
-    const find = (variant, clients) =>
-      rows.find((row) => row.name === 'holdfast' && row.variant === variant && row.clients === clients);
-    const held = holds(find);
-    const verdict = held === undefined ? 'not measured' : held ? 'holds' : 'DOES NOT HOLD';
-    console.log(`${verdict}: ${text}`);
-    return { text, held };
-  });
+  const find = (variant, clients) =>
+    rows.find((row) => row.name === 'holdfast' && row.variant === variant && row.clients === clients);
+  return judged(claims.map(({ text, holds }) => ({ text, held: holds(find) })));
 }

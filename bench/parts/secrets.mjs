@@ -57,6 +57,29 @@ export const seedSecrets = (contender, generator, to, from = 0) =>
     clients: SEED_CLIENTS,
   });
 
+/** The bare answer is always the same. */
+const ANY_MARK = secretMark('').slice(0, -2);
+
+/** The traffic that reads, at random: each answer has to hold what was written under its name. */
+export function readTraffic({ tokens, bare, count = SECRETS }) {
+  return {
+    client(index) {
+      const [before, after] = requestText({ path: '/v1/secret/data/*', token: tokens[index] }).split('*');
+      let at = 0;
+      return {
+        next() {
+          at = Math.floor(Math.random() * count);
+          return before + secretPath(at) + after;
+        },
+        check: (status, body) =>
+          status === 200 && body.includes(bare ? ANY_MARK : secretMark(at))
+            ? undefined
+            : 'not the secret that was asked for',
+      };
+    },
+  };
+}
+
 /** The traffic that seeds: each client writes every n-th secret, once. */
 export function traffic({ token, from, to }) {
   return {

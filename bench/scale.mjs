@@ -1,0 +1,151 @@
+/*
+ * What more secrets cost: the latency of reads at random over all of them, memory, the size of the store, and the time from
+ * starting the process to the first secret it gives. A server for each size; all stand at once, so that reads are compared in
+ * turns. Seeding goes through the API, so a million takes minutes: `--sizes` names them, `--keep DIR` keeps them for a next run.
+ */
+
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { apiAt, exchange } from './parts/api.mjs';
+import { judged } from './parts/claims.mjs';
+import { startGenerator } from './parts/generator.mjs';
+import { startHoldfast } from './parts/holdfast.mjs';
+import { machine, machineLine } from './parts/machine.mjs';
+import { measureInTurns } from './parts/rounds.mjs';
+import { issueTokens, mountKv, readTraffic, secretMark, secretPath, seedSecrets } from './parts/secrets.mjs';
+import { figure, tableLines } from './parts/table.mjs';
+import { requestText } from './parts/wire.mjs';
+
+export const summary = 'what 1 k, 10 k, 100 k and (with --sizes) 1 M secrets cost';
+
+const DEFAULT_SIZES = [1000, 10_000, 100_000];
+const LATENCY_LIMIT = 1.3;
+const MEMORY_LIMIT_MB = 250;
+const MILLION = 1_000_000;
+
+export async function run(options) {
+  const sizes = options.sizes ?? DEFAULT_SIZES;
+  const dir = options.keep ?? (await mkdtemp(join(tmpdir(), 'holdfast-bench-')));
+  const closing = options.keep === undefined ? [() => rm(dir, { recursive: true, force: true })] : [];
+  try {
+    const generator = startGenerator();
+    closing.push(() => generator.stop());
+    const title = `${summary}: values of about 480 bytes, read at random over all of them, LMDB, audit off`;
+    const made = machine();
+    console.log(`${title}\n${machineLine(made)}`);
+    const entries = [];
+    for (const size of sizes) {
+      const contender = await seeded(join(dir, `${size}`), size, { options, generator });
+      closing.push(() => contender.stop());
+      const startMs = await restarted(contender, size);
+      const api = apiAt(contender, contender.token);
+      const params = { tokens: await issueTokens(api, Math.max(...options.clients)), count: size };
+      api.close();
+      entries.push({
+        contender,
+        variant: `${size}`,
+        kind: '',
+        params,
+        startMs,
+        idleMb: contender.usage()?.anonMb,
+      });
+    }
+    const rows = await measureInTurns({
+      entries,
+      counts: options.clients,
+      module: fileURLToPath(import.meta.url),
+      generator,
+      ...options,
+    });
+    const costs = await Promise.all(
+      entries.map(async ({ contender, params, startMs, idleMb }) => ({
+        secrets: params.count,
+        startMs,
+        idleMb,
+        readMb: contender.usage()?.anonMb,
+        storeMb: await sizeOf(contender.dataDir),
+        seedPerSecond: contender.seedPerSecond,
+      })),
+    );
+    print(rows, costs);
+    return { title, machine: made, rows, costs, claims: judge(rows, costs) };
+  } finally {
+    for (const end of closing.reverse()) await end();
+  }
+}
+
+/** A server that has the secrets: seeded now, or by an earlier run into the same folder. */
+async function seeded(dir, size, { options, generator }) {
+  const contender = await startHoldfast(dir, options);
+  if (!contender.fresh) return contender;
+  const api = apiAt(contender, contender.token);
+  await mountKv(api);
+  api.close();
+  const { perSecond } = await seedSecrets(contender, generator, size);
+  console.log(`seeded ${size} secrets, ${figure(perSecond)} a second`);
+  return Object.assign(contender, { seedPerSecond: perSecond });
+}
+
+/** Stops it and starts it. Gives the milliseconds from the start of the process to the last secret it was given. */
+async function restarted(contender, size) {
+  await contender.stop();
+  const started = performance.now();
+  await contender.start();
+  await contender.unseal();
+  const text = requestText({ path: `/v1/secret/data/${secretPath(size - 1)}`, token: contender.token });
+  const { status, body } = await exchange(contender, text);
+  if (status !== 200 || !body.includes(secretMark(size - 1)))
+    throw new Error(`the last secret is gone: ${status}`);
+  return performance.now() - started;
+}
+
+async function sizeOf(dir) {
+  let bytes = 0;
+  for (const name of await readdir(dir)) bytes += (await stat(join(dir, name))).blocks * 512;
+  return bytes / 2 ** 20;
+}
+
+function print(rows, costs) {
+  const reads = rows.map(({ variant, clients, perSecond, p50Ms, p99Ms, cpuUs, ratio }) => [
+    Number(variant).toLocaleString('en-GB'),
+    `${clients}`,
+    ...[perSecond, p50Ms, p99Ms, cpuUs].map(figure),
+    ratio.toFixed(2),
+  ]);
+  const head = ['secrets', 'clients', 'reads/s', 'p50 ms', 'p99 ms', 'CPU us/read', 'of the first'];
+  console.log(`\n${tableLines(head, reads).join('\n')}\n`);
+  const kept = costs.map(({ secrets, startMs, idleMb, readMb, storeMb }) => [
+    secrets.toLocaleString('en-GB'),
+    ...[startMs, idleMb, readMb, storeMb].map(figure),
+  ]);
+  const other = [
+    'secrets',
+    'start to first read ms',
+    'RssAnon MB after start',
+    'after the reads',
+    'store MB',
+  ];
+  console.log(tableLines(other, kept).join('\n'));
+}
+
+function judge(rows, costs) {
+  const p50 = (secrets, clients) =>
+    rows.find((row) => row.variant === `${secrets}` && row.clients === clients)?.p50Ms;
+  const claims = [1, 64].map((clients) => {
+    const [small, large] = [p50(1000, clients), p50(MILLION, clients)];
+    return {
+      text: `with ${clients} clients, median read latency at 1 M secrets within ${LATENCY_LIMIT} times that at 1 k`,
+      held: small === undefined || large === undefined ? undefined : large <= LATENCY_LIMIT * small,
+    };
+  });
+  const million = costs.find(({ secrets }) => secrets === MILLION)?.readMb;
+  claims.push({
+    text: `RssAnon under ${MEMORY_LIMIT_MB} MB at 1 M secrets`,
+    held: million === undefined ? undefined : million < MEMORY_LIMIT_MB,
+  });
+  return judged(claims);
+}
+
+export const traffic = readTraffic;
