@@ -8,11 +8,12 @@ import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { textOf, utf8 } from '../../src/base/bytes.ts';
 import { isFailure } from '../../src/base/errors.ts';
+import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { sleep } from '../../src/base/retry.ts';
-import { takeLead } from '../../src/bin/server/lead.ts';
 import { createAuthority, issueCertificate } from '../../src/crypto/certificate.ts';
 import { Barrier } from '../../src/server/barrier/barrier.ts';
+import { PACE, Tenure } from '../../src/server/cluster/tenure.ts';
 import { describeBackend } from '../../src/storage/conformance.ts';
 import { openPostgres, type PostgresBackend, type PostgresOptions } from '../../src/storage/postgres.ts';
 import type { PostgresTarget } from '../../src/storage/postgres-target.ts';
@@ -232,30 +233,20 @@ describe.skipIf(!found)('the store on PostgreSQL', () => {
       }
     });
 
-    test('is waited for at the start, refused with the name of who has it, and its loss is told once', async () => {
+    test('is one time of leading: renewed while it lasts, and over when another epoch has begun', async () => {
       const table = fresh();
-      const [a, b] = [await opened(table), await opened(table)];
-      const told: string[] = [];
-      const world = (address: string, signal = never) => ({
-        address,
-        log: silentLog,
-        signal,
-        ttlMs: 600,
-        lost: (reason: unknown) => told.push(codeOf(reason)),
-      });
-      const release = await takeLead(a.leadership, world('https://a'));
-      await expect(takeLead(b.leadership, world('https://b'))).rejects.toMatchObject({
-        code: 'storage.led',
-        message: 'the store is led by another process: https://a',
-      });
-      await expect(takeLead(b.leadership, world('https://b', AbortSignal.abort('enough')))).rejects.toBe(
-        'enough',
-      );
-      expect(told).toEqual([]);
+      const a = await opened(table);
+      const b = await opened(table);
+      const pace = { ...PACE, ttlMs: 600, renewMs: 100 };
+      const world = { clock: systemClock, log: silentLog, pace };
+      const tenure = await Tenure.win({ id: 'a', address: 'https://a' }, { leadership: a.leadership, ...world });
+      const others = { leadership: b.leadership, ...world };
+      expect(await Tenure.win({ id: 'b', address: 'https://b' }, others)).toBeUndefined();
+      await sleep(900);
+      expect(tenure?.holds()).toBe(true);
       await admin.query(`UPDATE ${table}_state SET epoch = epoch + 1`);
-      await until(() => told.length > 0);
-      expect(told).toEqual(['storage.fenced']);
-      release();
+      await until(() => tenure?.ended.aborted === true);
+      expect(tenure?.holds()).toBe(false);
     });
   });
 

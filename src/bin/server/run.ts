@@ -18,20 +18,16 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
   const log = pinoLog(pino.destination(1), config.logLevel);
   for (const note of config.notes) log.warn(note);
   keepOutOfDumps(log);
-  const stopping = new AbortController();
+  let stopping = false;
   const stopped = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
       process.once(signal, () => {
-        stopping.abort();
+        stopping = true;
         resolve(signal);
       });
   });
-  const world = { log, clock: systemClock, env, stopping: stopping.signal };
-  const service = await startService(config, world).catch((error: unknown) => {
-    if (error !== stopping.signal.reason) throw error;
-    return undefined;
-  });
-  if (service === undefined) return log.info('stopped before it started');
+  const service = await startService(config, { log, clock: systemClock, env });
+  if (stopping) log.info('stopped before it started');
   const reload = (): void => {
     log.info('reloading');
     void service.reload();
@@ -42,13 +38,7 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
     if (pidFile !== undefined) writePid(pidFile);
     const { initialized, sealed } = await service.server.seal.status();
     log.info('started', { initialized, sealed, storage: config.storage.kind });
-    const end = await Promise.race([stopped, service.lost]);
-    if (typeof end !== 'string') {
-      log.error('the lead over the store is lost: ending at once', { error: end });
-      await service.close(0);
-      throw end;
-    }
-    log.info('stopping', { signal: end });
+    log.info('stopping', { signal: await stopped });
   } finally {
     process.off('SIGHUP', reload);
     await service.close();

@@ -4,8 +4,9 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { hostname } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
-import { type Failure, failure, isFailure } from '../../base/errors.ts';
+import { failure, isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { createKube, inClusterConfig } from '../../kube/client.ts';
 import type { ManagedAuditBroker } from '../../server/audit/broker.ts';
@@ -22,6 +23,7 @@ import { plugins } from '../plugins.ts';
 import { probes } from '../probes.ts';
 import { openBackups, scratchMaker } from './backups.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
+import { membershipOf } from './membership.ts';
 import { podOf, register } from './registration.ts';
 import { openSeals } from './seals.ts';
 import { openStore } from './store.ts';
@@ -31,8 +33,6 @@ type Env = Readonly<Record<string, string | undefined>>;
 export interface Service {
   readonly server: Server;
   readonly listeners: readonly Listener[];
-  /** Resolves when another process may have taken over the store: close at once, without grace. */
-  readonly lost: Promise<Failure>;
   /** Reads the certificates anew and opens the audit files anew. What fails keeps what it had, and is logged. */
   reload(): Promise<void>;
   /** Takes no new requests, lets those that run end, seals, and closes the store. */
@@ -44,10 +44,7 @@ const LOOK_MS = 5000;
 /** A Kubernetes API that does not answer must not use up the time that a pod has to end. */
 const KUBE_MS = 3000;
 
-const NEVER = new AbortController().signal;
-
 /**
- * @param world `stopping` ends the wait for a store that another process leads, with its reason
  * @throws Failure config.refused, cli.unreadable, listener.in_use, storage.*
  */
 export async function startService(
@@ -57,14 +54,9 @@ export async function startService(
     readonly clock: Clock;
     readonly env: Env;
     readonly lookMs?: number;
-    readonly stopping?: AbortSignal;
   },
 ): Promise<Service> {
   const { log, clock, env } = world;
-  let lost: (reason: Failure) => void = () => {};
-  const whenLost = new Promise<Failure>((resolve) => {
-    lost = resolve;
-  });
   const closing: ((graceMs: number | undefined) => Promise<void>)[] = [];
   const close = async (graceMs?: number): Promise<void> => {
     for (const end of closing.splice(0).reverse()) await end(graceMs);
@@ -77,12 +69,11 @@ export async function startService(
     const registration = registrationOf(config, env);
     const { seals, close: closeSeals } = await openSeals(config.seals, { clock, log, env });
     closing.push(async () => closeSeals());
-    const { backend, close: closeStore } = await openStore(config.storage, 'holdfast server', {
-      address: config.apiAddress,
-      log,
-      signal: world.stopping ?? NEVER,
-      lost: (reason) => lost(reason),
-    });
+    const {
+      backend,
+      leadership,
+      close: closeStore,
+    } = await openStore(config.storage, 'holdfast server', { log });
     closing.push(closeStore);
     const targets = await openBackups(config.backups);
     closing.push(async () => {
@@ -94,6 +85,8 @@ export async function startService(
       target: (host, port) => ({ host, port }),
       allow: (at) => allows(rules, at),
     };
+    const { apiAddress, ...membership } = membershipOf(config, hostname());
+    let bound: Listener['address'] | undefined;
     const server = await createServer({
       backend,
       seals,
@@ -101,7 +94,8 @@ export async function startService(
       ttl: config.ttl,
       backups: { targets, scratch: scratchMaker(config.storage) },
       ...nodeOf(config),
-      apiAddress: () => config.apiAddress,
+      apiAddress: () => (leadership === undefined ? config.apiAddress : apiAddress(bound)),
+      ...(leadership === undefined ? {} : { cluster: { ...membership, leadership, hostname: hostname() } }),
       clock,
       log,
       dial: createDial(wayOut),
@@ -132,6 +126,7 @@ export async function startService(
         listen(server, { host, port, openMetrics, ...(tls === undefined ? {} : { tls }) }),
       );
       standing.push({ listener, settings, stamp });
+      bound ??= listener.address;
       log.info('listening', { address: addressText(listener.address), tls: tls !== undefined });
     }
     const watch = watchCertificates(standing, log, world.lookMs ?? LOOK_MS);
@@ -149,7 +144,6 @@ export async function startService(
     return {
       server,
       listeners: standing.map(({ listener }) => listener),
-      lost: whenLost,
       async reload() {
         await watch.renew();
         await audit
@@ -165,8 +159,7 @@ export async function startService(
 }
 
 /** What the configuration says of this node, for the routes that tell it. */
-const nodeOf = ({ apiAddress, clusterAddress, lockout, listeners, logLevel }: ServerConfig) => ({
-  apiAddress: () => apiAddress,
+const nodeOf = ({ clusterAddress, lockout, listeners, logLevel }: ServerConfig) => ({
   clusterAddress,
   lockout: (type: string) => lockout.get(type),
   node: {

@@ -3,30 +3,32 @@
 import { existsSync, readFileSync, realpathSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { failure } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
 import type { PostgresSettings, StorageSettings } from '../../server/config/storage.ts';
+import type { Leadership } from '../../storage/leadership.ts';
 import { openLmdb } from '../../storage/lmdb.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import { shownTarget } from '../../storage/postgres-target.ts';
 import type { Backend } from '../../storage/storage.ts';
-import { type LeadOptions, takeLead } from './lead.ts';
 
 /** An open store, and how it is left: the lead over it, where there is one, is given up first. */
 export interface Store {
   readonly backend: Backend;
+  /** Absent: no other process can open it. */
+  readonly leadership?: Leadership;
   close(): Promise<void>;
 }
 
 /**
- * @param world what a store that others could open needs: who this node is, and who hears that it lost the lead
- * @throws Failure config.refused, storage.locked, storage.unusable, storage.database, storage.led
+ * @throws Failure config.refused, storage.locked, storage.unusable, storage.database
  */
 export async function openStore(
   settings: StorageSettings,
   owner: string,
-  world: LeadOptions,
+  world: { readonly log: Log },
 ): Promise<Store> {
   if (settings.kind === 'inmem') return alone(new MemoryBackend());
-  if (settings.kind === 'postgresql') return openLed(settings, world);
+  if (settings.kind === 'postgresql') return openShared(settings, world);
   const folder = resolve(settings.path);
   refuseForeign(folder);
   refuseDemo(folder);
@@ -35,8 +37,11 @@ export async function openStore(
 
 const alone = (backend: Backend): Store => ({ backend, close: () => backend.close() });
 
-/** The store of a database, once this process leads it. */
-async function openLed({ target, table, maxParallel }: PostgresSettings, world: LeadOptions): Promise<Store> {
+/** The store of a database, which several nodes can open. */
+async function openShared(
+  { target, table, maxParallel }: PostgresSettings,
+  { log }: { readonly log: Log },
+): Promise<Store> {
   // The driver is loaded where a database is the store, and nowhere else.
   const { openPostgres } = await import('../../storage/postgres.ts');
   const backend = await openPostgres({
@@ -46,17 +51,10 @@ async function openLed({ target, table, maxParallel }: PostgresSettings, world: 
   });
   try {
     if (!(await backend.durable()))
-      world.log.warn('the database has fsync or full_page_writes off: it can lose what it acknowledged', {
+      log.warn('the database has fsync or full_page_writes off: it can lose what it acknowledged', {
         database: shownTarget(target),
       });
-    const release = await takeLead(backend.leadership, world);
-    return {
-      backend,
-      async close() {
-        release();
-        await backend.close();
-      },
-    };
+    return { backend, leadership: backend.leadership, close: () => backend.close() };
   } catch (error) {
     await backend.close();
     throw error;

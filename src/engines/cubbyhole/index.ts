@@ -8,6 +8,7 @@ import { plainRoute } from '../plain.ts';
 
 export const cubbyhole: PluginType = {
   name: 'cubbyhole',
+  follows: true,
   kind: 'secret',
   create: () => ({ routes: [plainRoute({ storage: (call) => call.tokenScope() })] }),
 };

@@ -69,7 +69,7 @@ export class KeyCustody {
       kept?.term === term ? kept : { term, installedAt: options.clock.now(), encryptions: 0 },
       config ?? { enabled: true, maxOperations: MOST_OPERATIONS, intervalMs: 0 },
     );
-    if (kept?.term !== term) await custody.save();
+    if (kept?.term !== term && options.readOnly !== true) await custody.save();
     return custody;
   }
 
@@ -145,6 +145,8 @@ export interface CustodyOptions {
   readonly storage: Storage;
   readonly clock: Clock;
   readonly log: Log;
+  /** Another node counts: nothing is written. */
+  readonly readOnly?: boolean;
 }
 
 async function read<T>(storage: Storage, key: string): Promise<T | undefined> {

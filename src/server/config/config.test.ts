@@ -290,10 +290,7 @@ test('a database is read whole, the environment stands above its URL, and no ref
     table: 'secrets',
     maxParallel: 64,
   });
-  expect(config.notes).toEqual([
-    expect.stringMatching(/^ha_enabled: one node at a time/),
-    'ha_table of storage "postgresql" is not used.',
-  ]);
+  expect(config.notes).toEqual(['ha_table of storage "postgresql" is not used.']);
   const env = { VAULT_PG_CONNECTION_URL: 'postgres://other@elsewhere/x' };
   expect(readServerConfig([{ name: 'vault.hcl', text }], env).storage).toMatchObject({
     target: { host: 'elsewhere' },

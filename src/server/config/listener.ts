@@ -19,6 +19,8 @@ export interface ListenerSettings {
   readonly port: number;
   /** Absent: plain HTTP. */
   readonly tls: TlsFiles | undefined;
+  /** Where the other nodes of the cluster are listened for; absent: as cluster_addr or the address says. */
+  readonly clusterAddress?: { readonly host: string; readonly port: number };
   /** sys/metrics is read without a token, by whoever reaches this listener. */
   readonly openMetrics: boolean;
 }
@@ -67,8 +69,15 @@ function readListener(file: string, block: HclBlock, notes: string[]): ListenerS
       'the address is not HOST:PORT',
       'Write address = "0.0.0.0:8200", or "[::]:8200" for every address of either version.',
     );
-  if (stanza.has('cluster_address'))
-    notes.push('cluster_address is not used: nodes do not talk to each other here.');
+  const cluster = stanza.text('cluster_address');
+  const clusterAddress = cluster === undefined ? undefined : addressOf(cluster);
+  if (cluster !== undefined && clusterAddress === undefined)
+    throw refusal(
+      lineOf('cluster_address'),
+      'the cluster_address is not HOST:PORT',
+      'Write cluster_address = "0.0.0.0:8201", and the same port in cluster_addr.',
+    );
+  const nodes = clusterAddress === undefined ? {} : { clusterAddress };
   const metrics = stanza.block('telemetry', TELEMETRY_KEYS);
   const openMetrics = metrics?.truth('unauthenticated_metrics_access') ?? false;
   for (const key of ['disallow_metrics', 'metrics_only'])
@@ -85,7 +94,7 @@ function readListener(file: string, block: HclBlock, notes: string[]): ListenerS
   if (stanza.truth('tls_disable') === true) {
     if (stanza.has('tls_cert_file'))
       notes.push(`The listener on ${text} has a certificate, and tls_disable leaves it unused.`);
-    return { ...address, tls: undefined, openMetrics };
+    return { ...address, ...nodes, tls: undefined, openMetrics };
   }
   const cert = stanza.text('tls_cert_file');
   const key = stanza.text('tls_key_file');
@@ -121,6 +130,7 @@ function readListener(file: string, block: HclBlock, notes: string[]): ListenerS
   const clients = require ? 'require' : none ? 'none' : 'ask';
   return {
     ...address,
+    ...nodes,
     tls: { cert, key, clientCa: clientCa || undefined, minVersion, clients },
     openMetrics,
   };

@@ -110,10 +110,8 @@ function readPostgres(
       'the table of storage "postgresql" is not named by letters, digits and _, 48 of them at most',
       'Write table = "holdfast_store".',
     );
-  if (stanza.truth('ha_enabled') === true)
-    notes.push(
-      'ha_enabled: one node at a time opens the store; another one waits, and gives up after half a minute.',
-    );
+  if (stanza.truth('ha_enabled') === false)
+    notes.push('ha_enabled = false is not used: nodes that share the tables always agree on who leads.');
   for (const key of POSTGRES_KEYS.slice(POSTGRES_KEYS.indexOf('ha_table')))
     if (stanza.has(key)) notes.push(`${key} of storage "postgresql" is not used.`);
   const target = targetOf(url, at);

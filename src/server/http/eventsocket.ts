@@ -19,6 +19,8 @@ import { headersOf, tokenOf } from './intake.ts';
 
 export interface EventSocketDeps {
   readonly core: Core;
+  /** The client, where another node handed its socket on. */
+  readonly remote?: { readonly address: string; readonly port: number };
 }
 
 const CLOSE_DENIED = 4401;
@@ -32,7 +34,7 @@ const sockets = new WebSocketServer({ noServer: true, maxPayload: 1024, perMessa
 
 /** Answers an upgrade: with events, or through `refuse`. */
 export async function takeEventSocket(
-  { core }: EventSocketDeps,
+  { core, remote }: EventSocketDeps,
   message: IncomingMessage,
   socket: Socket,
   head: Buffer,
@@ -49,7 +51,7 @@ export async function takeEventSocket(
       path,
       type,
       token: tokenOf(headersOf(message)),
-      remote: { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
+      remote: remote ?? { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
       requestId: randomUUID(),
       signal: AbortSignal.any([over.signal, closing]),
       ...(after === undefined ? {} : { after }),

@@ -5,8 +5,9 @@ import { z } from 'zod';
 import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
-import { type Platform, services } from '../core/core.ts';
+import { type ClusterMember, type Platform, services } from '../core/core.ts';
 import { timestamp } from '../core/envelope.ts';
+import { exchangeOf } from '../core/exchange.ts';
 
 const none = z.object({});
 
@@ -21,7 +22,17 @@ export const OTHERS = operation({
   },
 });
 
-export function nodeRoutes({ core, seal, version, startedAt, node }: Platform): Route[] {
+/** A node, in the fields of upstream. */
+const memberText = (member: ClusterMember) => ({
+  hostname: member.hostname,
+  api_address: member.apiAddress,
+  cluster_address: member.clusterAddress,
+  active_node: member.active,
+  last_echo: member.lastEcho === undefined ? null : timestamp(member.lastEcho),
+  version: member.version,
+});
+
+export function nodeRoutes({ core, seal, version, startedAt, node, ha }: Platform): Route[] {
   return [
     {
       path: 'host-info',
@@ -159,7 +170,7 @@ export function nodeRoutes({ core, seal, version, startedAt, node }: Platform): 
       path: 'ha-status',
       operations: {
         read: operation({
-          summary: 'The nodes that share the work: this one.',
+          summary: 'The nodes that share the work; on a single server this one.',
           input: none,
           output: z.object({
             nodes: z.array(z.looseObject({ hostname: z.string(), active_node: z.boolean() })),
@@ -168,6 +179,7 @@ export function nodeRoutes({ core, seal, version, startedAt, node }: Platform): 
           flat: true,
           async run(_input, call) {
             services(core);
+            if (ha !== undefined) return { data: { nodes: ha.nodes().map(memberText) } };
             const { host } = call.headers;
             const scheme = node.listeners.some(({ tlsDisabled }) => !tlsDisabled) ? 'https' : 'http';
             // Nobody said how it is reached: this caller did reach it.
@@ -194,7 +206,11 @@ export function nodeRoutes({ core, seal, version, startedAt, node }: Platform): 
           input: none,
           output: z.undefined(),
           effect: 'none',
-          run: async () => ({}),
+          async run(_input, call) {
+            // After this answer: who steps down answers nothing any more.
+            if (ha !== undefined) exchangeOf(call).afterwards.push(async () => ha.stepDown());
+            return {};
+          },
         }),
       },
     },

@@ -6,6 +6,7 @@ import { failure } from '../../base/errors.ts';
 import { flag, integer } from '../../base/schema.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import type { Platform, SealStatus } from '../core/core.ts';
+import { timestamp } from '../core/envelope.ts';
 import { exchangeOf } from '../core/exchange.ts';
 import { bare } from './replies.ts';
 
@@ -94,7 +95,7 @@ function refuseOthers(input: z.output<typeof initInput>, recovery: boolean, type
     throw failure('request.invalid', { reason: 'encrypting the shares with PGP keys is not supported' });
 }
 
-export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
+export function sealRoutes({ core, seal, version, node, ha }: Platform): Route[] {
   const statusText = (status: SealStatus): z.input<typeof statusOutput> => ({
     type: status.type,
     initialized: status.initialized,
@@ -222,12 +223,7 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
           async run() {
             if ((await seal.status()).sealed) throw failure('server.sealed');
             return bare({
-              ha_enabled: false,
-              // There is one node: where its address is known, it is the one that leads.
-              is_self: node.apiAddress() !== '',
-              active_time: '0001-01-01T00:00:00Z',
-              leader_address: node.apiAddress(),
-              leader_cluster_address: node.clusterAddress,
+              ...leaderOf(ha, node),
               performance_standby: false,
               performance_standby_last_remote_wal: 0,
             });
@@ -235,13 +231,35 @@ export function sealRoutes({ core, seal, version, node }: Platform): Route[] {
         }),
       },
     },
-    healthRoute({ core, seal, version }),
+    healthRoute({ core, seal, version, ...(ha === undefined ? {} : { ha }) }),
   ];
+}
+
+/** Who leads, in the fields of upstream. A node that is no cluster's leads where its address is known. */
+function leaderOf(ha: Platform['ha'], node: Platform['node']) {
+  const never = '0001-01-01T00:00:00Z';
+  if (ha === undefined)
+    return {
+      ha_enabled: false,
+      is_self: node.apiAddress() !== '',
+      active_time: never,
+      leader_address: node.apiAddress(),
+      leader_cluster_address: node.clusterAddress,
+    };
+  const leader = ha.leader();
+  const since = ha.leads() ? ha.since() : undefined;
+  return {
+    ha_enabled: true,
+    is_self: ha.leads(),
+    active_time: since === undefined ? never : timestamp(since),
+    leader_address: leader?.apiAddress ?? '',
+    leader_cluster_address: leader?.clusterAddress ?? '',
+  };
 }
 
 const statusCode = () => integer().refine((code) => code >= 100 && code <= 599, 'expected a status code');
 
-function healthRoute({ core, seal, version }: Pick<Platform, 'core' | 'seal' | 'version'>): Route {
+function healthRoute({ core, seal, version, ha }: Pick<Platform, 'core' | 'seal' | 'version' | 'ha'>): Route {
   return {
     path: 'health',
     access: 'public',
@@ -255,7 +273,7 @@ function healthRoute({ core, seal, version }: Pick<Platform, 'core' | 'seal' | '
           uninitcode: statusCode().default(501),
           standbyok: flag().optional(),
           perfstandbyok: flag().optional(),
-          standbycode: integer().optional(),
+          standbycode: statusCode().default(429),
           drsecondarycode: integer().optional(),
           performancestandbycode: integer().optional(),
         }),
@@ -263,16 +281,19 @@ function healthRoute({ core, seal, version }: Pick<Platform, 'core' | 'seal' | '
         effect: 'none',
         async run(input) {
           const status = await seal.status();
+          const standby = !status.sealed && ha !== undefined && !ha.leads();
           const code = !status.initialized
             ? input.uninitcode
             : status.sealed
               ? input.sealedcode
-              : input.activecode;
+              : standby && input.standbyok !== true
+                ? input.standbycode
+                : input.activecode;
           return bare(
             {
               initialized: status.initialized,
               sealed: status.sealed,
-              standby: status.sealed,
+              standby: status.sealed || standby,
               performance_standby: false,
               replication_performance_mode: 'disabled',
               replication_dr_mode: 'disabled',

@@ -1,0 +1,193 @@
+/**
+ * A follower answers reads from a store that somebody else writes, and is never older than any write that was acknowledged
+ * before the read began: it asks how far the store is (the read index) once the read is there, sees all changes up to that, lets
+ * go of what they name, and only then answers from its own reads. What it may not or cannot answer is somebody else's.
+ * The store is on another machine or in another thread; nothing here knows which.
+ */
+
+import type { Clock } from '../../base/clock.ts';
+import { failure, isFailure } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { backoff } from '../../base/retry.ts';
+import { type Feed, Gone } from '../../storage/storage.ts';
+import type { Answer, Request } from '../core/request.ts';
+import { type Forgotten, forgottenBy } from './changed.ts';
+import { Generation } from './generation.ts';
+import type { Place } from './reach.ts';
+
+/** Services over a view that is read only, as of one moment, which forget what they are told. */
+export interface Following {
+  /** Where it can be answered, as far as these services know. */
+  placeOf(request: Request): Place;
+  answer(request: Request): Promise<Answer>;
+  forget(what: Forgotten): void;
+  close(): Promise<void>;
+}
+
+export interface FollowerOptions<S extends Following> {
+  readonly feed: Feed;
+  /** How far the store is: a revision that no write was above whose answer was given before this was asked. */
+  readonly readIndex: () => Promise<number>;
+  /** Opens the services anew, with nothing remembered. */
+  readonly open: () => Promise<S>;
+  /** Lets go of entries that are kept in memory, of these keys or of all. */
+  readonly forget: (keys?: readonly string[]) => void;
+  /** Reads the keys of the barrier anew. @throws where they no longer open: then nobody may be answered any more */
+  readonly rekey: () => Promise<void>;
+  /** Told of each change that names another leader. */
+  readonly leaderChanged: () => void;
+  /** How long a read waits for the store, in milliseconds. */
+  readonly patienceMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+export interface Follower<S extends Following> {
+  /** @returns "elsewhere": nothing was done, and another node has to be asked. @throws Failure where the store does not answer */
+  handle(request: Request): Promise<Answer | 'elsewhere'>;
+  /** The revision up to which everything is known; undefined while nothing is. */
+  readonly applied: number | undefined;
+  /** What answers at this moment. */
+  readonly services: S | undefined;
+  /** Lets those end that are being answered, and forgets everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Whether the leader has to say it: a read that turned out to need a write, which was refused before anything was done, and an
+ * entry that did not open, because it may be sealed by a key that this node has yet to hear of.
+ */
+const isForLeader = (why: unknown): boolean =>
+  isFailure(why, 'storage.standby') || isFailure(why, 'storage.corrupt');
+
+const RETRY = { baseMs: 50, maxMs: 2000 };
+
+/** Begins to follow at once; until it has caught up for the first time, it answers nothing itself. */
+export function createFollower<S extends Following>(options: FollowerOptions<S>): Follower<S> {
+  const { feed, log, clock } = options;
+  const ended = new AbortController();
+  let current: Generation<S> | undefined;
+  let applied: number | undefined;
+  const waiting = new Set<() => void>();
+  const retiring = new Set<Promise<void>>();
+
+  const wake = (): void => {
+    for (const go of [...waiting]) go();
+  };
+  const retire = (): void => {
+    const old = current;
+    current = undefined;
+    if (old === undefined) return;
+    const done = old.retire().catch((error: unknown) => log.warn('services were not closed', { error }));
+    retiring.add(done);
+    void done.then(() => retiring.delete(done));
+  };
+
+  const apply = async (keys: readonly string[]): Promise<void> => {
+    // First the entries: what is read from now on is read anew, by the old services and by the next.
+    options.forget(keys);
+    const what = forgottenBy(keys);
+    if (what.keyring) await options.rekey();
+    if (what.structure) {
+      const next = new Generation(await options.open());
+      retire();
+      current = next;
+    } else current?.services.forget(what);
+    if (what.leader) options.leaderChanged();
+  };
+
+  const follow = async (): Promise<never> => {
+    const { signal } = ended;
+    let at = await feed.head();
+    options.forget();
+    await options.rekey();
+    const opened = new Generation(await options.open());
+    if (signal.aborted) {
+      await opened.retire();
+      throw signal.reason;
+    }
+    current = opened;
+    // Services may have opened over a store that went on meanwhile: everything since is said again.
+    applied = at;
+    options.leaderChanged();
+    wake();
+    for await (const { revision, keys } of feed.changes(at, signal)) {
+      await apply(keys);
+      at = revision;
+      applied = revision;
+      wake();
+    }
+    throw new Gone('the feed ended');
+  };
+
+  const run = async (): Promise<void> => {
+    for (let failed = 0; !ended.signal.aborted; failed++) {
+      const from = applied;
+      try {
+        await follow();
+      } catch (error) {
+        if (ended.signal.aborted) break;
+        if (applied !== from) failed = 0;
+        // Nothing that is remembered can be trusted: what changed is no longer known.
+        applied = undefined;
+        retire();
+        options.forget();
+        if (!(error instanceof Gone)) log.warn('the store cannot be followed, and is tried again', { error });
+        const wait = error instanceof Gone ? 0 : backoff(failed, RETRY);
+        await new Promise<void>((resolve) => {
+          const cancel = clock.after(wait, resolve);
+          ended.signal.addEventListener('abort', () => {
+            cancel();
+            resolve();
+          });
+        });
+      }
+    }
+  };
+  const running = run();
+
+  /** Resolves once everything up to `index` is known. @throws Failure cluster.no_leader when that takes too long */
+  const reach = async (index: number, until: number): Promise<void> => {
+    while (applied === undefined || applied < index) {
+      const left = until - clock.monotonic();
+      if (left <= 0 || ended.signal.aborted) throw failure('cluster.no_leader');
+      await new Promise<void>((resolve) => {
+        const go = (): void => {
+          cancel();
+          waiting.delete(go);
+          resolve();
+        };
+        const cancel = clock.after(left, go);
+        waiting.add(go);
+      });
+    }
+  };
+
+  return {
+    get applied() {
+      return applied;
+    },
+    get services() {
+      return current?.services;
+    },
+    async handle(request) {
+      // What is the leader's by a table that may be old is the leader's to judge: nothing is lost by asking it.
+      if (current === undefined || current.services.placeOf(request) === 'leader') return 'elsewhere';
+      const until = clock.monotonic() + options.patienceMs;
+      await reach(await options.readIndex(), until);
+      const answer = await current?.use(async (services) =>
+        services.placeOf(request) === 'leader' ? undefined : services.answer(request),
+      );
+      if (answer === undefined) return 'elsewhere';
+      return answer.kind === 'failed' && isForLeader(answer.failure) ? 'elsewhere' : answer;
+    },
+    async close() {
+      ended.abort();
+      wake();
+      await running;
+      retire();
+      applied = undefined;
+      await Promise.all(retiring);
+    },
+  };
+}
