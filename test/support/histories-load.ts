@@ -25,6 +25,14 @@ export interface LoadOptions {
   readonly thinkMs?: number;
 }
 
+export interface Client {
+  readonly id: number;
+  /** Asks, and notes what came of it. Never fails. */
+  ask(key: string, asked: Asked, way: Way): Promise<Operation>;
+  /** What it would ask of the key next, by chance. */
+  next(key: string): Asked;
+}
+
 export interface Load {
   /** What was asked so far; grows while the load runs. */
   readonly history: readonly Operation[];
@@ -32,6 +40,10 @@ export interface Load {
   readonly refusals: ReadonlyMap<string, number>;
   /** What no node may ever answer, whatever was broken. */
   readonly forbidden: readonly string[];
+  /** A client more, which asks only what it is told to; its connections are kept until the load is stopped. */
+  newClient(): Client;
+  /** The keys that are hot now. */
+  hotKeys(): readonly string[];
   /** Resolves when the last client has its last answer. */
   stop(): Promise<void>;
 }
@@ -53,8 +65,10 @@ export function startLoad(options: LoadOptions): Load {
   /** What anybody saw last of a key: where a cas begins. */
   const seen = new Map<string, number>();
   const agents: Agent[] = [];
+  let clients = 0;
 
-  const keyOf = (): string => {
+  const hotKey = (slot: number): string => `hot-${slot}-${hot[slot]?.generation}`;
+  const anyKey = (): string => {
     if (random.next() >= HOT.share) return `cold-${random.below(COLD)}`;
     const slot = random.below(HOT.slots);
     const one = hot[slot]!;
@@ -62,10 +76,11 @@ export function startLoad(options: LoadOptions): Load {
       one.generation++;
       one.used = 0;
     }
-    return `hot-${slot}-${one.generation}`;
+    return hotKey(slot);
   };
 
-  const client = async (id: number, ways: readonly Way[]): Promise<void> => {
+  const newClient = (): Client => {
+    const id = clients++;
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     agents.push(agent);
     let count = 0;
@@ -81,25 +96,35 @@ export function startLoad(options: LoadOptions): Load {
       if (told !== undefined) seen.set(key, Math.max(seen.get(key) ?? 0, told.version));
       return operation;
     };
+    return {
+      id,
+      ask,
+      next: (key) => askedOf(random.next(), `${id}-${count++}`, seen.get(key) ?? 0),
+    };
+  };
+
+  const work = async (ways: readonly Way[]): Promise<void> => {
+    const client = newClient();
     const anyWay = (): Way => ways[random.below(ways.length)]!;
     while (!stopping.signal.aborted) {
-      const key = keyOf();
-      const asked = askedOf(random.next(), `${id}-${count++}`, seen.get(key) ?? 0);
-      const { outcome } = await ask(key, asked, anyWay());
+      const key = anyKey();
+      const asked = client.next(key);
+      const { outcome } = await client.ask(key, asked, anyWay());
       // Whoever wrote looks at once, and most often somewhere else.
       if (outcome === 'done' && asked.kind !== 'read' && random.next() < 0.5)
-        await ask(key, { kind: 'read' }, anyWay());
-      await later(
-        outcome === 'done' || outcome === 'mismatch' ? random.below(options.thinkMs ?? THINK_MS) : REST_MS,
-      );
+        await client.ask(key, { kind: 'read' }, anyWay());
+      const answered = outcome === 'done' || outcome === 'mismatch';
+      await later(answered ? random.below(options.thinkMs ?? THINK_MS) : REST_MS);
     }
   };
-  const ended = Promise.all(options.clients.map((ways, id) => client(id, ways)));
+  const ended = Promise.all(options.clients.map(work));
   ended.catch(() => {});
   return {
     history,
     refusals,
     forbidden,
+    newClient,
+    hotKeys: () => hot.map((_, slot) => hotKey(slot)),
     async stop() {
       stopping.abort();
       await ended;

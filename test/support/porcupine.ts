@@ -20,7 +20,7 @@ const KEY_SECONDS = 20;
 
 const MODULE = `module holdfast.test/porcupine
 
-go 1.21
+go 1.18
 
 require github.com/anishathalye/porcupine v1.3.1
 `;
