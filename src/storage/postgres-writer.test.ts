@@ -115,6 +115,35 @@ function scripted(
   return { writer, asked };
 }
 
+describe('the revisions that a commit is checked against', () => {
+  const kept = { epoch: '3', turn: '6', place: 1, revision: '10' };
+
+  test('are not asked for where the last batch wrote just those, and are for any other', async () => {
+    const { writer, asked } = scripted(async (name) => (name === 'holdfast_revisions' ? [kept] : [{}]));
+    await writer.commit([put('a')], []);
+    expect(await writer.commit([put('a')], [{ key: 'a', revision: 10 }])).toBe(11);
+    expect(asked).toEqual(['holdfast_commit', 'holdfast_commit']);
+    asked.length = 0;
+    await expect(writer.commit([put('a')], [{ key: 'a', revision: 12 }])).rejects.toThrow();
+    expect(asked[0]).toBe('holdfast_revisions');
+  });
+
+  test('are asked for again once the row may have gone on without this writer', async () => {
+    let taken = false;
+    const { writer, asked } = scripted(async (name) => {
+      if (name === 'holdfast_turn') return [{ turn: '8', head: '12', since: '0', batch: null }];
+      if (name === 'holdfast_revisions') return [{ ...kept, turn: '8', revision: '12' }];
+      return taken && asked.length === 1 ? [] : [{}];
+    });
+    await writer.commit([put('a')], []);
+    asked.length = 0;
+    taken = true;
+    const late = writer.commit([put('a')], [{ key: 'a', revision: 10 }]);
+    await expect(late).rejects.toMatchObject({ code: 'storage.conflict' });
+    expect(asked).toEqual(['holdfast_commit', 'holdfast_turn', 'holdfast_revisions']);
+  });
+});
+
 describe('a commit whose connection is lost', () => {
   test('before it was sent fails at once: nothing was kept', async () => {
     const { writer, asked } = scripted(async () => {

@@ -101,6 +101,8 @@ export class PostgresWriter {
   #standing: Standing | undefined;
   /** Whether the state row may have gone on without this writer having been told. */
   #unsure = false;
+  /** What the last batch left behind, for as long as the state row stands where that batch put it. */
+  #left: { readonly standing: Standing; readonly revisions: ReadonlyMap<string, number> } | undefined;
 
   constructor(link: Link, tables: Tables, options: WriterOptions) {
     this.#link = link;
@@ -186,16 +188,23 @@ export class PostgresWriter {
 
   /**
    * The revisions of all keys that the batch checks, in one read that also tells whether they are those of this turn;
-   * nothing where nothing has to be read; undefined when the row has gone on.
+   * nothing where nothing has to be read; undefined when the row has gone on. What the last batch wrote itself is not asked
+   * for again: the commit takes place at this turn or not at all.
    * @throws Failure storage.fenced
    */
   async #stored(
     batch: readonly Member[],
-    { epoch, turn }: Standing,
+    standing: Standing,
   ): Promise<ReadonlyMap<string, number> | undefined> {
-    const checked = new Set(batch.flatMap((member) => member.checks.map((check) => check.key)));
+    const checks = batch.flatMap((member) => member.checks);
+    const checked = new Set(checks.map(({ key }) => key));
     const idle = batch.some((member) => member.writes.size === 0);
     if (checked.size === 0 && !idle) return new Map();
+    const left = this.#left?.standing === standing ? this.#left.revisions : undefined;
+    // Only where all hold: who is refused is refused for what the store itself says.
+    if (!idle && left !== undefined && checks.every(({ key, revision }) => left.get(key) === revision))
+      return left;
+    const { epoch, turn } = standing;
     const keys = [...checked].filter(canKeep);
     const rows = await this.#link.read({
       ...this.#texts.revisions,
@@ -228,7 +237,9 @@ export class PostgresWriter {
       if (!(error instanceof Lost) || !error.sent) throw error;
       return this.#settle(id, standing);
     }
-    this.#standing = { ...standing, turn: standing.turn + 1, head: made.head, since };
+    const next = { ...standing, turn: standing.turn + 1, head: made.head, since };
+    this.#standing = next;
+    this.#left = { standing: next, revisions: revisionsOf(made) };
     return true;
   }
 
@@ -266,6 +277,10 @@ function asWriteFailure(error: unknown): Failure {
   if (isFailure(error) && error.code !== 'storage.database') return error;
   return failure('storage.write', {}, { cause: error });
 }
+
+/** The revisions that a plan leaves its keys with; 0 where it dropped one. */
+const revisionsOf = ({ writes }: Plan): ReadonlyMap<string, number> =>
+  new Map([...writes.values()].map((write) => [write.key, 'value' in write ? write.revision : 0]));
 
 /** Changes up to this revision go; in halves, so that not each batch deletes. */
 const trimmedTo = (since: number, head: number, kept: number): number =>
