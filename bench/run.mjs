@@ -20,7 +20,10 @@ const NAMES = [
   'scale',
   'startup',
   'propagation',
+  'soak',
 ];
+/** They take their time, or need a cluster: run by name only. */
+const APART = ['propagation', 'soak'];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -28,6 +31,7 @@ const { values, positionals } = parseArgs({
     seconds: { type: 'string', default: '3' },
     rounds: { type: 'string', default: '3' },
     warmup: { type: 'string', default: '2' },
+    minutes: { type: 'string', default: '10' },
     clients: { type: 'string', default: '1,64' },
     only: { type: 'string' },
     program: { type: 'string' },
@@ -50,14 +54,16 @@ const options = {
   seconds: positive('seconds'),
   rounds: positive('rounds'),
   warmup: positive('warmup'),
+  minutes: positive('minutes'),
   clients: numbers('clients'),
   peer: !values['no-peer'],
   ...(values.sizes === undefined ? {} : { sizes: numbers('sizes') }),
   ...only('only', 'program', 'profile', 'keep'),
+  smoke: values.smoke,
   ...(values.smoke ? { seconds: 0.3, rounds: 1, warmup: 0.3, clients: [1, 4], sizes: [500] } : {}),
 };
 let broken = false;
-for (const one of name === 'all' ? NAMES.filter((other) => other !== 'propagation') : [name]) {
+for (const one of name === 'all' ? NAMES.filter((other) => !APART.includes(other)) : [name]) {
   const { run } = await import(`./${one}.mjs`);
   const result = await run(options);
   if (values.json !== undefined) await writeResult(one, result);
@@ -99,11 +105,12 @@ function only(...names) {
 async function usage() {
   const lines = [
     'npm run bench -- NAME [FLAGS]',
-    'npm run bench -- all [FLAGS]      each but propagation',
+    'npm run bench -- all [FLAGS]      each but propagation and soak',
     '',
     '--seconds N     how long each contender is measured in a round (3)',
     '--rounds N      how many rounds (3); figures are medians of them',
     '--warmup N      seconds of each contender that do not count (2)',
+    '--minutes N     how long the soak is (10)',
     '--clients LIST  numbers of clients (1,64)',
     '--only TEXT     only the variants of our server whose name holds it, "audit off" for instance',
     '--program FILE  another build of holdfast.js',

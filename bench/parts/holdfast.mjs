@@ -18,11 +18,12 @@ const START_LIMIT_MS = 60_000;
  * @param config more of the configuration
  * @param audit whether a file device hears everything
  * @param program the built program; another build can be measured beside this one
+ * @param nodeFlags flags of Node itself
  * @param profile a folder that V8 writes a CPU profile to when the server ends
  */
 export async function startHoldfast(
   dir,
-  { name = 'holdfast', storage, config = '', audit = false, program = PROGRAM, profile },
+  { name = 'holdfast', storage, config = '', audit = false, program = PROGRAM, profile, nodeFlags = [] },
 ) {
   const dataDir = join(dir, 'data');
   const keysFile = join(dir, 'bench-keys.json');
@@ -36,7 +37,7 @@ export async function startHoldfast(
       config,
     ].join('\n'),
   );
-  const flags = profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`];
+  const flags = profile === undefined ? nodeFlags : [...nodeFlags, '--cpu-prof', `--cpu-prof-dir=${profile}`];
   let child;
   let at;
   const start = async () => {
@@ -64,6 +65,9 @@ export async function startHoldfast(
     },
     get port() {
       return at.port;
+    },
+    get pid() {
+      return child.pid;
     },
     usage: () => child.usage(),
     output: () => child.output(),
