@@ -6,7 +6,7 @@
 
 interface Kept<V> {
   readonly value: V;
-  readonly weight: number;
+  weight: number;
 }
 
 export class Recent<V> {
@@ -41,6 +41,20 @@ export class Recent<V> {
   set(key: string, value: V, weight = 1): void {
     this.delete(key);
     if (weight <= this.#half) this.#put(key, { value, weight });
+  }
+
+  /** Makes what is kept under the key heavier, where that is `value` still. */
+  grow(key: string, value: V, by: number): void {
+    const young = this.#young.get(key);
+    if (young?.value === value) {
+      young.weight += by;
+      this.#weight += by;
+      return;
+    }
+    const old = this.#old.get(key);
+    if (old?.value !== value) return;
+    old.weight += by;
+    this.#oldWeight += by;
   }
 
   delete(key: string): void {

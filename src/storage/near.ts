@@ -9,8 +9,18 @@ import type { Derivations, Entry, Storage } from './storage.ts';
 
 /** One place for one thing: of two kinds of readers of one entry the later would have it made anew each time. */
 export class Derived implements Derivations {
+  readonly #grown: (bytes: number) => void;
   #make: unknown;
   #value: unknown;
+
+  /** @param grown is told how many bytes more hang on the entry */
+  constructor(grown: (bytes: number) => void) {
+    this.#grown = grown;
+  }
+
+  charge(bytes: number): void {
+    this.#grown(bytes);
+  }
 
   /** What `make` gives for the entry, made once. */
   of<T>(entry: Entry, make: (entry: Entry) => T): T {
@@ -24,7 +34,8 @@ export class Derived implements Derivations {
 
 /**
  * The entry, from memory where this storage keeps it there: as new as the newest commit that was answered on this node. It
- * belongs to all who read it, so nobody may change or wipe its value. Without such a memory it is `get`.
+ * belongs to all who read it, so nobody may change or wipe its value, and its key is the store's and not the view's. Without
+ * such a memory it is `get`.
  */
 export const near = (storage: Storage, key: string): Soon<Entry | undefined> =>
   storage.near === undefined ? storage.get(key) : storage.near(key);
@@ -35,3 +46,6 @@ export const near = (storage: Storage, key: string): Soon<Entry | undefined> =>
  */
 export const derived = <T>(entry: Entry, make: (entry: Entry) => T): T =>
   entry.derived === undefined ? make(entry) : entry.derived.of(entry, make);
+
+/** Counts what was hung on the entry beside what its own value accounts for, so that the memory stays within its bound. */
+export const charge = (entry: Entry, bytes: number): void => entry.derived?.charge(bytes);

@@ -1,7 +1,6 @@
 import { failure, isFailure } from '../base/errors.ts';
-import { after } from '../base/soon.ts';
 import { near } from './near.ts';
-import type { Entry, Storage, Write } from './storage.ts';
+import type { Storage, Write } from './storage.ts';
 
 /**
  * A view of everything below `prefix` (which ends in "/"). Scope is a handle, not a check: whoever holds the view cannot
@@ -15,9 +14,7 @@ export function prefixed(storage: Storage, prefix: string): Storage {
       const entry = await storage.get(inside(key));
       return entry && { ...entry, key };
     },
-    ...(storage.near === undefined
-      ? {}
-      : { near: (key: string) => after(near(storage, inside(key)), (entry) => renamed(entry, key)) }),
+    ...(storage.near === undefined ? {} : { near: (key: string) => near(storage, inside(key)) }),
     list: (folder, page) => storage.list(inside(folder), page),
     async *scan(folder, signal) {
       for await (const entry of storage.scan(inside(folder), signal))
@@ -37,10 +34,6 @@ export function prefixed(storage: Storage, prefix: string): Storage {
     },
   };
 }
-
-/** The same entry, with what hangs on it, under its name in the view. */
-const renamed = (entry: Entry | undefined, key: string): Entry | undefined =>
-  entry && { key, value: entry.value, revision: entry.revision, derived: entry.derived };
 
 /** The conflict over `key`, which it also carries as its data. */
 export const conflict = (key: string) => failure('storage.conflict', { key }, { data: key });

@@ -28,6 +28,7 @@ export interface Entry {
 /** Where an entry that is kept in memory holds what was worked out of it (near.ts). */
 export interface Derivations {
   of<T>(entry: Entry, make: (entry: Entry) => T): T;
+  charge(bytes: number): void;
 }
 
 export interface Page {

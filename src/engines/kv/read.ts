@@ -18,9 +18,9 @@ export interface Found {
 const MOST_TRIES = 8;
 
 /** The secret that the "*path" of a route names; undefined where it names none or there is none. */
-export function readSecret(store: SecretStore, given: string, fresh = false): Soon<Secret | undefined> {
+export function readSecret(store: SecretStore, given: string): Soon<Secret | undefined> {
   const path = readable(given);
-  return path === undefined ? undefined : store.secret(path, fresh);
+  return path === undefined ? undefined : store.secret(path);
 }
 
 /**
@@ -36,14 +36,17 @@ export function readVersion(
   now: number,
   tries = 0,
 ): Soon<Found | undefined> {
+  const path = readable(given);
+  if (path === undefined) return undefined;
   // A value that is gone shows that the record in memory is older than the store: from then on nothing but the store is asked.
-  return after(readSecret(store, given, tries > 0), (secret) => {
-    if (secret === undefined) return undefined;
+  return after(store.known(path, tries > 0), (known) => {
+    if (known === undefined) return undefined;
+    const { secret } = known;
     const number = wanted === 0 ? secret.current : wanted;
     const version = secret.versions[number];
     if (version === undefined) return undefined;
     if (!isReadable(version, now)) return { secret, number, version, value: undefined };
-    return after(store.value(secret, number), (value) => {
+    return after(store.value(known, number), (value) => {
       if (value !== undefined) return { secret, number, version, value };
       if (tries === MOST_TRIES) throw failure('storage.corrupt', { key: given });
       return readVersion(store, given, wanted, now, tries + 1);

@@ -13,7 +13,7 @@ import { hex, textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Mount, Reply } from '../../plugin/plugin.ts';
-import { derived, near } from '../../storage/near.ts';
+import { charge, derived, near } from '../../storage/near.ts';
 import type { Check, Entry, Page, Write } from '../../storage/storage.ts';
 import { KeyQueue } from './queue.ts';
 import { type Config, DEFAULT_CONFIG, newSecret, type Secret } from './secret.ts';
@@ -22,13 +22,27 @@ const CONFIG = 'config';
 /** Other nodes may win this often in a row before a writer gives up. */
 const MOST_TRIES = 32;
 
-/** A version as it lies in storage, which never changes while it is there. */
+/** The value of one version. */
 export interface Value {
   /** JSON. */
   readonly text: string;
-  /** The answer that tells it, and the very record of its secret that the answer was made with. */
-  told?: { readonly secret: Secret; readonly reply: Reply };
+  /** The answer that tells it, once it was made. */
+  told?: Reply;
 }
+
+/**
+ * A secret as it was read, with the values that were read since. A value neither changes nor goes but in one commit with the
+ * record of its secret: so what was read beside that very record stands for as long as the record is kept.
+ */
+export interface Known {
+  readonly secret: Secret;
+  readonly entry: Entry;
+  /** By number of the version. */
+  readonly values: Map<number, Value>;
+}
+
+/** What a kept value costs beside its text: the text of its answer is as long again, and the answer is an object too. */
+const VALUE_BYTES = 768;
 
 /** What a change wants done. `secret: null` forgets the secret with all its values. */
 export interface Change<T> {
@@ -71,17 +85,35 @@ export class SecretStore {
     );
   }
 
-  /** What is known of a secret; from memory where it was read before, and `fresh` asks the store itself. */
-  secret(path: string, fresh = false): Soon<Secret | undefined> {
-    const { storage } = this.#mount;
-    const key = metaKey(path);
-    return after(fresh ? storage.get(key) : near(storage, key), (entry) => entry && derived(entry, secretOf));
+  secret(path: string): Soon<Secret | undefined> {
+    return after(this.known(path), (known) => known?.secret);
   }
 
-  /** A version's value; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
-  value(secret: Secret, version: number): Soon<Value | undefined> {
-    const key = versionKey(secret.id, version);
-    return after(near(this.#mount.storage, key), (entry) => entry && derived(entry, versionOf));
+  /** A secret, from memory where it was read before; `fresh` asks the store itself. */
+  known(path: string, fresh = false): Soon<Known | undefined> {
+    const { storage } = this.#mount;
+    const key = metaKey(path);
+    return after(fresh ? storage.get(key) : near(storage, key), (entry) => entry && derived(entry, knownOf));
+  }
+
+  /** The JSON text of a version; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
+  async text(secret: Secret, version: number): Promise<string | undefined> {
+    const entry = await this.#mount.storage.get(versionKey(secret.id, version));
+    return entry && textOf(entry.value);
+  }
+
+  /** As `text`, kept beside the secret. */
+  value(known: Known, version: number): Soon<Value | undefined> {
+    return known.values.get(version) ?? this.#value(known, version);
+  }
+
+  async #value({ secret, entry, values }: Known, version: number): Promise<Value | undefined> {
+    const text = await this.text(secret, version);
+    if (text === undefined) return undefined;
+    const value: Value = { text };
+    charge(entry, VALUE_BYTES + 3 * text.length);
+    values.set(version, value);
+    return value;
   }
 
   /** Children of a folder ("" or ending in "/"): secrets, and folders that end in "/". */
@@ -103,7 +135,7 @@ export class SecretStore {
       retry(async (tries) => {
         const { storage } = this.#mount;
         const entry = await (tries === 0 ? near(storage, key) : storage.get(key));
-        const before = entry && derived(entry, secretOf);
+        const before = entry && derived(entry, knownOf).secret;
         const change = await rule(before);
         if (change.secret === undefined) return { result: change.result, revision: undefined };
         const check: Check = { key, revision: entry?.revision ?? 0 };
@@ -153,12 +185,8 @@ const configOf = (entry: Entry | undefined): Config =>
 
 const readConfig = ({ key, value }: Entry): Config => decode<Config>(key, value);
 
-const secretOf = ({ key, value }: Entry): Secret => decode<Secret>(key, value);
-
-function versionOf({ key, value }: Entry): Value {
-  const text = textOf(value);
-  if (text === undefined) throw failure('storage.corrupt', { key });
-  return { text };
+function knownOf(entry: Entry): Known {
+  return { secret: decode<Secret>(entry.key, entry.value), entry, values: new Map() };
 }
 
 const metaKey = (path: string): string => `meta/${path}`;

@@ -75,7 +75,10 @@ export class EntryCache {
       this.#absent.set(key, true);
       return undefined;
     }
-    const kept: Entry = { ...entry, derived: new Derived() };
+    const kept: Entry = {
+      ...entry,
+      derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)),
+    };
     this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + COPIES * entry.value.length);
     return kept;
   }

@@ -118,6 +118,9 @@ class Front {
   #secure: SecureServer | undefined;
   /** The newest answer on a socket: once that is out, all are. */
   readonly #newest = new WeakMap<Socket, ServerResponse>();
+  /** Requests that are to be served in this turn of the loop. */
+  #arrived: { message: IncomingMessage; response: ServerResponse }[] = [];
+  #serving = false;
   /** Answers that stand and are about to be written. */
   #ready: { message: IncomingMessage; response: ServerResponse; answer: Answer }[] = [];
   readonly #closing = new AbortController();
@@ -191,15 +194,34 @@ class Front {
   #take(message: IncomingMessage, response: ServerResponse): void {
     const { socket } = message;
     this.#newest.set(socket, response);
-    if (this.#closed) response.shouldKeepAlive = false;
-    try {
-      const pending = this.#answer(message, response);
-      if (pending instanceof Promise)
-        pending.catch((error: unknown) => this.#failed(message, response, error));
-    } catch (error) {
-      this.#failed(message, response, error);
-    }
+    this.#arrived.push({ message, response });
+    if (this.#arrived.length === 1) setImmediate(this.#serve);
   }
+
+  /**
+   * Serves what arrived in this turn of the loop: all requests first, then all answers that stand. One by one, each answer
+   * would wake a client that had gone to sleep over the one before, and each way into the kernel would leave the next
+   * request with cold caches: together twice what a cached read costs.
+   */
+  readonly #serve = (): void => {
+    const arrived = this.#arrived;
+    this.#arrived = [];
+    this.#serving = true;
+    for (const { message, response } of arrived) {
+      // Gone meanwhile: its body would never come.
+      if (message.destroyed || response.destroyed) continue;
+      if (this.#closed) response.shouldKeepAlive = false;
+      try {
+        const pending = this.#answer(message, response);
+        if (pending instanceof Promise)
+          pending.catch((error: unknown) => this.#failed(message, response, error));
+      } catch (error) {
+        this.#failed(message, response, error);
+      }
+    }
+    this.#serving = false;
+    this.#send();
+  };
 
   #answer(message: IncomingMessage, response: ServerResponse): Soon<void> {
     const why = refused(message, this.#options);
@@ -224,16 +246,13 @@ class Front {
 
   #ask(message: IncomingMessage, response: ServerResponse, request: Request): Soon<void> {
     return after(this.#server.handle(request), (answer) => {
-      if (answer.kind === 'raw') return response.destroyed ? undefined : writeAnswer(message, response, answer);
+      if (answer.kind === 'raw')
+        return response.destroyed ? undefined : writeAnswer(message, response, answer);
       this.#ready.push({ message, response, answer });
-      if (this.#ready.length === 1) setImmediate(this.#send);
+      if (this.#ready.length === 1 && !this.#serving) setImmediate(this.#send);
     });
   }
 
-  /**
-   * Writes what became ready in this turn of the loop. Written one by one as they are made, the answers to a burst of
-   * requests would each wake a client that had gone to sleep over the one before: half of what a cached read cost.
-   */
   readonly #send = (): void => {
     const ready = this.#ready;
     this.#ready = [];

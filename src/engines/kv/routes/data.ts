@@ -79,8 +79,8 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
             checkAndSet(before, config, options?.cas ?? undefined);
             const version = before.versions[before.current];
             if (!isReadable(version, now())) return { result: { secret: before, written: false } };
-            const value = await store.value(before, before.current);
-            const merged = mergePatch(parseValue(value && rawValue(value.text)), patch);
+            const text = await store.text(before, before.current);
+            const merged = mergePatch(parseValue(text === undefined ? undefined : rawValue(text)), patch);
             const { secret, trimmed } = addVersion(before, config, now());
             return { secret, value: valueText(merged), drop: trimmed, result: { secret, written: true } };
           });
@@ -114,15 +114,15 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
 
 type Answer = z.input<typeof dataAnswer>;
 
-/** The answer of a version that can be read is made once, and kept with the value for as long as its secret is the same. */
+/** The answer of a version that can be read is made once, and kept with the value, which stands as long as its secret does. */
 function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
   if (value === undefined)
     return { status: 404, data: { data: null, metadata: versionData(secret, number, version) } };
-  if (value.told?.secret !== secret) {
+  if (value.told === undefined) {
     const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
-    value.told = { secret, reply: { data, text: stringify(data) } };
+    value.told = { data, text: stringify(data) };
   }
-  return value.told.reply as Reply<Answer>;
+  return value.told as Reply<Answer>;
 }
 
 function current(secret: Secret): z.input<typeof versionAnswer> {

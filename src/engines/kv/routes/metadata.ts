@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import type { RawJson } from '../../../base/json.ts';
 import { duration, flag, integer, rawJson } from '../../../base/schema.ts';
+import { folderReply } from '../../../plugin/listing.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { folderOf, path, writable } from '../../keyspace.ts';
 import { announce } from '../announce.ts';
@@ -75,10 +76,7 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
         input: list,
         output: listAnswer,
         effect: 'none',
-        async run(input) {
-          const keys = await store.list(folderOf(input.path), pageOf(input));
-          return keys.length === 0 ? {} : { data: { keys } };
-        },
+        run: ({ path: given, ...asked }) => folderReply((page) => store.list(folderOf(given), page), asked),
       }),
 
       write: operation({
