@@ -265,6 +265,11 @@ export const codes = {
     message: 'the backup {name} was made by a server with other keys',
     hint: 'Nothing was changed. Give -force, and the unseal keys of that server as they were on that day.',
   },
+  'backup.occupied': {
+    kind: 'conflict',
+    message: 'there is a store in {into} already',
+    hint: 'Nothing was changed. Give -force to put the backup in its place; the file of an embedded store is kept beside it.',
+  },
   'backup.keys': {
     kind: 'invalid',
     message: 'the keys given do not open the backup {name}',

@@ -4,7 +4,6 @@
  */
 
 import { createHash } from 'node:crypto';
-import { textOf } from '../../base/bytes.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { Cron } from '../../base/cron.ts';
 import { asFailure, failure } from '../../base/errors.ts';
@@ -16,11 +15,12 @@ import type { Barrier } from '../barrier/barrier.ts';
 import type { AutoSeal } from '../seal/seal.ts';
 import type { Snapshot } from '../snapshot/snapshot.ts';
 import { ARCHIVE_FORMAT, type ArchiveCount, writeArchive } from './archive.ts';
+import { knownBackup, latestGood, rememberBackup } from './behind.ts';
 import { archiveName, type Manifest } from './manifest.ts';
 import type { Place } from './place.ts';
 import { gather } from './recall.ts';
 import { choose, newest, nextTry, type PrunePlan, prunePlan, retryDelay } from './retention.ts';
-import { discard, encodeKnown, putManifest, type Shelved, shelved } from './shelf.ts';
+import { discard, putManifest, type Shelved, shelved } from './shelf.ts';
 import { KEY_PURPOSE, type Scratch, verifyArchive } from './verify.ts';
 
 /** A `backup` stanza, opened. */
@@ -189,18 +189,19 @@ export class Backups {
   /** After a restore that somebody asked for: that the store is older than its backups is no news. */
   async acknowledge(): Promise<void> {
     for (const state of this.#states) {
-      const latest = newest((await this.#shelved(state)).filter(isGood));
-      if (latest !== undefined) await this.#remember(state, latest.createdAt);
+      const latest = latestGood(await this.#shelved(state));
+      if (latest !== undefined)
+        await rememberBackup(this.#world.barrier, state.target.name, latest.createdAt);
       state.behind = false;
     }
   }
 
   async #follow(state: Mutable<TargetState>, signal: AbortSignal): Promise<void> {
-    const { clock, log } = this.#world;
+    const { barrier, clock, log } = this.#world;
     const { name, schedule } = state.target;
     const settled = this.#wait(SETTLE_MS, signal);
     // What the store remembers, until the place was asked.
-    state.verifiedAt = (await this.#known(state).catch(() => 0)) || undefined;
+    state.verifiedAt = (await knownBackup(barrier, name).catch(() => 0)) || undefined;
     await settled;
     let retryAt: number | undefined;
     let learned = false;
@@ -236,9 +237,9 @@ export class Backups {
 
   /** What the place has; and whether this store is older than it should be. */
   async #learn(state: Mutable<TargetState>): Promise<void> {
-    const latest = newest((await this.#shelved(state)).filter(isGood));
+    const latest = latestGood(await this.#shelved(state));
     state.verifiedAt = latest?.createdAt;
-    const known = await this.#known(state);
+    const known = await knownBackup(this.#world.barrier, state.target.name);
     state.behind = latest !== undefined && latest.createdAt > known;
     if (state.behind)
       this.#world.log.error(
@@ -335,7 +336,8 @@ export class Backups {
         verified: new Date(clock.now()).toISOString(),
       };
       // In the store first: a crash between the two must not look like a rollback.
-      await this.#remember(state, Math.max(createdAt, await this.#known(state)));
+      const known = await knownBackup(barrier, state.target.name);
+      await rememberBackup(barrier, state.target.name, Math.max(createdAt, known));
       await putManifest(place, barrier, verified, signal);
       state.verifiedAt = Math.max(createdAt, state.verifiedAt ?? 0);
       log.info('a backup was verified', { target: state.target.name, name, entries: found.entries });
@@ -393,16 +395,6 @@ export class Backups {
     return shelved(target.place, target.name, this.#world.barrier, signal);
   }
 
-  /** When the newest backup that this store knows of was made; 0 where it knows of none. */
-  async #known({ target }: TargetState): Promise<number> {
-    const entry = await this.#world.barrier.view(KNOWN).get(target.name);
-    return entry === undefined ? 0 : Number(textOf(entry.value)) || 0;
-  }
-
-  async #remember({ target }: TargetState, createdAt: number): Promise<void> {
-    await this.#world.barrier.view(KNOWN).commit([{ key: target.name, value: encodeKnown(createdAt) }]);
-  }
-
   #wait(ms: number, signal: AbortSignal): Promise<void> {
     return new Promise((resolve) => {
       const end = (): void => {
@@ -416,6 +408,3 @@ export class Backups {
     });
   }
 }
-
-const KNOWN = 'sys/backup/';
-const isGood = ({ ours, verified }: Shelved): boolean => ours && verified === 'yes';

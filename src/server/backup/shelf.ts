@@ -1,6 +1,5 @@
 /** The backups of one target, as its place has them: archives, and the manifest beside each. */
 
-import { utf8 } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
 import type { Barrier } from '../barrier/barrier.ts';
 import {
@@ -100,6 +99,3 @@ export async function discard(place: Place, name: string): Promise<void> {
 async function* once(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, void> {
   yield bytes;
 }
-
-/** What is kept in the store of the newest backup: a store that was rolled back as a whole knows an older one. */
-export const encodeKnown = (createdAt: number): Uint8Array => utf8(String(createdAt));
