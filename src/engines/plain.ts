@@ -8,6 +8,7 @@ import { textOf, utf8 } from '../base/bytes.ts';
 import { failure } from '../base/errors.ts';
 import { type Ordered, RawJson } from '../base/json.ts';
 import { integer, rawJson } from '../base/schema.ts';
+import { folderReply } from '../plugin/listing.ts';
 import { type Call, type LeaseInfo, operation, type Reply, type Route } from '../plugin/plugin.ts';
 import type { Storage } from '../storage/storage.ts';
 import { folderOf, path, readable, writable } from './keyspace.ts';
@@ -54,12 +55,9 @@ export function plainRoute({ storage, lease, exists, changed }: PlainOptions): R
         input: folder,
         output: keys,
         effect: 'none',
-        async run({ path: given, after, limit }, call) {
-          const names = await storage(call).list(folderOf(given), {
-            ...(after === undefined ? {} : { after }),
-            ...(limit === undefined || limit <= 0 ? {} : { limit }),
-          });
-          return names.length === 0 ? {} : { data: { keys: names } };
+        async run({ path: given, ...asked }, call) {
+          const kept = storage(call);
+          return folderReply((page) => kept.list(folderOf(given), page), asked);
         },
       }),
 

@@ -111,6 +111,8 @@ export type Reply<O = unknown> =
       readonly lease?: LeaseInfo;
       /** A batch that failed in part answers with the status that its caller named. */
       readonly status?: number;
+      /** What follows the names in `data.keys`, which is then all that `data` holds: a folder too wide for one page. */
+      readonly more?: AsyncIterable<readonly string[]>;
     }
   | { readonly auth: Grant; readonly warnings?: readonly string[] }
   | { readonly raw: RawReply };

@@ -153,7 +153,7 @@ export function mountForTest(type: PluginType, options: TestOptions = {}): TestM
         },
       };
       const reply = await operation.run(parsed.data as never, call);
-      return outcome(verb, reply, operation.output);
+      return outcome(verb, await whole(reply), operation.output);
     },
   };
 }
@@ -179,6 +179,15 @@ function read(verb: Verb, data: unknown, keep: readonly string[], body: 'json' |
     throw failure('json.malformed', { reason: 'expected an object' });
   }
   return json;
+}
+
+/** A listing that comes in pages, as its caller sees it in the end. */
+async function whole(reply: Reply): Promise<Reply> {
+  if (!('more' in reply) || reply.more === undefined) return reply;
+  const { more, ...rest } = reply;
+  const keys = [...(reply.data as { readonly keys: readonly string[] }).keys];
+  for await (const page of more) keys.push(...page);
+  return { ...rest, data: { keys } };
 }
 
 function outcome(verb: Verb, reply: Reply, output: z.ZodType): Outcome {

@@ -24,16 +24,20 @@ export interface TestAudit {
   readonly lines: AuditLine[];
   /** What the next lines meet. */
   failing: 'none' | 'request' | 'response';
+  /** Whether there is a device at all. */
+  enabled: boolean;
 }
 
 function auditDouble(): { audit: Audit; seen: TestAudit } {
-  const seen: TestAudit = { lines: [], failing: 'none' };
+  const seen: TestAudit = { lines: [], failing: 'none', enabled: true };
   const take = (line: AuditLine): void => {
     if (seen.failing === line.type) throw failure('base.internal');
     seen.lines.push(line);
   };
   const audit: Audit = {
-    enabled: true,
+    get enabled() {
+      return seen.enabled;
+    },
     request: async (request, auth, error) => take({ type: 'request', request, auth, error }),
     response: async (request, auth, response, error) =>
       take({ type: 'response', request, auth, response, error }),

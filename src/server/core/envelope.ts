@@ -10,20 +10,25 @@ export const timestamp = (at: number): string => new Date(at).toISOString().repl
 
 /** All keys are always there, null where there is nothing: Go and Python clients index them without asking. */
 export function envelopeText(envelope: Envelope): string {
-  const { lease, wrap } = envelope;
-  const data = wrap === undefined && envelope.data !== undefined ? dataText(envelope) : 'null';
-  let text = `{"request_id":${JSON.stringify(wrap === undefined ? envelope.requestId : '')}`;
-  text +=
-    lease === undefined
-      ? ',"lease_id":"","renewable":false,"lease_duration":0'
-      : `,"lease_id":${JSON.stringify(lease.id)},"renewable":${lease.renewable},"lease_duration":${seconds(lease.durationMs)}`;
-  text += `,"data":${data}`;
-  text += `,"wrap_info":${wrap === undefined ? 'null' : stringify(wrapBlock(wrap))}`;
-  text += `,"warnings":${envelope.warnings?.length ? stringify(envelope.warnings) : 'null'}`;
-  text += `,"auth":${envelope.auth === undefined || wrap !== undefined ? 'null' : stringify(authBlock(envelope.auth))}`;
-  text += `,"mount_type":${JSON.stringify(envelope.mountType)}`;
+  const data = envelope.wrap === undefined && envelope.data !== undefined ? dataText(envelope) : 'null';
+  const { before, after } = envelopeAround(envelope);
   const top = envelope.flat && data.startsWith('{') ? flattened(envelope.data) : '';
-  return top === '' ? `${text}}` : `${text},${top}}`;
+  return top === '' ? before + data + after : `${before}${data}${after.slice(0, -1)},${top}}`;
+}
+
+/** The text of an envelope before its data and after it. */
+export function envelopeAround(envelope: Envelope): { readonly before: string; readonly after: string } {
+  const { lease, wrap } = envelope;
+  let before = `{"request_id":${JSON.stringify(wrap === undefined ? envelope.requestId : '')}`;
+  before +=
+    lease === undefined
+      ? ',"lease_id":"","renewable":false,"lease_duration":0,"data":'
+      : `,"lease_id":${JSON.stringify(lease.id)},"renewable":${lease.renewable},"lease_duration":${seconds(lease.durationMs)},"data":`;
+  let after = `,"wrap_info":${wrap === undefined ? 'null' : stringify(wrapBlock(wrap))}`;
+  after += `,"warnings":${envelope.warnings?.length ? stringify(envelope.warnings) : 'null'}`;
+  after += `,"auth":${envelope.auth === undefined || wrap !== undefined ? 'null' : stringify(authBlock(envelope.auth))}`;
+  after += `,"mount_type":${JSON.stringify(envelope.mountType)}}`;
+  return { before, after };
 }
 
 const dataText = ({ data, text }: Envelope): string => text ?? stringify(data);

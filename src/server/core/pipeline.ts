@@ -21,6 +21,7 @@ import type { Core, Services } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
 import { helpOf } from './help.ts';
+import { gathered, isPaged, streamed } from './listing.ts';
 import { judgedPath, type MountConfig, routeOf } from './mounts.ts';
 import type { Answer, AuthInfo, Envelope, Request } from './request.ts';
 import { wrap } from './wrapping.ts';
@@ -46,6 +47,7 @@ const ORDER: readonly Step[] = [
   { name: 'validate', run: validate },
   { name: 'run', run: runOperation },
   { name: 'grant', run: makeToken },
+  { name: 'gather', run: gatherNames },
   { name: 'wrap', run: wrapReply },
   { name: 'answer', run: makeAnswer },
   { name: 'audit the response', always: true, run: auditResponse },
@@ -397,6 +399,21 @@ function loginType(mount: MountConfig['tokenType'], role: Grant['token']['type']
   return mount === 'default-batch' ? 'batch' : 'service';
 }
 
+/**
+ * What is audited or wrapped has to be known as a whole before anything leaves; and the end of a token that is used up, which
+ * takes its own storage with it, follows the answer.
+ */
+function gatherNames(exchange: Exchange): Soon<void> {
+  const { reply, request, services, token } = exchange;
+  if (!isPaged(reply)) return;
+  const isWhole =
+    services?.audit.enabled === true || (request.wrapTtlMs ?? 0) > 0 || (token?.uses ?? 0) !== 0;
+  if (!isWhole) return;
+  return gathered(reply).then((whole) => {
+    exchange.reply = whole;
+  });
+}
+
 function wrapReply(exchange: Exchange): Soon<void> {
   const { reply, request } = exchange;
   const ttlMs = request.wrapTtlMs ?? 0;
@@ -418,6 +435,10 @@ function makeAnswer(exchange: Exchange): void {
   if (reply === undefined) return;
   if ('raw' in reply) {
     exchange.answer = { kind: 'raw', reply: reply.raw };
+    return;
+  }
+  if (isPaged(reply)) {
+    exchange.answer = { kind: 'raw', reply: streamed(reply, envelopeOf(exchange)) };
     return;
   }
   const reads = verb === 'read' || verb === 'list';
