@@ -76,6 +76,9 @@ import { tokenMethod } from './system/tokens.ts';
 /** What clients take for Vault's version: Terraform and others turn features on and off by it. */
 export const REPORTED_VERSION = '1.19.0';
 const RING = 16_384;
+/** How long an open node waits for the store to tell of its seal. */
+const STATUS_MS = 300;
+type KeeperStatus = Awaited<ReturnType<SealKeeper['status']>>;
 
 export interface AuditWorld {
   readonly storage: Storage;
@@ -211,8 +214,23 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       throw error;
     }
   };
+  /** An open node of a cluster tells what it is at once, from what it knew last, though the store does not answer. */
+  const known = async (): Promise<KeeperStatus> => {
+    const asked = keeper.status().then((status) => {
+      lastKnown = status;
+      return status;
+    });
+    const last = lastKnown;
+    if (node === undefined || last === undefined) return asked;
+    const kept = { ...last, sealed: barrier.sealed };
+    return new Promise((resolve) => {
+      const cancel = clock.after(STATUS_MS, () => resolve(kept));
+      asked.then(resolve, () => resolve(kept)).finally(cancel);
+    });
+  };
+  let lastKnown: KeeperStatus | undefined;
   const told = async (): Promise<SealStatus> => {
-    const { type, sealed, t, n, progress, nonce, recovery, migration, ...rest } = await keeper.status();
+    const { type, sealed, t, n, progress, nonce, recovery, migration, ...rest } = await known();
     // Another node may have done it.
     initialized = rest.initialized;
     const problem = sealed ? waiting?.problem() : undefined;

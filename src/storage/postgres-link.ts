@@ -185,13 +185,15 @@ class Links implements Link {
 
   async read(statement: Statement): Promise<readonly Row[]> {
     if (statement.withinMs !== undefined) return this.#readWithin(statement, statement.withinMs);
+    const until = performance.now() + READ_MS / 2;
     for (let left = READ_TRIES; ; left--)
       try {
         return await run(this.#reads, statement);
       } catch (error) {
-        // Many connections die at once when the database restarts; one that cannot be made is no better on the second try.
+        // Many connections die at once when the database restarts; one that cannot be made is no better on the second try,
+        // and where nobody answered for so long, nobody will.
         if (!(error instanceof Lost)) throw error;
-        if (!error.sent || left <= 1) throw error.toFailure();
+        if (!error.sent || left <= 1 || performance.now() > until) throw error.toFailure();
       }
   }
 

@@ -256,9 +256,8 @@ async function awaited(cluster: TestCluster, status: number): Promise<TestNode> 
 function logTo(lines: { level: string; message: string }[]): Log {
   const at =
     (level: string) =>
-    (message: string, facts?: object): void => {
+    (message: string): void => {
       lines.push({ level, message });
-      if (process.env['HA_LOG']) console.log(level, message, facts ?? '');
     };
   const log: Log = {
     ...silentLog,
