@@ -29,6 +29,8 @@ export class Way implements Leadership {
   cutOff = false;
   /** What a read meets before it is answered. */
   delay: () => Promise<void> | undefined = () => undefined;
+  /** What a change meets before this node hears of it. */
+  lateness: () => Promise<void> | undefined = () => undefined;
   /** Whether this node's process sleeps: it renews nothing. */
   asleep = false;
 
@@ -88,7 +90,10 @@ export class Way implements Leadership {
       return work();
     };
     const changes = (after: number, signal: AbortSignal) => backend.changes(after, signal);
-    const reach = (): void => this.#reach();
+    const told = async (): Promise<void> => {
+      await this.lateness();
+      this.#reach();
+    };
     return {
       name: 'shared',
       get: (key) => reached(() => backend.get(key)),
@@ -99,7 +104,7 @@ export class Way implements Leadership {
       commit: (writes, checks) => reached(() => this.#commit(writes, checks)),
       async *changes(after, signal) {
         for await (const change of changes(after, signal)) {
-          reach();
+          await told();
           yield change;
         }
       },
