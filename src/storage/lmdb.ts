@@ -10,6 +10,7 @@ import { dirname, join, resolve } from 'node:path';
 import { type Database, open, type Transaction } from 'lmdb';
 import { view } from '../base/bytes.ts';
 import { failure, isFailure } from '../base/errors.ts';
+import { type Log, silentLog } from '../base/log.ts';
 import { GroupCommit } from './group.ts';
 import { History } from './history.ts';
 import { canKeep, childOf, type Pending, pastFolder, pending } from './keys.ts';
@@ -28,6 +29,8 @@ import {
 export interface LmdbOptions {
   /** What the lock tells others of this process beside its pid, such as the address it listens on. */
   readonly owner?: string;
+  /** Hears when the disk stops taking writes, and when it takes them again. */
+  readonly log?: Log;
 }
 
 export interface LmdbBackend extends Backend {
@@ -88,7 +91,7 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
     if (holder !== undefined) throw lock.refusal(holder);
     syncFolder(path);
     syncFolder(dirname(path));
-    return new Lmdb(opened, lock);
+    return new Lmdb(opened, lock, path, options.log ?? silentLog);
   } catch (error) {
     await store?.close();
     if (isFailure(error)) throw error;
@@ -108,10 +111,15 @@ class Lmdb implements LmdbBackend {
   readonly #history: History;
   readonly #queue = new GroupCommit<Member>((batch) => this.#write(batch));
   readonly #snapshots = new Set<Transaction>();
+  readonly #folder: string;
+  readonly #log: Log;
   #closed = false;
+  #failing = false;
 
-  constructor(store: Store, lock: FolderLock) {
+  constructor(store: Store, lock: FolderLock, folder: string, log: Log) {
     this.#store = store;
+    this.#folder = folder;
+    this.#log = log;
     this.#lock = lock;
     this.#history = new History(this.#read(HEAD)?.revision ?? 0);
   }
@@ -256,15 +264,29 @@ class Lmdb implements LmdbBackend {
     try {
       if (revision > base) await this.#put(changed.values(), revision);
     } catch (error) {
+      this.#fails(error);
       const reason = failure('storage.write', {}, { cause: error });
       for (const { member } of accepted) member.reject(reason);
       return taken;
     }
+    if (this.#failing && revision > base) this.#recovers();
     for (const { member, revision: given } of accepted) {
       if (member.writes.size > 0) this.#history.add({ revision: given, keys: [...member.writes.keys()] });
       member.resolve(given);
     }
     return taken;
+  }
+
+  /** Once, and not for each of the requests that it fails. */
+  #fails(error: unknown): void {
+    if (this.#failing) return;
+    this.#failing = true;
+    this.#log.error('the store does not take writes', { folder: this.#folder, reason: reasonOf(error) });
+  }
+
+  #recovers(): void {
+    this.#failing = false;
+    this.#log.info('the store takes writes again', { folder: this.#folder });
   }
 
   async #put(writes: Iterable<Write & { readonly revision: number }>, head: number): Promise<void> {

@@ -32,7 +32,7 @@ export async function openStore(
   const folder = resolve(settings.path);
   refuseForeign(folder);
   refuseDemo(folder);
-  return alone(await openLmdb(folder, { owner }));
+  return alone(await openLmdb(folder, { owner, log: world.log }));
 }
 
 const alone = (backend: Backend): Store => ({ backend, close: () => backend.close() });

@@ -17,7 +17,7 @@ import { Device } from './device.ts';
 import { Hasher } from './hash.ts';
 import { auditLine, type LineInput } from './line.ts';
 import type { OpenLink } from './link.ts';
-import { type DeviceSettings, type KeptDevice, keptDevice, readSettings } from './settings.ts';
+import { type DeviceSettings, type KeptDevice, keptDevice, readSettings, type Target } from './settings.ts';
 import { type OpenSink, sinkOpener } from './sinks.ts';
 
 export interface AuditDeviceConfig {
@@ -134,7 +134,13 @@ export function createAuditBroker({
         if (entry.device === undefined) throw new Error('the audit device is not open');
         await entry.device.write(stringify(auditLine(type, input, hasher, settings, at)));
       } catch (error) {
-        log.error('an audit device did not take a line', { device: path, request: input.request.id, error });
+        const to = placeOf(settings.target);
+        log.error('an audit device did not take a line', {
+          device: path,
+          ...(to === undefined ? {} : { to }),
+          request: input.request.id,
+          error,
+        });
         throw error;
       }
     });
@@ -256,4 +262,12 @@ export function createAuditBroker({
       await Promise.all(all.map(({ device }) => device?.close()));
     },
   };
+}
+
+/** Where a device's lines go, for who looks why they do not; undefined where that is nowhere in particular. */
+function placeOf(target: Target): string | undefined {
+  if ('path' in target) return target.path;
+  if (!('link' in target)) return undefined;
+  const { link } = target;
+  return link.network === 'unix' ? link.path : `${link.host}:${link.port}`;
 }

@@ -189,12 +189,19 @@ export class LeaseManager {
    * @returns false where there is none
    */
   async revokeSoon(id: string): Promise<boolean> {
+    const due = await this.#makeDue(id);
+    this.#expiry.noted(due);
+    return due !== undefined;
+  }
+
+  /** @returns since when it is due, undefined where there is none */
+  async #makeDue(id: string): Promise<number | undefined> {
     for (;;) {
       const found = await load<LeaseEntry>(this.#storage, idKey(id));
-      if (found === undefined) return false;
+      if (found === undefined) return undefined;
       const now = this.#clock.now();
       const entry = found.value;
-      if (entry.expiresAt <= now) return true;
+      if (entry.expiresAt <= now) return entry.expiresAt;
       try {
         await this.#storage.commit(
           [
@@ -207,8 +214,7 @@ export class LeaseManager {
         if (isFailure(error, 'storage.conflict')) continue;
         throw error;
       }
-      this.#expiry.noted(now);
-      return true;
+      return now;
     }
   }
 
@@ -253,10 +259,18 @@ export class LeaseManager {
    * `how` for each lease at or below `prefix`, which may also be the id of one.
    * @throws the first failure, after all were done or, of a mount that cannot take back, left to be done later
    */
-  allBelow(prefix: string, how: 'revoke' | 'revokeSoon' | 'forget'): Promise<void> {
-    return forEach(this.below(prefix), AT_ONCE, (id) =>
-      how === 'revoke' ? this.#revokeOnce(id, true) : this[how](id),
-    );
+  async allBelow(prefix: string, how: 'revoke' | 'revokeSoon' | 'forget'): Promise<void> {
+    const work = {
+      revoke: (id: string) => this.#revokeOnce(id, true),
+      revokeSoon: (id: string) => this.#makeDue(id),
+      forget: (id: string) => this.forget(id),
+    };
+    try {
+      await forEach(this.below(prefix), AT_ONCE, work[how]);
+    } finally {
+      // Only now: who waits for a hundred thousand to be due is not to wait for their revocations too.
+      if (how === 'revokeSoon') this.#expiry.noted(this.#clock.now());
+    }
   }
 
   /** The ids of all leases at or below `prefix`. A lease keeps its id, and so its place here, when its mount moves. */
