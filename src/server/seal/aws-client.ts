@@ -1,6 +1,7 @@
 /** What AWS's official clients are given, so that they take nothing from the environment, from files or from the machine, and ask by the one way out. */
 
 import type { KMSClientConfig } from '@aws-sdk/client-kms';
+import { view } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
 import { type Ask, said, trouble, type Verdict } from './ask.ts';
 
@@ -56,7 +57,7 @@ function wayOut(ask: Ask): NonNullable<Exclude<KMSClientConfig['requestHandler']
         ...(typeof body === 'string'
           ? { body }
           : body instanceof Uint8Array
-            ? { body: Buffer.from(body).toString('utf8') }
+            ? { body: view(body).toString('utf8') }
             : {}),
         timeoutMs: TIMEOUT_MS,
         signal: abortSignal ?? NEVER,

@@ -19,6 +19,7 @@ export interface AzureKeyVaultOptions {
 }
 
 const ALGORITHM = 'RSA-OAEP-256';
+type See = NonNullable<Parameters<typeof azureOptions>[1]>;
 
 export function azureKeyVault({
   ask,
@@ -29,18 +30,24 @@ export function azureKeyVault({
 }: AzureKeyVaultOptions): KeyService {
   const credential = lazily(() => azureCredential(ask, authority, identity));
   const named = `${vault}/keys/${keyName}`;
-  /** The client, for one version of the key; empty: the newest. */
+  /** The client, for one version of the key (empty: the newest), and the key that its answer named: it tells only what it was given. */
   const clientOf = async (version: string) => {
     const { CryptographyClient } = await import('./azure-sdk.ts');
     const id = version === '' ? named : `${named}/${version}`;
-    return new CryptographyClient(id, await credential(), azureOptions(ask, withoutKey));
+    let answered: unknown;
+    const see: See = (request, answer) => {
+      if (request.method === 'POST' && answer.status === 200) answered = kidIn(answer.bodyAsText);
+      return withoutKey(request, answer);
+    };
+    const client = new CryptographyClient(id, await credential(), azureOptions(ask, see));
+    return { client, answered: () => answered };
   };
   return {
     type: AZUREKEYVAULT,
     async wrap(plain, abortSignal) {
-      const client = await clientOf('');
-      const { keyID, result } = await asked(client.wrapKey(ALGORITHM, plain, { abortSignal }), false);
-      const version = versionIn(keyID, named);
+      const { client, answered } = await clientOf('');
+      const { result } = await asked(client.wrapKey(ALGORITHM, plain, { abortSignal }), false);
+      const version = versionIn(answered(), named);
       if (version === undefined) throw trouble(AZUREKEYVAULT, 'refused', 'it answered for another key');
       if (!(result?.length > 0)) throw garbage();
       return { key: named, version, data: result };
@@ -49,9 +56,9 @@ export function azureKeyVault({
       // By its name: a vault that was restored elsewhere has another address, and the same keys and versions.
       if (nameOf(key) !== keyName || !/^[0-9a-zA-Z]{1,64}$/.test(version))
         throw otherKey(AZUREKEYVAULT, key, named);
-      const client = await clientOf(version);
-      const { keyID, result } = await asked(client.unwrapKey(ALGORITHM, data, { abortSignal }), true);
-      if (versionIn(keyID, named) !== version)
+      const { client, answered } = await clientOf(version);
+      const { result } = await asked(client.unwrapKey(ALGORITHM, data, { abortSignal }), true);
+      if (versionIn(answered(), named) !== version)
         throw trouble(AZUREKEYVAULT, 'refused', 'it answered for another key');
       if (!(result?.length > 0)) throw garbage();
       return result;
@@ -76,7 +83,7 @@ function versionIn(keyId: unknown, named: string): string | undefined {
  * The client looks at the key before it asks, and would itself refuse one that has expired, with which Key Vault still unwraps:
  * a store would be locked by a date. So it is told that it may not look; the look also gets it its token.
  */
-const withoutKey: NonNullable<Parameters<typeof azureOptions>[1]> = (request, answer) =>
+const withoutKey: See = (request, answer) =>
   request.method === 'GET' && answer.status === 200 ? { ...answer, status: 403, bodyAsText: '{}' } : answer;
 
 /** Not to be used (any more), and not there. Source: the error codes of Key Vault's REST API. */
@@ -90,15 +97,20 @@ async function asked<T>(request: Promise<T>, isUnwrap: boolean): Promise<T> {
     const found = failureIn(error);
     if (found?.code.startsWith('seal.')) throw found;
     if (found !== undefined) throw trouble(AZUREKEYVAULT, 'away', 'no connection to it', found);
-    const { statusCode, code, message, response } = error as {
+    const {
+      statusCode,
+      code,
+      message,
+      details: told,
+    } = error as {
       statusCode?: unknown;
       code?: unknown;
       message?: unknown;
-      response?: { bodyAsText?: unknown };
+      details?: unknown;
     };
     const status = typeof statusCode === 'number' ? statusCode : 0;
     if (status < 300) throw garbage();
-    const name = innermost(response?.bodyAsText) ?? (typeof code === 'string' ? code : '');
+    const name = innermost(told) ?? (typeof code === 'string' ? code : '');
     const shown = /^[A-Za-z]{1,64}$/.test(name) ? ` ${name}` : '';
     const verdict = isUnwrap && (status === 404 || LOST.test(name)) ? 'lost' : verdictOf(status);
     const details = isUnwrap && typeof message === 'string' ? said(message) : undefined;
@@ -106,15 +118,20 @@ async function asked<T>(request: Promise<T>, isUnwrap: boolean): Promise<T> {
   }
 }
 
-/** Key Vault says "Forbidden" of many things, and of which one inside. */
-function innermost(body: unknown): string | undefined {
+/** The key that an answer names. */
+function kidIn(body: unknown): unknown {
   try {
-    const { error } = JSON.parse(String(body)) as {
-      error?: { code?: unknown; innererror?: { code?: unknown } | null };
-    };
-    const code = error?.innererror?.code ?? error?.code;
-    return typeof code === 'string' ? code : undefined;
+    return (JSON.parse(String(body)) as { kid?: unknown } | null)?.kid;
   } catch {
     return undefined;
   }
+}
+
+/** Key Vault says "Forbidden" of many things, and of which one inside. */
+function innermost(details: unknown): string | undefined {
+  const { error } = (details ?? {}) as {
+    error?: { code?: unknown; innerError?: { code?: unknown } | null } | null;
+  };
+  const code = error?.innerError?.code ?? error?.code;
+  return typeof code === 'string' ? code : undefined;
 }

@@ -13,6 +13,7 @@ import { lazily } from './keyservice.ts';
 export const GCPCKMS = 'gcpckms';
 export const GOOGLE_METADATA = 'http://metadata.google.internal';
 const SCOPE = 'https://www.googleapis.com/auth/cloudkms';
+const IMPERSONATING = 'https://www.googleapis.com/auth/cloud-platform';
 const TIMEOUT_MS = 5000;
 
 export interface GoogleIdentity {
@@ -92,81 +93,88 @@ function signing({
   };
 }
 
+/**
+ * The exchange of tokens (RFC 8693) at Google's security token service, and of what it gives for a token of the service account
+ * that is to be impersonated, if one is. Asked here and not by Google's library: that one asks by a way of its own.
+ */
 function fromPool(given: z.output<typeof federated>): GoogleIdentity {
   const { token_url, service_account_impersonation_url: impersonation } = given;
-  const clientBy = (ask: Ask) =>
-    lazily(async () => {
-      const { Gaxios, IdentityPoolClient } = await import('./google-sdk.ts');
-      const transporter = new Gaxios({ fetchImplementation: fetchBy(ask), retry: false });
-      return new IdentityPoolClient({ ...given, scopes: [SCOPE], transporter } as ConstructorParameters<
-        typeof IdentityPoolClient
-      >[0]);
-    });
-  let client: ReturnType<typeof clientBy> | undefined;
   return {
     asks: [token_url, ...(impersonation === undefined ? [] : [impersonation])],
-    async token(ask) {
-      client ??= clientBy(ask);
-      const pool = await client();
-      try {
-        const { token } = await pool.getAccessToken();
-        if (typeof token === 'string' && token !== '') return token;
-      } catch (error) {
-        const status = Number((error as { status?: unknown }).status ?? 0);
-        if (status === 0) throw trouble(GCPCKMS, 'away', 'no token from what gives it its identity', error);
-        throw trouble(GCPCKMS, verdictOf(status), `what gives it its identity answers HTTP ${status}`);
-      }
-      throw trouble(GCPCKMS, 'refused', 'what gives it its identity gave no token');
+    async token(ask, signal) {
+      const form = new URLSearchParams({
+        grant_type: 'urn:ietf:params:oauth:grant-type:token-exchange',
+        audience: given.audience,
+        scope: impersonation === undefined ? SCOPE : IMPERSONATING,
+        requested_token_type: 'urn:ietf:params:oauth:token-type:access_token',
+        subject_token_type: given.subject_token_type,
+        subject_token: await subjectToken(given.credential_source),
+      });
+      const headers = { 'content-type': 'application/x-www-form-urlencoded' };
+      const sent = { url: token_url, method: 'POST', headers, body: form.toString() };
+      const { access_token } = await answered(ask, sent, exchanged, signal);
+      if (impersonation === undefined) return access_token;
+      const own = { 'content-type': 'application/json', authorization: `Bearer ${access_token}` };
+      const body = JSON.stringify({ scope: [SCOPE], lifetime: '600s' });
+      const asked = { url: impersonation, method: 'POST', headers: own, body };
+      return (await answered(ask, asked, impersonated, signal)).accessToken;
     },
   };
 }
 
-/** The `fetch` that Google's library asks with. */
-const fetchBy =
-  (ask: Ask): typeof fetch =>
-  async (input, init) => {
-    const sent = new Request(input, init);
-    const text = await sent.text();
-    const { status, body } = await ask({
-      url: sent.url,
-      method: sent.method,
-      headers: Object.fromEntries(sent.headers),
-      ...(text === '' ? {} : { body: text }),
-      timeoutMs: TIMEOUT_MS,
-      signal: sent.signal,
-    });
-    return new Response(Buffer.from(body), { status, headers: { 'content-type': 'application/json' } });
-  };
+const exchanged = z.object({ access_token: z.string().min(1) });
+const impersonated = z.object({ accessToken: z.string().min(1) });
 
-const machineToken = z.object({ access_token: z.string().min(1) });
+/** Read again each time: whoever issues it renews it. */
+async function subjectToken({
+  file,
+  format,
+}: z.output<typeof federated>['credential_source']): Promise<string> {
+  const text = (await readFile(file, 'utf8').catch(() => '')).trim();
+  const token = format?.type === 'json' ? fieldOf(text, format.subject_token_field_name) : text;
+  if (typeof token === 'string' && token !== '') return token;
+  throw trouble(GCPCKMS, 'refused', 'the file with its token is missing or empty');
+}
+
+function fieldOf(text: string, name: string): unknown {
+  const read = jsonOf(text);
+  return typeof read === 'object' && read !== null && Object.hasOwn(read, name)
+    ? (read as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+}
+
+function jsonOf(text: string | undefined): unknown {
+  try {
+    return JSON.parse(text ?? '');
+  } catch {
+    return undefined;
+  }
+}
+
+/** One request for a token. @throws Failure seal.unreachable, seal.refused */
+async function answered<T>(
+  ask: Ask,
+  request: Pick<Parameters<Ask>[0], 'url' | 'method' | 'headers' | 'body'>,
+  schema: z.ZodType<T>,
+  signal: AbortSignal,
+): Promise<T> {
+  const sent = { ...request, timeoutMs: TIMEOUT_MS, signal };
+  const { status, body } = await ask(sent).catch((error: unknown) => {
+    throw trouble(GCPCKMS, 'away', 'no connection to what gives it its identity', error);
+  });
+  if (status !== 200)
+    throw trouble(GCPCKMS, verdictOf(status), `what gives it its identity answers HTTP ${status}`);
+  const { success, data } = schema.safeParse(jsonOf(textOf(body)));
+  if (!success) throw trouble(GCPCKMS, 'refused', 'what gives it its identity gave no token');
+  return data;
+}
 
 /** The identity of the machine or, on GKE, of the pod, by the metadata server. */
 export const googleMachine: GoogleIdentity = {
   asks: [GOOGLE_METADATA],
   async token(ask, signal) {
-    const { status, body } = await ask({
-      url: `${GOOGLE_METADATA}/computeMetadata/v1/instance/service-accounts/default/token`,
-      method: 'GET',
-      headers: { 'metadata-flavor': 'Google' },
-      timeoutMs: TIMEOUT_MS,
-      signal,
-    }).catch((error: unknown) => {
-      throw trouble(GCPCKMS, 'away', 'no connection to what gives this machine its identity', error);
-    });
-    if (status !== 200)
-      throw trouble(
-        GCPCKMS,
-        verdictOf(status),
-        `what gives this machine its identity answers HTTP ${status}`,
-      );
-    let read: unknown;
-    try {
-      read = JSON.parse(textOf(body) ?? '');
-    } catch {
-      // Told as an answer without anything in it.
-    }
-    const { success, data } = machineToken.safeParse(read);
-    if (!success) throw trouble(GCPCKMS, 'refused', 'what gives this machine its identity gave no token');
-    return data.access_token;
+    const url = `${GOOGLE_METADATA}/computeMetadata/v1/instance/service-accounts/default/token`;
+    const request = { url, method: 'GET', headers: { 'metadata-flavor': 'Google' } };
+    return (await answered(ask, request, exchanged, signal)).access_token;
   },
 };

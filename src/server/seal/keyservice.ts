@@ -22,20 +22,24 @@ export interface KeyService {
 export function sealOf(service: KeyService): AutoSeal {
   const { type, caution } = service;
   const ended = new AbortController();
+  const open = (): AbortSignal => {
+    if (ended.signal.aborted) throw trouble(type, 'away', 'this server is closing');
+    return ended.signal;
+  };
   return {
     type,
     ...(caution === undefined ? {} : { caution }),
     async prepare() {
-      await service.prepare?.(ended.signal);
+      await service.prepare?.(open());
     },
     async wrap(plain) {
-      return encodeWrapped(type, await service.wrap(plain, ended.signal));
+      return encodeWrapped(type, await service.wrap(plain, open()));
     },
     async unwrap(blob) {
       const wrapped = decodeWrapped(type, blob);
       if (wrapped === undefined)
         throw trouble(type, 'lost', 'what the store holds of it is damaged, or of another seal');
-      return service.unwrap(wrapped, ended.signal);
+      return service.unwrap(wrapped, open());
     },
     generation(blob) {
       const wrapped = decodeWrapped(type, blob);
