@@ -5,6 +5,7 @@
 
 import type { Command } from 'commander';
 import { isFailure } from '../base/errors.ts';
+import { tame } from '../base/tame.ts';
 import { bagOf } from '../client/envelope.ts';
 import { keysOf } from './backup.ts';
 import type { Offline, StoreState } from './offline.ts';
@@ -63,7 +64,7 @@ function told({ entries, expected, damaged, set, behind }: StoreState, whole: bo
     false,
   );
   const findings = [
-    ...damaged.map((name) => `Damaged: ${name}\n`),
+    ...damaged.map((name) => `Damaged: ${tame(name)}\n`),
     ...(set === 'differs' && damaged.length === 0 ? [DIFFERS[compare(entries, expected)]] : []),
     ...(set === 'unreadable' ? ['The record of what should be there does not open.\n'] : []),
     ...behind.map(

@@ -63,6 +63,10 @@ async function look(
   if (how === 'people')
     for (const share of await sharesOf(terminal, keys, (await keeper.shape()).t, 'this store'))
       await keeper.submitShare(share);
+  if (barrier.sealed)
+    throw failure('cli.usage', {
+      reason: `it takes ${(await keeper.shape()).t} different unseal keys, each given with -key`,
+    });
   try {
     const { entries, expected, damaged, set } = await barrier.verify(never);
     const behind: string[] = [];

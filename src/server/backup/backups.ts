@@ -192,6 +192,7 @@ export class Backups {
       const latest = latestGood(await this.#shelved(state));
       if (latest !== undefined)
         await rememberBackup(this.#world.barrier, state.target.name, latest.createdAt);
+      state.verifiedAt = latest?.createdAt;
       state.behind = false;
     }
   }

@@ -304,7 +304,7 @@ export class Barrier implements Feed {
     for await (const { key, value } of readable(medium.scan('', signal), signal)) {
       // Pages that lead in a circle would be read for ever.
       if (last !== undefined && compareBytes(last, key) >= 0)
-        throw failure('storage.unreadable', { reason: `its entries are out of order after ${last}` });
+        throw failure('storage.unreadable', { reason: `its entries are out of order after ${JSON.stringify(last)}` });
       last = key;
       const open = this.#opened();
       const plain = PLAIN.includes(key) ? undefined : this.#unlock(open, key, value);
