@@ -12,13 +12,14 @@ import { fileURLToPath } from 'node:url';
 import { fillFolder, NAME } from './list.mjs';
 import { apiAt } from './parts/api.mjs';
 import { judged } from './parts/claims.mjs';
+import { AUDIT_OFF_AND_ON } from './parts/compare.mjs';
 import { startGenerator } from './parts/generator.mjs';
 import { startHoldfast } from './parts/holdfast.mjs';
 import { machine, machineLine } from './parts/machine.mjs';
 import { findPeer, NO_PEER } from './parts/peer.mjs';
 import { median } from './parts/percentile.mjs';
 import { mountKv, readTraffic, seedSecrets } from './parts/secrets.mjs';
-import { figure, tableLines } from './parts/table.mjs';
+import { figure, printTable } from './parts/table.mjs';
 import { requestText } from './parts/wire.mjs';
 
 export const summary = 'KV version 2, one folder of 100,000 names';
@@ -31,8 +32,9 @@ const LOOK_MS = 2;
 
 export async function run(options) {
   const names = Math.max(...(options.sizes ?? [DEFAULT_NAMES]));
-  const dir = options.keep ?? (await mkdtemp(join(tmpdir(), 'holdfast-bench-')));
-  const closing = options.keep === undefined ? [() => rm(dir, { recursive: true, force: true })] : [];
+  const scratch = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  const dir = options.keep ?? scratch;
+  const closing = [() => rm(scratch, { recursive: true, force: true })];
   try {
     const generator = startGenerator();
     closing.push(() => generator.stop());
@@ -41,19 +43,21 @@ export async function run(options) {
     console.log(`${title}\n${machineLine(made)}`);
     const peer = options.peer ? findPeer() : undefined;
     console.log(peer === undefined ? NO_PEER : `peer: ${peer.from}`);
-    const starts = [
-      (at) => startHoldfast(at, options),
-      ...(peer === undefined ? [] : [(at) => peer.start(at, {})]),
-    ];
+    const starts = AUDIT_OFF_AND_ON.flatMap(({ variant, ...how }) => [
+      { variant, start: () => startHoldfast(join(dir, `wide, ${variant}`), { ...options, ...how }) },
+      ...(peer === undefined
+        ? []
+        : [{ variant, start: () => peer.start(join(scratch, `peer, ${variant}`), how) }]),
+    ]);
     const rows = [];
-    for (const [index, start] of starts.entries()) {
-      const contender = await start(join(dir, `wide-${index}`));
-      closing.push(() => contender.stop());
+    for (const { variant, start } of starts) {
+      const contender = await start();
       if (contender.fresh !== false) await fill(contender, generator, names);
-      rows.push(await measured(contender, generator, names, options));
+      rows.push({ ...(await measured(contender, generator, names, options)), variant });
+      await contender.stop();
     }
-    print(rows);
-    return { title, machine: made, rows, claims: judge(rows) };
+    const tables = [print(rows)];
+    return { title, machine: made, tables, rows, claims: judge(rows) };
   } finally {
     for (const end of closing.reverse()) await end();
   }
@@ -147,13 +151,14 @@ function listed({ host, port, token }, names) {
 function print(rows) {
   const head = ['', 'first byte ms', 'last byte ms', 'kB', 'memory grows MB', 'read p99 ms', 'while listing'];
   const cells = rows.map((row) => [
-    row.name,
+    `${row.name}, ${row.variant}`,
     ...['firstMs', 'lastMs', 'kb', 'growthMb', 'quietP99Ms', 'busyP99Ms'].map((name) => figure(row[name])),
   ]);
-  console.log(`\n${tableLines(head, cells).join('\n')}`);
+  return printTable(head, cells);
 }
 
 /** It streams where the first byte comes long before the last one. */
+/** What is audited has to be known as a whole first: without a trail nothing has to. */
 const judge = ([ours]) =>
   judged([
     {

@@ -7,12 +7,13 @@
 import { randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { Agent, request } from 'node:http';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
+import { machine, machineLine } from './parts/machine.mjs';
 import { percentile } from './parts/percentile.mjs';
 import { startDev } from './parts/program.mjs';
-import { tableLines } from './parts/table.mjs';
+import { printTable } from './parts/table.mjs';
 import { makeFolder } from './propagation/folder.mjs';
 import { watchSecrets } from './propagation/kubewatch.mjs';
 import { startProxy } from './propagation/proxy.mjs';
@@ -70,8 +71,10 @@ export async function run() {
         await audit.quiet(1000);
       }
       const wrong = await differences(world);
-      report({ startMs, startUse, rows, wrong, use: program.usage() });
-      return { rows, claims: judge(rows, wrong) };
+      const title = `${summary}: ${CHANGES} changes one after another, ${CHANGES} at once, ${CUT_CHANGES} while the line is cut`;
+      const made = machine();
+      const tables = [report({ made, startMs, startUse, rows, wrong, use: program.usage() })];
+      return { title, machine: made, tables, rows, claims: judge(rows, wrong) };
     } finally {
       watch.close();
       store.close();
@@ -197,9 +200,8 @@ function judge(rows, wrong) {
   return [{ text: 'every change arrives, soon and without polling', held: problems.length === 0 }];
 }
 
-function report({ startMs, startUse, rows, wrong, use }) {
-  const model = cpus()[0]?.model ?? 'unknown CPU';
-  console.log(`${model}, ${cpus().length} cores, Node ${process.versions.node}, ${process.platform}`);
+function report({ made, startMs, startUse, rows, wrong, use }) {
+  console.log(machineLine(made));
   console.log(
     `${COUNT} ExternalSecrets in ${NAMESPACES} namespaces, refreshInterval 1h, data on LMDB; start to all synced ${(startMs / 1000).toFixed(1)} s${startUse === undefined ? '' : `, ${startUse.cpuSeconds.toFixed(1)} s of CPU`}`,
   );
@@ -226,8 +228,9 @@ function report({ startMs, startUse, rows, wrong, use }) {
     `${reads}`,
     `${polling}`,
   ]);
-  console.log(`\n${tableLines(head, cells).join('\n')}`);
+  const table = printTable(head, cells);
   console.log(`\n(the last row counts from the moment the line was back; ${wrong} Secrets wrong in the end)`);
+  return table;
 }
 
 async function rootToken(home) {

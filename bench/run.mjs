@@ -6,6 +6,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { writeReport } from './parts/report.mjs';
 
 /** Loaded when it is wanted: a benchmark may need what another does not. */
 const NAMES = [
@@ -45,6 +46,10 @@ const { values, positionals } = parseArgs({
   },
 });
 const [name, ...rest] = positionals;
+if (name === 'report') {
+  await writeReport(NAMES);
+  process.exit();
+}
 if (name !== 'all' && !NAMES.includes(name)) {
   await usage();
   process.exit(name === undefined ? 0 : 2);
@@ -105,6 +110,7 @@ function only(...names) {
 async function usage() {
   const lines = [
     'npm run bench -- NAME [FLAGS]',
+    'npm run bench -- report           writes docs/benchmarks.md from bench/results',
     'npm run bench -- all [FLAGS]      each but propagation and soak',
     '',
     '--seconds N     how long each contender is measured in a round (3)',

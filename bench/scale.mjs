@@ -15,7 +15,7 @@ import { startHoldfast } from './parts/holdfast.mjs';
 import { machine, machineLine } from './parts/machine.mjs';
 import { measureInTurns } from './parts/rounds.mjs';
 import { issueTokens, mountKv, readTraffic, secretMark, secretPath, seedSecrets } from './parts/secrets.mjs';
-import { figure, tableLines } from './parts/table.mjs';
+import { figure, printTable } from './parts/table.mjs';
 import { requestText } from './parts/wire.mjs';
 
 export const summary = 'what 1 k, 10 k, 100 k and (with --sizes) 1 M secrets cost';
@@ -69,8 +69,8 @@ export async function run(options) {
         seedPerSecond: contender.seedPerSecond,
       })),
     );
-    print(rows, costs);
-    return { title, machine: made, rows, costs, claims: judge(rows, costs) };
+    const tables = print(rows, costs);
+    return { title, machine: made, tables, rows, costs, claims: judge(rows, costs) };
   } finally {
     for (const end of closing.reverse()) await end();
   }
@@ -115,7 +115,7 @@ function print(rows, costs) {
     ratio.toFixed(2),
   ]);
   const head = ['secrets', 'clients', 'reads/s', 'p50 ms', 'p99 ms', 'CPU us/read', 'of the first'];
-  console.log(`\n${tableLines(head, reads).join('\n')}\n`);
+  const latencies = printTable(head, reads);
   const kept = costs.map(({ secrets, startMs, idleMb, readMb, storeMb }) => [
     secrets.toLocaleString('en-GB'),
     ...[startMs, idleMb, readMb, storeMb].map(figure),
@@ -127,7 +127,7 @@ function print(rows, costs) {
     'after the reads',
     'store MB',
   ];
-  console.log(tableLines(other, kept).join('\n'));
+  return [latencies, printTable(other, kept)];
 }
 
 function judge(rows, costs) {

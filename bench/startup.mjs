@@ -13,7 +13,7 @@ import { startHoldfast } from './parts/holdfast.mjs';
 import { machine, machineLine } from './parts/machine.mjs';
 import { percentile } from './parts/percentile.mjs';
 import { mountKv, SECRETS, secretBody, seedSecrets } from './parts/secrets.mjs';
-import { figure, tableLines } from './parts/table.mjs';
+import { figure, printTable } from './parts/table.mjs';
 import { requestText } from './parts/wire.mjs';
 
 export const summary = 'from kill -9 to serving';
@@ -49,8 +49,8 @@ export async function run(options) {
         kills.map((kill) => kill[name]).sort((a, b) => a - b),
       ]),
     );
-    print(row);
-    return { title, machine: made, rows: [row], claims: judge(row) };
+    const tables = [print(row)];
+    return { title, machine: made, tables, rows: [row], claims: judge(row) };
   } finally {
     for (const end of closing.reverse()) await end();
   }
@@ -94,7 +94,7 @@ function print({ listeningMs, servingMs }) {
     ['listening (sealed)', listeningMs],
     ['serving', servingMs],
   ].map(([name, all]) => [name, ...[0.5, 1].map((p) => figure(percentile(all, p)))]);
-  console.log(`\n${tableLines(['from kill -9 to', 'median ms', 'slowest ms'], cells).join('\n')}`);
+  return printTable(['from kill -9 to', 'median ms', 'slowest ms'], cells);
 }
 
 const judge = ({ servingMs }) =>

@@ -14,7 +14,7 @@ import { startHoldfast } from './holdfast.mjs';
 import { machine, machineLine } from './machine.mjs';
 import { findPeer, NO_PEER } from './peer.mjs';
 import { measureInTurns } from './rounds.mjs';
-import { figure, tableLines } from './table.mjs';
+import { figure, printTable } from './table.mjs';
 
 /** Without audit, and with the device that most people have. */
 export const AUDIT_OFF_AND_ON = [{ variant: 'audit off' }, { variant: 'audit to a file', audit: true }];
@@ -69,8 +69,8 @@ export async function compare(options, spec) {
       rounds: options.rounds,
       warmup: options.warmup,
     });
-    printRows(rows, options);
-    return { title: spec.title, machine: made, rows, claims: judge(spec.claims ?? [], rows) };
+    const tables = [printRows(rows, options)];
+    return { title: spec.title, machine: made, tables, rows, claims: judge(spec.claims ?? [], rows) };
   } finally {
     for (const end of closing.reverse()) await end();
   }
@@ -103,12 +103,14 @@ function printRows(rows, { seconds, rounds }) {
     ...(withPeer ? [toPeer?.toFixed(2) ?? ''] : []),
     ...[p50Ms, p99Ms, cpuUs].map(figure),
   ]);
-  console.log(`\n${tableLines(head, cells).join('\n')}\n(medians of ${rounds} rounds of ${seconds} s each)`);
+  const table = printTable(head, cells);
+  console.log(`(medians of ${rounds} rounds of ${seconds} s each)`);
   const most = Math.max(...rows.map(({ generatorShare }) => generatorShare));
   if (most > 0.9)
     console.log(
       `the load generator used ${Math.round(most * 100)} % of a core: it held the fastest ones back`,
     );
+  return table;
 }
 
 function judge(claims, rows) {

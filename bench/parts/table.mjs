@@ -8,6 +8,12 @@ export function tableLines(head, rows) {
   );
 }
 
+/** Prints a table, and gives it back for the report. */
+export function printTable(head, rows) {
+  console.log(`\n${tableLines(head, rows).join('\n')}`);
+  return { head, rows };
+}
+
 /** The digits that a reader can use: three, and no more after the point than needed. */
 export function figure(value) {
   if (value === undefined || Number.isNaN(value)) return '-';
