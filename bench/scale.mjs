@@ -4,7 +4,7 @@
  * turns. Seeding goes through the API, so a million takes minutes: `--sizes` names them, `--keep DIR` keeps them for a next run.
  */
 
-import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -24,6 +24,8 @@ const DEFAULT_SIZES = [1000, 10_000, 100_000];
 const LATENCY_LIMIT = 1.3;
 const MEMORY_LIMIT_MB = 250;
 const MILLION = 1_000_000;
+/** How many are seeded before it is written down. */
+const SLICE = 20_000;
 
 export async function run(options) {
   const sizes = options.sizes ?? DEFAULT_SIZES;
@@ -66,7 +68,6 @@ export async function run(options) {
         idleMb,
         readMb: contender.usage()?.anonMb,
         storeMb: await sizeOf(contender.dataDir),
-        seedPerSecond: contender.seedPerSecond,
       })),
     );
     const tables = print(rows, costs);
@@ -76,16 +77,24 @@ export async function run(options) {
   }
 }
 
-/** A server that has the secrets: seeded now, or by an earlier run into the same folder. */
+/** A server that has the secrets. What an earlier run into the same folder began is gone on with, slice by slice. */
 async function seeded(dir, size, { options, generator }) {
   const contender = await startHoldfast(dir, options);
-  if (!contender.fresh) return contender;
-  const api = apiAt(contender, contender.token);
-  await mountKv(api);
-  api.close();
-  const { perSecond } = await seedSecrets(contender, generator, size);
-  console.log(`seeded ${size} secrets, ${figure(perSecond)} a second`);
-  return Object.assign(contender, { seedPerSecond: perSecond });
+  const progress = join(dir, 'seeded');
+  let from = Number(await readFile(progress, 'utf8').catch(() => '0'));
+  if (contender.fresh) {
+    const api = apiAt(contender, contender.token);
+    await mountKv(api);
+    api.close();
+  }
+  while (from < size) {
+    const to = Math.min(size, from + SLICE);
+    const { perSecond } = await seedSecrets(contender, generator, to, from);
+    from = to;
+    await writeFile(progress, `${from}`);
+    console.log(`seeded ${from} of ${size} secrets, ${figure(perSecond)} a second`);
+  }
+  return contender;
 }
 
 /** Stops it and starts it. Gives the milliseconds from the start of the process to the last secret it was given. */
