@@ -104,7 +104,20 @@ class Life {
     await this.admin('write', 'sys/mounts/secret', { type: 'kv', options: { version: '2' } });
     await this.admin('write', 'sys/mounts/plain', { type: 'kv' });
     await this.admin('write', 'sys/auth/named', { type: 'named' });
-    for (const name of ['alice', 'bob']) await this.admin('write', 'identity/entity', { name });
+    for (const name of ['alice', 'bob']) {
+      await this.admin('write', 'identity/entity', { name });
+      await this.alias(name);
+    }
+  }
+
+  /** Makes who logs in under this name the entity of this name. */
+  async alias(name: string): Promise<string> {
+    const login = this.#server.core.services()?.mounts.get('auth/named/');
+    return this.admin('write', 'identity/entity-alias', {
+      name,
+      canonical_id: await this.#entity(name),
+      mount_accessor: login?.entry.accessor ?? '',
+    });
   }
 
   end(): Promise<void> {
@@ -139,12 +152,16 @@ class Life {
 
   /** Puts an entity of this name into the group, and nobody else. */
   async group(name: string, policies: readonly string[], member: string): Promise<string> {
-    const found = await this.#answer('read', `identity/entity/name/${member}`, this.#root);
-    const data = found.kind === 'envelope' ? (found.envelope.data as { id?: string }) : {};
+    const id = await this.#entity(member);
     return this.admin('write', `identity/group/name/${name}`, {
       policies,
-      member_entity_ids: data.id === undefined ? [] : [data.id],
+      member_entity_ids: id === '' ? [] : [id],
     });
+  }
+
+  async #entity(name: string): Promise<string> {
+    const found = await this.#answer('read', `identity/entity/name/${name}`, this.#root);
+    return found.kind === 'envelope' ? (found.envelope.data as { id: string }).id : '';
   }
 
   async reopen(): Promise<void> {
@@ -245,16 +262,14 @@ const reads: fc.Arbitrary<Step> = fc.oneof(
 const json = (text: string): Json => parseJson(`{"v":${text}}`);
 
 const secrets: fc.Arbitrary<Step> = fc.oneof(
-  fc
-    .tuple(path, value, fc.option(number, { nil: undefined, freq: 3 }))
-    .map(([at, v, cas]) =>
-      step(`put ${at} ${v} cas ${cas}`, (life) =>
-        life.admin('write', `secret/data/${at}`, {
-          data: json(v),
-          ...(cas === undefined ? {} : { options: { cas } }),
-        }),
-      ),
+  fc.tuple(path, value, fc.option(number, { nil: undefined, freq: 3 })).map(([at, v, cas]) =>
+    step(`put ${at} ${v} cas ${cas}`, (life) =>
+      life.admin('write', `secret/data/${at}`, {
+        data: json(v),
+        ...(cas === undefined ? {} : { options: { cas } }),
+      }),
     ),
+  ),
   fc
     .tuple(path, value)
     .map(([at, v]) => step(`put plain ${at} ${v}`, (life) => life.admin('write', `plain/${at}`, { v }))),
@@ -329,6 +344,7 @@ const rights: fc.Arbitrary<Step> = fc.oneof(
         life.admin('write', `identity/entity/name/${name}`, { policies: of, disabled, metadata: { team } }),
       ),
     ),
+  who.map((name) => step(`alias ${name}`, (life) => life.alias(name))),
   who.map((name) =>
     step(`no entity ${name}`, (life) => life.admin('delete', `identity/entity/name/${name}`)),
   ),
@@ -356,6 +372,7 @@ const upheavals: fc.Arbitrary<Step> = fc.oneof(
     step('login method anew', async (life) => [
       await life.admin('delete', 'sys/auth/named'),
       await life.admin('write', 'sys/auth/named', { type: 'named' }),
+      await life.alias('alice'),
     ]),
   ),
 );
@@ -396,7 +413,7 @@ const START: readonly Step[] = [
   step('policy', (life) => life.admin('write', 'sys/policies/acl/p0', { policy: POLICIES[1] ?? '' })),
   step('policy', (life) => life.admin('write', 'sys/policies/acl/p1', { policy: POLICIES[4] ?? '' })),
   ...[0, 1].map((to) => step('token', (life) => life.gain(to, 'auth/token/create', { policies: ['p0'] }))),
-  step('login', (life) => life.gain(2, 'auth/named/login/alice', {})),
+  ...[2, 3].map((to) => step('login', (life) => life.gain(to, 'auth/named/login/alice', {}))),
   step('entity', (life) => life.admin('write', 'identity/entity/name/alice', { policies: ['p1'] })),
   ...['a', 'alice'].map((at) =>
     step('put', (life) => life.admin('write', `secret/data/${at}`, { data: { v: 1 } })),
