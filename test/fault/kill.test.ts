@@ -15,8 +15,8 @@ import { seeded } from './random.ts';
 import { openStore } from './store.ts';
 import { type Ask, allowed, startWriters } from './writers.ts';
 
-const KILLS = Number(process.env['HOLDFAST_KILLS'] ?? 50);
-const FIRST_KILLS = 20;
+const KILLS = Number(process.env['HOLDFAST_DEV_KILLS'] ?? 15);
+const FIRST_KILLS = 10;
 const FIRST_LONGEST_MS = 120;
 const WRITERS = 8;
 const LONGEST_MS = 700;

@@ -11,11 +11,15 @@ import { Barrier, type Verification } from '../../src/server/barrier/barrier.ts'
 import { SealKeeper } from '../../src/server/seal/keeper.ts';
 import { type Audit, createServer } from '../../src/server/server.ts';
 import { openLmdb } from '../../src/storage/lmdb.ts';
+import { ALIVE, TOKENS } from './writers.ts';
 
 export interface Opened {
   /** What the set-hash and every envelope say of the file as it was found, before anything was written to it. */
   readonly verification: Verification;
-  /** The newest version of a KV entry: its "value"; undefined where there is none or it is deleted. */
+  /**
+   * The newest version of a KV entry: its "value"; undefined where there is none or it is deleted. Of "token/" and an id:
+   * whether that token is one.
+   */
   read(path: string): Promise<string | undefined>;
   close(): Promise<void>;
 }
@@ -55,6 +59,17 @@ export async function openStore(
     return {
       verification,
       async read(path) {
+        if (path.startsWith(TOKENS)) {
+          const found = await server.call({
+            verb: 'write',
+            path: 'auth/token/lookup',
+            token: keys.rootToken,
+            data: { token: path.slice(TOKENS.length) },
+          });
+          if (found.kind === 'envelope') return ALIVE;
+          if (found.kind === 'failed' && found.failure.kind === 'denied') return undefined;
+          throw new Error(`${path} cannot be looked up: ${stringify(found)}`);
+        }
         const answer = await server.call({
           verb: 'read',
           path: `secret/data/${path}`,

@@ -1,13 +1,13 @@
 /**
- * A stream of KV writes from several connections, and what each path may hold afterwards. Each writer has paths of its own
- * and one request under way, so that the order of the writes to a path is known: a path holds what was acknowledged last, or
- * what was asked for next and never answered.
+ * A stream of KV writes and of tokens from several connections, and what each path may hold afterwards; a token's path is
+ * "token/" and its id. Each writer has paths of its own and one request under way, so that the order of the writes to a path
+ * is known: a path holds what was acknowledged last, or what was asked for next and never answered.
  */
 
 import { Agent, request } from 'node:http';
 import type { Random } from './random.ts';
 
-/** One request. `value` undefined: the path is deleted. */
+/** One request. `value` undefined: the path is deleted, the token revoked. */
 export interface Ask {
   readonly path: string;
   readonly value: string | undefined;
@@ -29,6 +29,12 @@ export interface Stream {
 
 const PATHS_PER_WRITER = 6;
 const DELETE_SHARE = 0.1;
+const TOKEN_SHARE = 0.2;
+const REVOKE_SHARE = 0.4;
+
+/** What the path of a living token holds. */
+export const ALIVE = 'alive';
+export const TOKENS = 'token/';
 
 /** Starts `writers` streams of writes; `round` makes the values of one stream its own. */
 export function startWriters(
@@ -41,12 +47,22 @@ export function startWriters(
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const connection = { port: 0, asks: [] as Ask[] };
     connections.push(connection);
+    const tokens: string[] = [];
+    const drawn = (label: string): Ask => {
+      const { random } = options;
+      if (random.next() < TOKEN_SHARE) {
+        const old = random.next() < REVOKE_SHARE ? tokens.shift() : undefined;
+        if (old !== undefined) return { path: old, value: undefined, acked: false };
+        tokens.push(`${TOKENS}fault-${label}`);
+        return { path: `${TOKENS}fault-${label}`, value: ALIVE, acked: false };
+      }
+      const path = `stream/${writer}/${random.below(PATHS_PER_WRITER)}`;
+      return { path, value: random.next() < DELETE_SHARE ? undefined : label, acked: false };
+    };
     try {
       for (let count = 0; !stopping.signal.aborted; count++) {
-        const path = `stream/${writer}/${options.random.below(PATHS_PER_WRITER)}`;
-        const value =
-          options.random.next() < DELETE_SHARE ? undefined : `${options.round}-${writer}-${count}`;
-        const ask: Ask = { path, value, acked: false };
+        const ask = drawn(`${options.round}-${writer}-${count}`);
+        const { path, value } = ask;
         connection.asks.push(ask);
         const sent = await send(agent, at, path, value);
         // The order of the answers is only known on one line: a second one would be another's to count.
@@ -83,14 +99,15 @@ function send(
   path: string,
   value: string | undefined,
 ): Promise<{ readonly port: number; readonly answered: boolean }> {
+  const asked = requestOf(path, value);
   return new Promise((resolve, reject) => {
     let local = 0;
     const call = request({
       host,
       port,
       agent,
-      method: value === undefined ? 'DELETE' : 'PUT',
-      path: `/v1/secret/data/${path}`,
+      method: asked.method,
+      path: asked.path,
       headers: { 'x-vault-token': token, 'content-type': 'application/json' },
     });
     call.once('socket', (socket) => {
@@ -114,6 +131,26 @@ function send(
       response.once('error', done);
     });
     call.once('error', () => resolve({ port: local, answered: false }));
-    call.end(value === undefined ? undefined : JSON.stringify({ data: { value } }));
+    call.end(asked.body === undefined ? undefined : JSON.stringify(asked.body));
   });
+}
+
+function requestOf(
+  path: string,
+  value: string | undefined,
+): { readonly method: string; readonly path: string; readonly body?: unknown } {
+  if (!path.startsWith(TOKENS))
+    return {
+      method: value === undefined ? 'DELETE' : 'PUT',
+      path: `/v1/secret/data/${path}`,
+      ...(value === undefined ? {} : { body: { data: { value } } }),
+    };
+  const id = path.slice(TOKENS.length);
+  return value === undefined
+    ? { method: 'POST', path: '/v1/auth/token/revoke', body: { token: id } }
+    : {
+        method: 'POST',
+        path: '/v1/auth/token/create',
+        body: { id, policies: ['default'], ttl: '2h' },
+      };
 }

@@ -127,6 +127,30 @@ describe('leases', () => {
     expect((await server.ask('GET', 'sys/leases/count')).json.data.lease_count).toBe(0);
   });
 
+  test('that are due and still there say what was tried, how often, and what was said last', async () => {
+    const id = await credential();
+    const lookup = async () => (await server.ask('PUT', 'sys/leases/lookup', { lease_id: id })).json.data;
+    expect(await lookup()).not.toHaveProperty('revocation');
+    broken = true;
+    expect((await server.ask('PUT', 'sys/leases/revoke', { lease_id: id, sync: true })).status).toBe(500);
+    expect((await lookup()).revocation).toMatchObject({
+      last_error: failure('base.internal').message,
+      irrevocable: false,
+    });
+    expect((await lookup()).revocation.attempts).toBeGreaterThan(0);
+    const told = async (query: string) => server.ask('GET', `sys/leases?type=irrevocable${query}`);
+    expect((await told('')).json.data).toEqual({ lease_count: 0, leases: [] });
+    expect((await told('&limit=none')).status).toBe(200);
+    expect((await told('&limit=0')).status).toBe(400);
+    expect((await server.ask('GET', 'sys/leases')).status).toBe(400);
+    expect((await server.ask('GET', 'sys/leases/count?type=irrevocable')).json.data).toEqual({
+      lease_count: 0,
+      counts: {},
+    });
+    broken = false;
+    await vi.waitFor(() => expect([...issued]).toEqual([]), { timeout: 10_000 });
+  });
+
   test('that cannot be taken back now are queued (202), or refused with sync, or forgotten by force', async () => {
     const id = await credential();
     broken = true;
