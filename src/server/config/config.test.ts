@@ -117,7 +117,10 @@ describe.skipIf(!existsSync(SEEDS))('the seed documents', () => {
     });
     expect(people.notes.join()).toMatch(/does not verify whom.*has no token/);
     expect(people.registration).toEqual({ namespace: undefined, pod: undefined });
-    expect(people.listeners).toEqual([{ host: '::', port: 8200, tls: undefined, openMetrics: false }]);
+    const nodes = { host: '::', port: 8201 };
+    expect(people.listeners).toEqual([
+      { host: '::', port: 8200, clusterAddress: nodes, tls: undefined, openMetrics: false },
+    ]);
   });
 });
 
