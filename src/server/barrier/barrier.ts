@@ -32,6 +32,8 @@ const RESERVED_FOLDER = 'core/';
 const OUTSIDE = '\0outside/';
 /** The keyring is sealed by the root key, which has no term. */
 const ROOT_TERM = 0;
+/** Other nodes hear of a new root key within a moment, where they run at all. */
+const HAND_OVER_MS = 60_000;
 /** Of more than this many damaged entries the names help nobody. */
 const NAMED_DAMAGES = 1000;
 const CACHE_BYTES = 32 * 1024 * 1024;
@@ -79,6 +81,7 @@ export class Barrier implements Feed {
   readonly #cache: EntryCache;
   #open: Open | undefined;
   #turn: Promise<unknown> = Promise.resolve();
+  #handOverUntil = 0;
 
   /** @param cacheBytes how much memory opened entries may take that `near` reads; 0: none are kept */
   constructor(backend: Backend, { cacheBytes = CACHE_BYTES }: { readonly cacheBytes?: number } = {}) {
@@ -216,8 +219,18 @@ export class Barrier implements Feed {
       [{ key: KEYRING, revision: stored?.revision ?? 0 }],
     );
     wipe(open.rootKey);
+    this.#handOverUntil = performance.now() + HAND_OVER_MS;
     // Sealed meanwhile, nobody may find a key here that lives on.
     if (this.#open === open) open.rootKey = Buffer.from(rootKey);
+  }
+
+  /**
+   * The root key that took the place of another a moment ago, for nodes that have the other one; the caller's to wipe.
+   * Undefined at any other time: who was a node once must not come for it later. @throws Failure server.sealed
+   */
+  handOver(): Buffer | undefined {
+    const { rootKey } = this.#opened();
+    return performance.now() < this.#handOverUntil ? Buffer.from(rootKey) : undefined;
   }
 
   /** Whether this is the key that the barrier was opened with. @throws Failure server.sealed */
@@ -304,7 +317,9 @@ export class Barrier implements Feed {
     for await (const { key, value } of readable(medium.scan('', signal), signal)) {
       // Pages that lead in a circle would be read for ever.
       if (last !== undefined && compareBytes(last, key) >= 0)
-        throw failure('storage.unreadable', { reason: `its entries are out of order after ${JSON.stringify(last)}` });
+        throw failure('storage.unreadable', {
+          reason: `its entries are out of order after ${JSON.stringify(last)}`,
+        });
       last = key;
       const open = this.#opened();
       const plain = PLAIN.includes(key) ? undefined : this.#unlock(open, key, value);
@@ -396,18 +411,26 @@ export class Barrier implements Feed {
 
   /**
    * Reads the keyring anew, which another node may have rotated, and forgets what is known of the set of all entries.
-   * @throws Failure server.sealed; barrier.wrong_key where the root key was replaced, so that the new one is needed
+   * @param rootKey one that may have taken the place of the present one; a copy is kept where it did
+   * @throws Failure server.sealed; barrier.wrong_key where the root key was replaced by another one
    */
-  refresh(): Promise<void> {
+  refresh(rootKey?: Uint8Array): Promise<void> {
     return this.#inTurn(async () => {
       const open = this.#opened();
       open.set = undefined;
       const stored = await this.#backend.get(KEYRING);
-      const encoded = stored && this.#unlock(open, KEYRING, stored.value);
+      const opening = rootKey?.length === KEY_BYTES ? rootKey : open.rootKey;
+      const encoded =
+        stored && openEnvelope((term) => (term === ROOT_TERM ? opening : undefined), KEYRING, stored.value);
       const keyring = encoded && Keyring.decode(encoded);
       wipe(encoded);
       if (keyring === undefined) throw failure('barrier.wrong_key');
-      if (this.#open !== open || keyring.term === open.keyring.term) return keyring.wipe();
+      if (this.#open !== open) return keyring.wipe();
+      if (opening !== open.rootKey) {
+        wipe(open.rootKey);
+        open.rootKey = Buffer.from(opening);
+      }
+      if (keyring.term === open.keyring.term) return keyring.wipe();
       const before = open.keyring;
       open.keyring = keyring;
       open.sealed = 0;

@@ -7,6 +7,7 @@ import { request as httpRequest, type IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { failure } from '../../base/errors.ts';
+import { wipe } from '../../crypto/wipe.ts';
 import type { Write } from '../../storage/storage.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { connectPinned, PinnedAgent, Unreached } from './pinned.ts';
@@ -91,6 +92,21 @@ export class Forwarder {
       // Told below: whoever asked keeps it for the next time.
     }
     throw failure('cluster.no_leader');
+  }
+
+  /** The root key that took the place of this node's a moment ago, the caller's to wipe; undefined where there is none. */
+  async rootKey(): Promise<Buffer | undefined> {
+    const signal = AbortSignal.any([this.#over.signal, AbortSignal.timeout(SMALL_MS)]);
+    try {
+      const message = await this.#send(ROUTES.rootKey, {}, new Uint8Array(0), signal);
+      const chunks: Buffer[] = [];
+      for await (const chunk of message) chunks.push(chunk as Buffer);
+      const key = Buffer.concat(chunks);
+      wipe(...chunks);
+      return message.statusCode === 200 ? key : undefined;
+    } catch {
+      return undefined;
+    }
   }
 
   /** Tells the leader that this node is there. */

@@ -8,6 +8,7 @@ import { createServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { asFailure, failure, isFailure } from '../../base/errors.ts';
+import { wipe } from '../../crypto/wipe.ts';
 import type { Write } from '../../storage/storage.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { BODY_LIMIT, readBody } from '../http/intake.ts';
@@ -32,6 +33,8 @@ export interface Serving {
   /** Keeps writes of another node; undefined where this node does not lead. @throws Failure */
   keep(writes: readonly Write[]): Promise<number | undefined>;
   greeted(by: Greeting): void;
+  /** The root key, the caller's to wipe, where it was replaced a moment ago and this node leads. */
+  rootKey(): Buffer | undefined;
   /** Takes over a socket that asks for events. */
   events(message: IncomingMessage, socket: Socket, head: Buffer, request: Request): void;
 }
@@ -135,6 +138,13 @@ async function take(serving: Serving, message: IncomingMessage, response: Server
       if (revision === undefined) return misdirected(message, response);
       response.writeHead(200, { 'x-holdfast-revision': String(revision), 'content-length': 0 });
       response.end();
+      return;
+    }
+    case ROUTES.rootKey: {
+      const key = serving.rootKey();
+      if (key === undefined) return misdirected(message, response);
+      response.writeHead(200, { 'content-length': key.length });
+      response.end(key, () => wipe(key));
       return;
     }
     case ROUTES.hello: {

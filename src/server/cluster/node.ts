@@ -7,6 +7,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { wipe } from '../../crypto/wipe.ts';
 import type { Leadership } from '../../storage/leadership.ts';
 import type { Feed, Storage, Write } from '../../storage/storage.ts';
 import type { Answer, Request } from '../core/request.ts';
@@ -40,7 +41,9 @@ export interface NodeBarrier extends Feed {
   /** Resolves when no commit is under way. */
   idle(): Promise<void>;
   /** Reads its keys anew. @throws Failure barrier.wrong_key where another root key opens them by now */
-  refresh(): Promise<void>;
+  refresh(rootKey?: Uint8Array): Promise<void>;
+  /** The root key, where it replaced another a moment ago; the caller's to wipe. */
+  handOver(): Buffer | undefined;
 }
 
 export interface NodeOptions<S extends Following> {
@@ -290,18 +293,13 @@ export class ClusterNode<S extends Following> {
   }
 
   #follow(): void {
-    const { barrier, clock, log, openFollowing, pace, keysLost } = this.#options;
+    const { barrier, clock, log, openFollowing, pace } = this.#options;
     this.#follower = createFollower<S>({
       feed: barrier,
       readIndex: () => barrier.head(),
       open: () => openFollowing((writes) => this.#relay(writes)),
       forget: (keys) => barrier.forget(keys),
-      async rekey() {
-        await barrier.refresh().catch((error: unknown) => {
-          if (isFailure(error, 'barrier.wrong_key')) keysLost();
-          throw error;
-        });
-      },
+      rekey: () => this.#rekey(),
       leaderChanged: () => void this.#learn(),
       patienceMs: pace.patienceMs,
       clock,
@@ -309,6 +307,26 @@ export class ClusterNode<S extends Following> {
     });
     this.#turnTo('following');
     this.#greet();
+  }
+
+  /** Reads the keys anew; a root key that was replaced is had from the leader, which replaced it. */
+  async #rekey(): Promise<void> {
+    const { barrier, keysLost, log } = this.#options;
+    try {
+      await barrier.refresh();
+    } catch (error) {
+      if (!isFailure(error, 'barrier.wrong_key')) throw error;
+      const next = await this.#forwarder?.rootKey();
+      try {
+        await barrier.refresh(next);
+        log.info('the root key of the store was replaced: the leader gave the new one');
+      } catch (still) {
+        if (isFailure(still, 'barrier.wrong_key')) keysLost();
+        throw still;
+      } finally {
+        wipe(next);
+      }
+    }
   }
 
   /** Opens everything as the leader, and tells the others. */
@@ -397,6 +415,7 @@ export class ClusterNode<S extends Following> {
         lead: (request) => this.onForwarded(request),
         keep: (writes) => this.keep(writes),
         greeted: (by) => this.greeted(by),
+        rootKey: () => (this.leads ? this.#options.barrier.handOver() : undefined),
         events,
       },
       { ...bind, identity },

@@ -17,7 +17,7 @@ export const ROUTES = {
   request: '/v1/cluster/request',
   commit: '/v1/cluster/commit',
   hello: '/v1/cluster/hello',
-  events: '/v1/cluster/events',
+  rootKey: '/v1/cluster/root-key',
 } as const;
 
 const head = z.object({
