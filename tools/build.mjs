@@ -11,7 +11,14 @@ const root = fileURLToPath(new URL('..', import.meta.url));
 const out = resolve(process.argv[2] ?? join(root, 'dist'));
 
 /** The programs: name of the file in dist/, and its entry under src/bin. */
-export const programs = [{ name: 'holdfast', entry: 'src/bin/holdfast.ts' }];
+export const programs = [
+  {
+    name: 'holdfast',
+    entry: 'src/bin/holdfast.ts',
+    // What runs in threads of the program: files of their own beside it, loaded by their names.
+    threads: [{ in: 'src/methods/userpass/hasher.mjs', out: 'holdfast-hasher' }],
+  },
+];
 
 const banner = `#!/usr/bin/env node
 import { createRequire as holdfastCreateRequire } from 'node:module';
@@ -33,7 +40,7 @@ for (const program of programs) {
   const before = await filesOf(list);
   const result = await build({
     absWorkingDir: root,
-    entryPoints: [{ in: program.entry, out: program.name }],
+    entryPoints: [{ in: program.entry, out: program.name }, ...program.threads],
     outdir: out,
     // Beside the program, so that what it finds by its own place is found from a chunk as well.
     chunkNames: `${program.name}-[name]-[hash]`,

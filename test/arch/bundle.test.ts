@@ -7,6 +7,7 @@ import { basename, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { VERSION } from '../../src/bin/version.ts';
+import { Hashers } from '../../src/methods/userpass/hashers.ts';
 
 const root = new URL('../../', import.meta.url).pathname;
 
@@ -124,3 +125,12 @@ test('the built program runs from where it is, and a build takes away what build
   const told = execFileSync(process.execPath, [join(folder, 'holdfast.js'), 'version'], { encoding: 'utf8' });
   expect(told).toContain(VERSION);
 }, 60_000);
+
+test('the thread that passwords are hashed on lies beside the program, and holds bcrypt and nothing of the server', async () => {
+  const file = 'holdfast-hasher.js';
+  const hashers = new Hashers({ file: pathToFileURL(join(folder, file)), threads: 1, idleMs: 1 });
+  expect(await hashers.compare('right', await hashers.hash('right', 4))).toBe(true);
+  expect(loadedWith(file).filter((path) => !path.startsWith('node_modules/bcryptjs/'))).toEqual([
+    'src/methods/userpass/hasher.mjs',
+  ]);
+});
