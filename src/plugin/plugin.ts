@@ -105,7 +105,10 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
 export type Reply<O = unknown> =
   | {
       readonly data?: O;
-      /** `data` as JSON, where the operation has it at hand: to the byte what would be made of it. */
+      /**
+       * `data` as JSON, where the operation has it at hand: to the byte what would be made of it. Says as well that this very
+       * object `data` never changes, and may be answered again.
+       */
       readonly text?: string;
       readonly warnings?: readonly string[];
       readonly lease?: LeaseInfo;

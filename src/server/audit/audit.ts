@@ -38,6 +38,7 @@ export interface AuditRequest {
 }
 
 export interface AuditAuth {
+  /** Absent in what is known of a request: it is the request's own. */
   readonly clientToken?: string;
   readonly accessor?: string;
   readonly displayName?: string;
@@ -60,6 +61,8 @@ export interface AuditAuth {
 export interface AuditResponse {
   readonly auth?: AuditAuth;
   readonly data?: Json;
+  /** The very object `data` is kept and answered again: so may be what a device writes of it. */
+  readonly lasting?: boolean;
   readonly leaseId?: string;
   readonly warnings?: readonly string[];
   readonly wrap?: {

@@ -132,7 +132,7 @@ export function createAuditBroker({
         if (entry.device === undefined && clock.monotonic() - entry.triedAt >= RETRY_MS)
           await openAgain(entry);
         if (entry.device === undefined) throw new Error('the audit device is not open');
-        await entry.device.write(stringify(auditLine(type, input, hasher, settings, at)));
+        await entry.device.write(auditLine(type, input, hasher, settings, at));
       } catch (error) {
         const to = placeOf(settings.target);
         log.error('an audit device did not take a line', {
@@ -163,7 +163,7 @@ export function createAuditBroker({
     };
     const input: LineInput = { request, auth: undefined, error: undefined, clear: undefined };
     try {
-      await device.write(stringify(auditLine('request', input, hasher, settings, clock.now())));
+      await device.write(auditLine('request', input, hasher, settings, clock.now()));
     } catch (error) {
       throw failure('audit.test_failed', { reason: error instanceof Error ? error.message : 'unknown' });
     }

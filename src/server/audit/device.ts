@@ -21,10 +21,12 @@ export interface DeviceOptions {
 
 interface Waiting {
   readonly body: string;
+  /** On the monotonic clock. */
+  readonly until: number;
   /** Whether somebody still wants to know. */
   waits: boolean;
   readonly resolve: () => void;
-  readonly reject: (error: Error) => void;
+  readonly reject: (error: unknown) => void;
 }
 
 /** What may wait: beyond it the sink is too slow and lines are refused at once. */
@@ -38,6 +40,10 @@ const newWriter = (): Anchor => ({ writer: hex(randomBytes(8)), seq: 0, sum: FIR
 export class Device {
   readonly #options: DeviceOptions;
   #queue: Waiting[] = [];
+  /** The lines that are being written. */
+  #batch: readonly Waiting[] = [];
+  /** One for all that wait: a timer for each line would cost as much as its hashes. */
+  #limit: (() => void) | undefined;
   #head = newWriter();
   #anchored = 0;
   #anchorTimer: (() => void) | undefined;
@@ -54,26 +60,27 @@ export class Device {
       if (this.#closed) return failed(new Error('the audit device is closed'));
       if (this.#queue.length >= QUEUE_LIMIT) return failed(new Error('the audit device is too slow'));
       const { clock, timeoutMs } = this.#options;
-      const stop = clock.after(timeoutMs, () => {
-        waiting.waits = false;
-        this.#queue = this.#queue.filter((other) => other !== waiting);
-        failed(new Error(`the audit device did not answer within ${timeoutMs} ms`));
-      });
-      const waiting: Waiting = {
-        body,
-        waits: true,
-        resolve: () => {
-          stop();
-          done();
-        },
-        reject: (error) => {
-          stop();
-          failed(error);
-        },
-      };
-      this.#queue.push(waiting);
+      const until = clock.monotonic() + timeoutMs;
+      this.#queue.push({ body, until, waits: true, resolve: done, reject: failed });
+      this.#limit ??= clock.after(timeoutMs, () => this.#giveUp());
       this.#busy ??= this.#drain();
     });
+  }
+
+  /** Refuses the lines whose time is over, and looks again when the next one's is. */
+  #giveUp(): void {
+    const { clock, timeoutMs } = this.#options;
+    const now = clock.monotonic();
+    const waiting = [...this.#batch, ...this.#queue].filter(({ waits }) => waits);
+    for (const line of waiting) {
+      if (line.until > now) continue;
+      line.waits = false;
+      line.reject(new Error(`the audit device did not answer within ${timeoutMs} ms`));
+    }
+    this.#queue = this.#queue.filter(({ waits }) => waits);
+    // They came in the order of their ends.
+    const next = waiting.find(({ waits }) => waits);
+    this.#limit = next && clock.after(next.until - now, () => this.#giveUp());
   }
 
   reopen(): Promise<void> {
@@ -101,17 +108,20 @@ export class Device {
     });
     await Promise.race([orderly, limit]).finally(() => stop());
     this.#anchorTimer?.();
+    this.#limit?.();
   }
 
   async #drain(): Promise<void> {
     // One turn of the loop lets every request that is ready put its line into the same batch.
     await new Promise((resolve) => setImmediate(resolve));
     while (this.#queue.length > 0) await this.#writeBatch();
+    this.#batch = [];
     this.#busy = undefined;
   }
 
   async #writeBatch(): Promise<void> {
     const batch = this.#nextBatch();
+    this.#batch = batch;
     try {
       await this.#append(batch);
     } catch (error) {
@@ -151,7 +161,10 @@ export class Device {
     }
     await this.#options.sink.append(utf8(text));
     this.#head = head;
-    for (const waiting of batch) waiting.resolve();
+    for (const waiting of batch) {
+      waiting.waits = false;
+      waiting.resolve();
+    }
     if (head.seq - this.#anchored >= ANCHOR_LINES) void this.#anchor();
     else this.#anchorTimer ??= this.#options.clock.after(ANCHOR_MS, () => void this.#anchor());
   }

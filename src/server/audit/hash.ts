@@ -14,6 +14,7 @@ const CACHE_LIMIT = 2048;
 export class Hasher {
   readonly #salt: string;
   readonly #known = new Map<string, string>();
+  readonly #kept = new WeakMap<object, { readonly by: unknown; readonly text: string }>();
 
   constructor(salt: string) {
     this.#salt = salt;
@@ -31,6 +32,18 @@ export class Hasher {
     const hashed = this.hash(text);
     this.#known.set(text, hashed);
     return hashed;
+  }
+
+  /**
+   * What `write` gives for an object that never changes, for as long as the object is there.
+   * @param by what else the text depends on; another one has it written anew
+   */
+  kept(of: object, by: unknown, write: () => string): string {
+    const known = this.#kept.get(of);
+    if (known !== undefined && known.by === by) return known.text;
+    const text = write();
+    this.#kept.set(of, { by, text });
+    return text;
   }
 
   /** The value with every text in it hashed; keys, numbers, booleans and null stay. `clear`: keys of the outermost object. */

@@ -1,6 +1,7 @@
-/** The layout of an audit line, as readers of Vault's audit files know it. Pure: what is known goes in, one object comes out. */
+/** The layout of an audit line, as readers of Vault's audit files know it. What is known goes in, one object's text comes out. */
 
 import { seconds } from '../../base/duration.ts';
+import { stringify } from '../../base/json.ts';
 import type { AuditAuth, AuditRequest, AuditResponse, Clear } from './audit.ts';
 import { elided, type Hasher } from './hash.ts';
 
@@ -22,103 +23,149 @@ export interface LineInput {
 /** Headers that say nothing secret and join lines to other logs, where nobody said otherwise. */
 const PLAIN_HEADERS: readonly string[] = ['correlation-id', 'x-correlation-id', 'user-agent'];
 
-/** The members of one line; `at` in milliseconds since the epoch. */
+/** The text of one line, a JSON object; `at` in milliseconds since the epoch. */
 export function auditLine(
   type: 'request' | 'response',
   input: LineInput,
   hasher: Hasher,
   options: LineOptions,
   at: number,
-): Record<string, unknown> {
-  const { request, auth, response, error, clear } = input;
-  const secret = (text: string | undefined) =>
-    text === undefined || text === '' ? undefined : options.logRaw ? text : hasher.identity(text);
-  const accessor = (text: string | undefined) => (options.hmacAccessor ? secret(text) : text || undefined);
-  const data = (value: unknown, plain: readonly string[] | undefined) =>
-    value === undefined ? undefined : options.logRaw ? value : hasher.data(value, plain);
-
-  const authFacts = (from: AuditAuth) => ({
-    client_token: secret(from.clientToken),
-    accessor: accessor(from.accessor),
-    display_name: from.displayName,
-    policies: from.policies,
-    token_policies: from.tokenPolicies,
-    identity_policies: from.identityPolicies,
-    policy_results: from.policyResults && {
-      allowed: from.policyResults.allowed,
-      granting_policies: from.policyResults.granting.map(({ name, type: kind }) => ({
-        name,
-        namespace_id: 'root',
-        type: kind,
-      })),
-    },
-    metadata: from.metadata,
-    entity_id: from.entityId || undefined,
-    entity_created: from.entityCreated,
-    token_type: from.tokenType,
-    token_ttl: from.tokenTtlMs === undefined ? undefined : seconds(from.tokenTtlMs),
-    token_issue_time: from.issuedAt,
-  });
-
-  const mount = request.mount && {
-    mount_point: request.mount.point,
-    mount_type: request.mount.type,
-    mount_accessor: request.mount.accessor,
-    mount_class: request.mount.class,
-  };
-
-  const answer = (from: AuditResponse) => ({
-    auth: from.auth && authFacts(from.auth),
-    ...mount,
-    secret: from.leaseId === undefined ? undefined : { lease_id: from.leaseId },
-    data: data(
-      options.elideListResponses && request.operation === 'list' ? elided(from.data) : from.data,
-      clear?.response,
-    ),
-    warnings: from.warnings,
-    wrap_info: from.wrap && {
-      ttl: seconds(from.wrap.ttlMs),
-      token: secret(from.wrap.token),
-      accessor: accessor(from.wrap.accessor),
-      wrapped_accessor: accessor(from.wrap.wrappedAccessor),
-      creation_time: from.wrap.createdAt,
-      creation_path: from.wrap.path,
-    },
-  });
-
-  return {
-    time: new Date(at).toISOString(),
-    type,
-    auth: auth && authFacts(auth),
-    request: {
-      id: request.id,
-      operation: request.operation,
-      ...mount,
-      client_token: secret(request.clientToken),
-      client_token_accessor: accessor(request.clientTokenAccessor),
-      namespace: { id: 'root' },
-      path: request.path,
-      data: data(request.data, clear?.request),
-      remote_address: request.remoteAddress,
-      remote_port: request.remotePort,
-      wrap_ttl: request.wrapTtlMs === undefined ? undefined : seconds(request.wrapTtlMs),
-      headers:
-        request.headers && headers(request.headers, request.clearHeaders ?? PLAIN_HEADERS, options, hasher),
-    },
-    response: response && answer(response),
-    error,
-  };
+): string {
+  const { request, auth, response, error } = input;
+  const layout = new Layout(hasher, options);
+  let text = `{"time":"${new Date(at).toISOString()}","type":"${type}"`;
+  if (auth !== undefined) text += `,"auth":${layout.auth(auth, auth.clientToken ?? request.clientToken)}`;
+  text += `,"request":${layout.request(input)}`;
+  if (response !== undefined) text += `,"response":${layout.response(input, response)}`;
+  return `${text}${member('error', error)}}`;
 }
 
-const headers = (
-  given: Readonly<Record<string, readonly string[]>>,
-  clear: readonly string[],
-  { logRaw }: LineOptions,
-  hasher: Hasher,
-): Map<string, readonly string[]> =>
-  new Map(
-    Object.entries(given).map(([name, values]) => [
-      name,
-      logRaw || clear.includes(name.toLowerCase()) ? values : values.map((value) => hasher.hash(value)),
-    ]),
-  );
+/** The parts of a line. What comes again with each request of a caller, or each read of a secret, is written once and kept. */
+class Layout {
+  readonly #hasher: Hasher;
+  readonly #options: LineOptions;
+
+  constructor(hasher: Hasher, options: LineOptions) {
+    this.#hasher = hasher;
+    this.#options = options;
+  }
+
+  auth(from: AuditAuth, clientToken: string | undefined): string {
+    const facts = this.#hasher.kept(from, undefined, () => this.#facts(from));
+    const token = this.#secret(clientToken);
+    if (token === undefined) return facts;
+    return `{"client_token":${JSON.stringify(token)}${facts === '{}' ? '}' : `,${facts.slice(1)}`}`;
+  }
+
+  request({ request, clear }: LineInput): string {
+    const { headers, wrapTtlMs } = request;
+    let text = `{"id":${JSON.stringify(request.id)},"operation":${JSON.stringify(request.operation)}`;
+    text += this.#mount(request);
+    text += member('client_token', this.#secret(request.clientToken));
+    text += member('client_token_accessor', this.#accessor(request.clientTokenAccessor));
+    text += `,"namespace":{"id":"root"},"path":${JSON.stringify(request.path)}`;
+    text += member('data', this.#data(request.data, clear?.request));
+    text += `,"remote_address":${JSON.stringify(request.remoteAddress)},"remote_port":${request.remotePort}`;
+    if (wrapTtlMs !== undefined) text += `,"wrap_ttl":${seconds(wrapTtlMs)}`;
+    if (headers !== undefined)
+      text += member('headers', this.#headers(headers, request.clearHeaders ?? PLAIN_HEADERS));
+    return `${text}}`;
+  }
+
+  response({ request, clear }: LineInput, from: AuditResponse): string {
+    let text = from.auth === undefined ? '' : `,"auth":${this.auth(from.auth, from.auth.clientToken)}`;
+    text += this.#mount(request);
+    if (from.leaseId !== undefined) text += member('secret', { lease_id: from.leaseId });
+    text += this.#answered(request, from, clear);
+    text += member('warnings', from.warnings);
+    text += member(
+      'wrap_info',
+      from.wrap && {
+        ttl: seconds(from.wrap.ttlMs),
+        token: this.#secret(from.wrap.token),
+        accessor: this.#accessor(from.wrap.accessor),
+        wrapped_accessor: this.#accessor(from.wrap.wrappedAccessor),
+        creation_time: from.wrap.createdAt,
+        creation_path: from.wrap.path,
+      },
+    );
+    return `{${text.slice(1)}}`;
+  }
+
+  #answered(request: AuditRequest, from: AuditResponse, clear: Clear | undefined): string {
+    const { data } = from;
+    const isElided = this.#options.elideListResponses && request.operation === 'list';
+    const write = (): string => member('data', this.#data(isElided ? elided(data) : data, clear?.response));
+    if (from.lasting !== true || isElided || typeof data !== 'object' || data === null) return write();
+    return this.#hasher.kept(data, clear?.response, write);
+  }
+
+  #facts(from: AuditAuth): string {
+    return stringify({
+      accessor: this.#accessor(from.accessor),
+      display_name: from.displayName,
+      policies: from.policies,
+      token_policies: from.tokenPolicies,
+      identity_policies: from.identityPolicies,
+      policy_results: from.policyResults && {
+        allowed: from.policyResults.allowed,
+        granting_policies: from.policyResults.granting.map(({ name, type: kind }) => ({
+          name,
+          namespace_id: 'root',
+          type: kind,
+        })),
+      },
+      metadata: from.metadata,
+      entity_id: from.entityId || undefined,
+      entity_created: from.entityCreated,
+      token_type: from.tokenType,
+      token_ttl: from.tokenTtlMs === undefined ? undefined : seconds(from.tokenTtlMs),
+      token_issue_time: from.issuedAt,
+    });
+  }
+
+  /** With a comma before it, as it stands in both halves of a line. */
+  #mount({ mount }: AuditRequest): string {
+    if (mount === undefined) return '';
+    return this.#hasher.kept(
+      mount,
+      undefined,
+      () =>
+        member('mount_point', mount.point) +
+        member('mount_type', mount.type) +
+        member('mount_accessor', mount.accessor) +
+        member('mount_class', mount.class),
+    );
+  }
+
+  #secret(text: string | undefined): string | undefined {
+    if (text === undefined || text === '') return undefined;
+    return this.#options.logRaw ? text : this.#hasher.identity(text);
+  }
+
+  #accessor(text: string | undefined): string | undefined {
+    return this.#options.hmacAccessor ? this.#secret(text) : text || undefined;
+  }
+
+  #data(value: unknown, plain: readonly string[] | undefined): unknown {
+    if (value === undefined) return undefined;
+    return this.#options.logRaw ? value : this.#hasher.data(value, plain);
+  }
+
+  #headers(given: Readonly<Record<string, readonly string[]>>, clear: readonly string[]): unknown {
+    return new Map(
+      Object.entries(given).map(([name, values]) => [
+        name,
+        this.#options.logRaw || clear.includes(name.toLowerCase())
+          ? values
+          : values.map((value) => this.#hasher.hash(value)),
+      ]),
+    );
+  }
+}
+
+/** A member of an object behind another one; nothing where there is no value. */
+const member = (name: string, value: unknown): string =>
+  value === undefined
+    ? ''
+    : `,"${name}":${typeof value === 'string' ? JSON.stringify(value) : stringify(value)}`;

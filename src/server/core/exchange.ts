@@ -6,6 +6,7 @@ import type { Path } from '../../base/path.ts';
 import type { Match } from '../../plugin/match.ts';
 import type { Call, Caller, LeaseInfo, LeaseTimes, Operation, Reply, Verb } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { AuditRequest } from '../audit/audit.ts';
 import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
 import { fillText, parseTemplate } from '../auth/template.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
@@ -46,6 +47,8 @@ export class Exchange {
   /** Leases that were written for this request. Where it fails, what they cover reached nobody and is taken back. */
   readonly reserved: string[] = [];
   answer: Answer | undefined;
+  /** What the audit trail is told of the request. */
+  audited: AuditRequest | undefined;
   problem: Failure | undefined;
 
   constructor(core: Core, request: Request, id: string) {

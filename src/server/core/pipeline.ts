@@ -13,16 +13,16 @@ import { asFolder, asLeaf, type Path, parsePath } from '../../base/path.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
-import type { Acl, AclRequest } from '../auth/acl.ts';
+import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
 import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
-import { authorityOf, identityPoliciesOf, united } from './authority.ts';
+import { type Authority, authorityOf, identityPoliciesOf, united } from './authority.ts';
 import { bytesOf, membersOf, streamOf } from './body.ts';
 import type { Core, Services } from './core.ts';
 import { envelopeText, timestamp } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
 import { helpOf } from './help.ts';
 import { gathered, isPaged, streamed } from './listing.ts';
-import { judgedPath, type MountConfig, routeOf } from './mounts.ts';
+import { judgedPath, type LiveMount, type MountConfig, routeOf } from './mounts.ts';
 import type { Answer, AuthInfo, Envelope, Request } from './request.ts';
 import { wrap } from './wrapping.ts';
 
@@ -550,7 +550,25 @@ function authInfo({ token, entry }: IssuedToken, identityPolicies: readonly stri
   };
 }
 
+/** The same in both lines of an exchange: all that it tells stands when the first is written. */
 function auditedRequest(exchange: Exchange): AuditRequest {
+  exchange.audited ??= newAuditedRequest(exchange);
+  return exchange.audited;
+}
+
+/** One object for each mount as it is, by which a device knows what it wrote of it. */
+const auditedMounts = new WeakMap<LiveMount, NonNullable<AuditRequest['mount']>>();
+
+function auditedMount(mount: LiveMount, isSystem: boolean): NonNullable<AuditRequest['mount']> {
+  const known = auditedMounts.get(mount);
+  if (known !== undefined) return known;
+  const { path, type, accessor, kind } = mount.entry;
+  const facts = { point: path, type, accessor, class: isSystem ? ('system' as const) : kind };
+  auditedMounts.set(mount, facts);
+  return facts;
+}
+
+function newAuditedRequest(exchange: Exchange): AuditRequest {
   const { request, mount, token } = exchange;
   const wrapTtlMs = request.wrapTtlMs ?? 0;
   const kept = exchange.services?.auditedHeaders.of(request.headers);
@@ -560,16 +578,7 @@ function auditedRequest(exchange: Exchange): AuditRequest {
     path: exchange.path.text,
     remoteAddress: request.remote.address,
     remotePort: request.remote.port,
-    ...(mount === undefined
-      ? {}
-      : {
-          mount: {
-            point: mount.entry.path,
-            type: mount.entry.type,
-            accessor: mount.entry.accessor,
-            class: mount === exchange.core.system ? 'system' : mount.entry.kind,
-          },
-        }),
+    ...(mount === undefined ? {} : { mount: auditedMount(mount, mount === exchange.core.system) }),
     ...(request.token === undefined ? {} : { clientToken: request.token }),
     ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
     ...(Object.keys(exchange.data).length === 0 ? {} : { data: exchange.data as Json }),
@@ -578,25 +587,49 @@ function auditedRequest(exchange: Exchange): AuditRequest {
   };
 }
 
+/**
+ * Who asks, and by which right: one object for a token with an authority and the rule that decided, so that a device can keep
+ * what it writes of it for as long as all three stand. The token itself is in the request.
+ */
 function auditedAuth(exchange: Exchange): AuditAuth | undefined {
-  const { token, request, decision } = exchange;
+  const { token, request, authority, decision } = exchange;
   if (token === undefined || request.token === undefined) return undefined;
+  if (authority === undefined || (decision !== undefined && !decision.allowed))
+    return factsOf(token, authority, decision);
+  const by = decision === undefined ? NOBODY : decision.rule === 'root' ? ROOT : decision.rule;
+  let kept = auditedAuths.get(authority);
+  if (kept?.token !== token) {
+    kept = { token, byRule: new WeakMap() };
+    auditedAuths.set(authority, kept);
+  }
+  const known = kept.byRule.get(by);
+  if (known !== undefined) return known;
+  const facts = factsOf(token, authority, decision);
+  kept.byRule.set(by, facts);
+  return facts;
+}
+
+const NOBODY = {};
+const ROOT = {};
+const auditedAuths = new WeakMap<
+  Authority,
+  { readonly token: TokenEntry; readonly byRule: WeakMap<object, AuditAuth> }
+>();
+
+function factsOf(
+  token: TokenEntry,
+  authority: Authority | undefined,
+  decision: Decision | undefined,
+): AuditAuth {
+  const facts = entryFacts(token, authority?.identityPolicies ?? []);
+  if (decision === undefined) return facts;
+  const granting = !decision.allowed ? [] : decision.rule === 'root' ? ['root'] : decision.rule.policies;
   return {
-    ...entryFacts(token, exchange.authority?.identityPolicies ?? []),
-    clientToken: request.token,
-    ...(decision === undefined
-      ? {}
-      : {
-          policyResults: {
-            allowed: decision.allowed,
-            granting:
-              decision.allowed && decision.rule !== 'root'
-                ? decision.rule.policies.map((name) => ({ name, type: 'acl' }))
-                : decision.allowed
-                  ? [{ name: 'root', type: 'acl' }]
-                  : [],
-          },
-        }),
+    ...facts,
+    policyResults: {
+      allowed: decision.allowed,
+      granting: granting.map((name) => ({ name, type: 'acl' })),
+    },
   };
 }
 
@@ -635,6 +668,7 @@ function auditedResponse(exchange: Exchange): AuditResponse {
           },
         }),
     ...(data === undefined || wrapInfo !== undefined ? {} : { data }),
+    ...(reply !== undefined && 'text' in reply ? { lasting: true } : {}),
     ...(lease === undefined || lease.id === '' ? {} : { leaseId: lease.id }),
     ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
     ...(wrapInfo === undefined
