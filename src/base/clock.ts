@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { uptime } from 'node:os';
 
 /** Time, as a thing that is handed in: `now` may jump (a person sets it), `monotonic` never does. Milliseconds. */
@@ -6,17 +7,39 @@ export interface Clock {
   monotonic(): number;
   /** Since the machine started, counting what it slept, which `monotonic` does not; absent: that is not known. */
   uptime?(): number;
+  /** Which start of the machine this is, and what its clock that never jumps shows, for all processes alike; absent: not known. */
+  boot?(): Boot | undefined;
   /** Calls `fire` once, `ms` from now; gives what takes it back. Never keeps the process alive. */
   after(ms: number, fire: () => void): () => void;
+}
+
+export interface Boot {
+  readonly id: string;
+  readonly monotonic: number;
 }
 
 /** setTimeout takes 31 bits; a longer wait would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** Linux draws one at each start. */
+const BOOT_ID = readBootId();
+/** Node counts from the start of the process, what lies under it from that of the machine. */
+const BEFORE_THIS_PROCESS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
+
+function readBootId(): string | undefined {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() || undefined;
+  } catch {
+    return undefined;
+  }
+}
+
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   uptime: () => uptime() * 1000,
+  boot: () =>
+    BOOT_ID === undefined ? undefined : { id: BOOT_ID, monotonic: performance.now() + BEFORE_THIS_PROCESS },
   after(ms, fire) {
     let timer: NodeJS.Timeout;
     const arm = (left: number): void => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
-import { ManualClock } from '../../base/clock.ts';
+import { type Boot, ManualClock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import { LifetimeClock, RATE, type Reckoned, timeAfter, timeAtStart } from './lifetime.ts';
@@ -35,22 +35,49 @@ describe('however the wall clock is set', () => {
 
   test('the next life of the process begins no earlier than where the last one was', () => {
     fc.assert(
-      fc.property(anyWall, anyWall, anyWall, (time, before, now) => {
-        expect(timeAtStart({ time, wall: before }, now)).toBeGreaterThanOrEqual(time);
+      fc.property(anyWall, anyWall, anyWall, (time, before, wall) => {
+        expect(timeAtStart({ time, wall: before }, { wall })).toBeGreaterThanOrEqual(time);
       }),
     );
   });
 
-  test('a wall clock that nobody touched lets a life that comes later count the time in between', () => {
+  test('a life on the same machine counts what passed in between, whatever its wall clock shows', () => {
     fc.assert(
       fc.property(
         anyWall,
-        fc.integer({ min: -10 * DAY, max: 10 * DAY }),
+        anyWall,
+        anyWall,
         fc.nat(100 * DAY),
-        (wall, ahead, off) => {
-          const time = wall + ahead;
-          const began = timeAtStart({ time, wall }, wall + off);
-          expect(Math.abs(began - (time + off))).toBeLessThan(1000);
+        fc.nat(DAY),
+        (time, before, wall, off, slept) => {
+          const boot = { id: 'b', monotonic: 5 * DAY };
+          const began = timeAtStart(
+            { time, wall: before, boot, asleep: 0 },
+            { wall, boot: { id: 'b', monotonic: boot.monotonic + off }, asleep: slept },
+          );
+          expect(Math.abs(began - (time + off + slept))).toBeLessThanOrEqual(1000);
+        },
+      ),
+    );
+  });
+
+  test('a life elsewhere, or after a new start of the machine, counts what a right wall clock says', () => {
+    fc.assert(
+      fc.property(
+        anyWall,
+        fc.nat(100 * DAY),
+        fc.integer({ min: -10 * DAY, max: 10 * DAY }),
+        (time, off, ahead) => {
+          const boot = { id: 'b', monotonic: 0 };
+          const wall = time + off;
+          // Right before: what is right now is believed.
+          expect(timeAtStart({ time, wall: time, boot }, { wall, boot: { id: 'c', monotonic: 9 } })).toBe(
+            wall,
+          );
+          // Wrong before, by whatever: neither is time taken back, nor more counted than passed.
+          const began = timeAtStart({ time, wall: time - ahead, boot }, { wall });
+          expect(began).toBeGreaterThanOrEqual(time);
+          expect(began).toBeLessThanOrEqual(wall);
         },
       ),
     );
@@ -73,7 +100,7 @@ describe('however the wall clock is set', () => {
 });
 
 describe('the clock of leases', () => {
-  let clock: ManualClock & { uptime?: () => number };
+  let clock: ManualClock & { uptime?: () => number; boot?: () => Boot };
   let storage: MemoryBackend;
   let told: { message: string; facts: unknown }[];
   const log: Log = {
@@ -152,6 +179,21 @@ describe('the clock of leases', () => {
     expect(told.at(-1)?.message).toBe(
       'the system clock is behind the time at which this store was last open',
     );
+  });
+
+  test('counts the time in which nobody ran by the clock that never jumps, where the machine is the same', async () => {
+    clock.boot = () => ({ id: 'b', monotonic: clock.monotonic() });
+    const first = await open();
+    const before = first.now();
+    await first.save();
+    clock.jump(-DAY);
+    clock.advance(10 * MINUTE);
+    const second = await open();
+    expect(second.now()).toBe(before + 10 * MINUTE);
+    await second.save();
+    clock.jump(3 * DAY);
+    const third = await open();
+    expect(third.now()).toBe(before + 10 * MINUTE);
   });
 
   test('keeps the time each minute while it may write, and not after', async () => {

@@ -2,10 +2,10 @@
  * The time by which leases and tokens end. Durations are promises, and the wall clock is set by people and by NTP: a step of a
  * day forward must not end everything at once, one backward must not let anything live for a day more. So within the life of
  * a process this time passes as the monotonic clock does, and moves towards the wall clock by a hundredth of that at most.
- * Between two lives there is only the wall clock: what the two differed by is kept, so that the next life goes on from there.
+ * What it was, and what the clocks showed then, is kept, so that the next life goes on from there.
  */
 
-import type { Clock } from '../../base/clock.ts';
+import type { Boot, Clock } from '../../base/clock.ts';
 import { goDuration } from '../../base/duration.ts';
 import { isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -31,6 +31,10 @@ export interface Reckoned {
 export interface Kept {
   readonly time: number;
   readonly wall: number;
+  /** The start of the machine, and its clock that never jumps; absent where that was not known. */
+  readonly boot?: Boot;
+  /** What the machine had slept. */
+  readonly asleep?: number;
 }
 
 /** By how much this time may run faster or slower than time passes, to meet the wall clock: NTP slews by 0.0005. */
@@ -54,17 +58,28 @@ export function timeAfter(last: Reckoned, { wall, monotonic, slept }: Look): Rec
 }
 
 /**
- * The time of leases at the start of a process. The wall clock tells how long nobody ran; one that was set back meanwhile
- * lets no time pass, and never takes any back.
+ * The time of leases at the start of a process. On the machine that kept it, and while that was not started anew, the
+ * monotonic clock tells how long nobody ran. Elsewhere there is only the wall clock: one that is behind lets no time pass, and
+ * never takes any back; one that was known to be ahead is not believed that far.
  * @param kept what the life before left, undefined for the first one
  */
-export function timeAtStart(kept: Kept | undefined, wall: number): number {
-  if (kept === undefined) return wall;
-  return Math.max(kept.time, wall + apart(kept));
+export function timeAtStart(kept: Kept | undefined, now: Omit<Kept, 'time'>): number {
+  if (kept === undefined) return now.wall;
+  const between = monotonicBetween(kept, now);
+  if (between !== undefined) return kept.time + between;
+  return Math.max(kept.time, now.wall + Math.min(0, apart(kept)));
+}
+
+/** What passed between two looks of processes of one start of the machine; undefined where that is not known. */
+function monotonicBetween(kept: Kept, { boot, asleep = 0 }: Omit<Kept, 'time'>): number | undefined {
+  if (kept.boot === undefined || boot?.id !== kept.boot.id) return undefined;
+  const awake = boot.monotonic - kept.boot.monotonic;
+  const slept = asleep - (kept.asleep ?? asleep);
+  return awake < 0 ? undefined : awake + (slept > NOISE_MS ? slept : 0);
 }
 
 /** How far the time of leases is ahead of the wall clock; 0 for what is but noise. */
-function apart({ time, wall }: Kept): number {
+function apart({ time, wall }: Pick<Kept, 'time' | 'wall'>): number {
   const difference = time - wall;
   return Math.abs(difference) < NOISE_MS ? 0 : difference;
 }
@@ -89,12 +104,12 @@ export class LifetimeClock implements Clock {
     this.#storage = options.storage;
     const wall = options.clock.now();
     const monotonic = options.clock.monotonic();
-    this.#last = { time: timeAtStart(kept, wall), wall, monotonic };
     this.#asleep = (options.clock.uptime?.() ?? 0) - monotonic;
+    this.#last = { time: timeAtStart(kept, this.#shown(wall)), wall, monotonic };
     if (kept !== undefined && wall < kept.wall - TOLD_MS)
       options.log.warn('the system clock is behind the time at which this store was last open', {
         behind: goDuration(Math.round(kept.wall - wall)),
-        effect: 'leases and tokens go on from where they were: the time in between does not count',
+        effect: 'leases and tokens go on from where they were, and end by the time that passes',
       });
   }
 
@@ -146,8 +161,15 @@ export class LifetimeClock implements Clock {
   /** Keeps the time now. @throws Failure storage.* */
   async save(): Promise<void> {
     const time = this.now();
-    const { wall } = this.#last;
-    await this.#storage.commit([{ key: KEY, value: encode({ time, wall } satisfies Kept) }]);
+    const kept: Kept = { time, ...this.#shown(this.#last.wall) };
+    await this.#storage.commit([{ key: KEY, value: encode(kept) }]);
+  }
+
+  #shown(wall: number): Omit<Kept, 'time'> {
+    const boot = this.#clock.boot?.();
+    if (boot === undefined) return { wall };
+    const uptime = this.#clock.uptime?.();
+    return { wall, boot, ...(uptime === undefined ? {} : { asleep: uptime - boot.monotonic }) };
   }
 
   #saveAndWait(): void {
