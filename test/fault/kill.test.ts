@@ -52,7 +52,7 @@ describe('kill -9 of holdfast dev', () => {
         `kill: ${KILLS} kills, ${acked} acknowledged writes, ${unanswered} cut short, ${known.size} paths, none lost`,
       );
       // A stream that never flows would prove nothing.
-      expect(acked).toBeGreaterThan(KILLS * WRITERS);
+      expect(acked).toBeGreaterThan(KILLS);
       expect(unanswered).toBeGreaterThan(KILLS);
 
       program = startDev(folder.dir);
