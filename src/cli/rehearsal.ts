@@ -108,6 +108,8 @@ const GUARDED = [
   /^sys\/(leases\/)?revoke-(prefix|force)\/.+$/,
   /^sys\/leases\/lookup\/.+$/,
   /^sys\/storage\/raft\/(snapshot-force|join|remove-peer|promote|demote)$/,
+  /^sys\/backup(\/(list|create|verify|prune|restore))?$/,
+  /^sys\/storage\/verify$/,
   /^sys\/(rekey|rekey-recovery-key)\/backup$/,
   /^sys\/generate-root-token\/.+$/,
 ];

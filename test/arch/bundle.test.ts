@@ -98,6 +98,7 @@ test('what is loaded later has the names in the built program that it has withou
 
 test.each([
   ['src/engines/aws/sdk.ts', ['IAM', 'STS']],
+  ['src/server/backup/sdk.ts', ['S3Client', 'PutObjectCommand']],
   ['src/engines/database/drivers/mysql-client.ts', ['createPool']],
   ['src/engines/database/drivers/redis-client.ts', ['createClient']],
   ['node_modules/pg/esm/index.mjs', ['default']],
