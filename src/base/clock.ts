@@ -21,16 +21,17 @@ export interface Boot {
 /** setTimeout takes 31 bits; a longer wait would fire at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
-/** Linux draws one at each start. */
-const BOOT_ID = readBootId();
 /** Node counts from the start of the process, what lies under it from that of the machine. */
 const BEFORE_THIS_PROCESS = Number(process.hrtime.bigint()) / 1e6 - performance.now();
 
-function readBootId(): string | undefined {
+/** Linux draws one at each start of the machine; read when it is first asked for. */
+let bootId: { readonly text: string | undefined } | undefined;
+
+function readBootId(): { readonly text: string | undefined } {
   try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() || undefined;
+    return { text: readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim() || undefined };
   } catch {
-    return undefined;
+    return { text: undefined };
   }
 }
 
@@ -38,8 +39,11 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   uptime: () => uptime() * 1000,
-  boot: () =>
-    BOOT_ID === undefined ? undefined : { id: BOOT_ID, monotonic: performance.now() + BEFORE_THIS_PROCESS },
+  boot() {
+    bootId ??= readBootId();
+    const { text: id } = bootId;
+    return id === undefined ? undefined : { id, monotonic: performance.now() + BEFORE_THIS_PROCESS };
+  },
   after(ms, fire) {
     let timer: NodeJS.Timeout;
     const arm = (left: number): void => {
