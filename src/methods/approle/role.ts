@@ -6,7 +6,8 @@
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
-import type { Storage, Write } from '../../storage/storage.ts';
+import { derived, near } from '../../storage/near.ts';
+import type { Entry, Storage, Write } from '../../storage/storage.ts';
 import { NO_TOKEN_FIELDS, type TokenFields } from '../token-fields.ts';
 import type { Hash } from './hash.ts';
 
@@ -60,10 +61,7 @@ export class Roles {
 
   async get(name: string): Promise<Found | undefined> {
     const entry = await this.#storage.get(roleKey(name));
-    const text = entry && textOf(entry.value);
-    return entry === undefined || text === undefined
-      ? undefined
-      : { role: JSON.parse(text) as Role, revision: entry.revision };
+    return entry && readRole(entry);
   }
 
   /** @throws Failure approle.unknown_role */
@@ -73,11 +71,12 @@ export class Roles {
     return found;
   }
 
-  /** The role that a role id stands for. Reads as much for one that stands for none. */
+  /** The role that a role id stands for, from memory where it was read before. Reads as much for one that stands for none. */
   async byRoleId(roleId: string): Promise<{ name: string; role: Role } | undefined> {
-    const entry = await this.#storage.get(idKey(await this.#hash(`role-id/${roleId}`)));
+    const entry = await near(this.#storage, idKey(await this.#hash(`role-id/${roleId}`)));
     const name = (entry && textOf(entry.value)) ?? '';
-    const found = await this.get(name === '' ? 'no/such/role' : name);
+    const role = await near(this.#storage, roleKey(name === '' ? 'no/such/role' : name));
+    const found = role && derived(role, readRole);
     return found?.role.roleId === roleId ? { name, role: found.role } : undefined;
   }
 
@@ -129,6 +128,11 @@ export class Roles {
       }
     }
   }
+}
+
+function readRole({ value, revision }: Entry): Found | undefined {
+  const text = textOf(value);
+  return text === undefined ? undefined : { role: JSON.parse(text) as Role, revision };
 }
 
 const printable = (name: string): string => name.replace(/[^\x20-\x7e]/g, '?').slice(0, 128);

@@ -28,7 +28,8 @@ export interface SecretId {
   readonly expiresAt?: number;
 }
 
-interface Stored {
+/** A secret id as it was read. */
+export interface Stored {
   readonly key: string;
   readonly secret: SecretId;
   readonly revision: number;
@@ -75,19 +76,19 @@ export class SecretIds {
   }
 
   /** The living secret id of a role; `uuid` undefined reads as much, and finds nothing. */
-  async find(uuid: string | undefined, secretId: string): Promise<SecretId | undefined> {
+  async find(uuid: string | undefined, secretId: string): Promise<Stored | undefined> {
     const hash = await this.#hashOf(secretId);
     const stored = await this.#load(folderOf(uuid ?? 'nobody') + hash);
-    return stored && this.#alive(stored.secret) ? stored.secret : undefined;
+    return stored && this.#alive(stored.secret) ? stored : undefined;
   }
 
-  /** Takes one use. @returns whether there was one left */
-  async use(uuid: string, secretId: string): Promise<boolean> {
-    const key = folderOf(uuid) + (await this.#hashOf(secretId));
-    for (;;) {
-      const stored = await this.#load(key);
+  /** Takes one use of a secret id that was found. @returns whether there was one left */
+  async use(found: Stored): Promise<boolean> {
+    const { key } = found;
+    for (let stored: Stored | undefined = found; ; stored = await this.#load(key)) {
       if (stored === undefined || !this.#alive(stored.secret)) return false;
       const { secret, revision } = stored;
+      // What has no count was just read: there is nothing to take.
       if (secret.uses === 0) return true;
       const next = { ...secret, uses: secret.uses - 1, updatedAt: this.#clock.now() };
       const writes: Write[] =

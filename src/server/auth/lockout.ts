@@ -63,7 +63,8 @@ export class Lockout {
 
   /** Whether logins of `alias` on the mount with this accessor are refused now. */
   locked(accessor: string, alias: string): boolean {
-    const tally = this.#tallies.get(keyOf(accessor, alias));
+    // Nobody guesses most of the time: then names need no hashing.
+    const tally = this.#tallies.size === 0 ? undefined : this.#tallies.get(keyOf(accessor, alias));
     return tally !== undefined && this.#isLocked(tally);
   }
 
@@ -84,7 +85,7 @@ export class Lockout {
 
   /** A right one was: what went before is forgotten. */
   succeeded(accessor: string, alias: string): void {
-    this.#tallies.delete(keyOf(accessor, alias));
+    if (this.#tallies.size > 0) this.#tallies.delete(keyOf(accessor, alias));
   }
 
   /** @returns whether there was anything to forget */

@@ -30,9 +30,10 @@ export const loginRoute = (mount: Mount, roles: Roles, secrets: SecretIds): Rout
         const role = found?.role;
         const needsSecret = role?.bindSecretId ?? true;
         if (needsSecret && !secretId) throw failure('approle.missing_secret_id');
-        const secret = needsSecret ? await secrets.find(role?.uuid, secretId ?? '') : undefined;
-        if (found === undefined || role === undefined || (needsSecret && secret === undefined))
+        const stored = needsSecret ? await secrets.find(role?.uuid, secretId ?? '') : undefined;
+        if (found === undefined || role === undefined || (needsSecret && stored === undefined))
           throw refused();
+        const secret = stored?.secret;
 
         if (secret !== undefined && !inCidrs(address, secret.cidrs))
           throw failure('approle.address', { address, where: 'secret ID' });
@@ -41,7 +42,7 @@ export const loginRoute = (mount: Mount, roles: Roles, secrets: SecretIds): Rout
         const tokenCidrs =
           secret !== undefined && secret.tokenCidrs.length > 0 ? secret.tokenCidrs : role.token.boundCidrs;
         if (!inCidrs(address, tokenCidrs)) throw failure('request.denied');
-        if (secret !== undefined && !(await secrets.use(role.uuid, secretId ?? ''))) throw refused();
+        if (stored !== undefined && !(await secrets.use(stored))) throw refused();
         const metadata = { ...secret?.metadata, role_name: found.name };
         return {
           auth: {

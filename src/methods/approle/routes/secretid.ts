@@ -150,7 +150,7 @@ export function secretIdRoutes(mount: Mount, roles: Roles, secrets: SecretIds, n
         async run({ role_name: name, secret_id: secretId }) {
           if (secretId === '') throw failure('approle.missing_secret_id');
           const { role } = await roles.known(name);
-          const secret = await secrets.find(role.uuid, secretId);
+          const secret = (await secrets.find(role.uuid, secretId))?.secret;
           return secret === undefined ? {} : { data: secretText(secret) };
         },
       }),
