@@ -3,17 +3,18 @@
 import { fileURLToPath } from 'node:url';
 import { AUDIT_OFF_AND_ON, compare } from './parts/compare.mjs';
 import { NO_POSTGRESQL, startPostgresql } from './parts/postgres.mjs';
-import { issueTokens, mountKv, SECRETS, secretBody, secretPath, seedSecrets } from './parts/secrets.mjs';
+import { issueTokens, mountKv, secretBody, secretPath, secretsFor, seedSecrets } from './parts/secrets.mjs';
 import { requestText } from './parts/wire.mjs';
 
 export const summary = 'KV version 2, durable write';
 
 export async function run(options) {
+  const count = secretsFor(options);
   const postgres = await startPostgresql();
   if (postgres === undefined) console.log(NO_POSTGRESQL);
   try {
     return await compare(options, {
-      title: `${summary}: a new version of one of ${SECRETS} secrets of about 480 bytes, at random`,
+      title: `${summary}: a new version of one of ${count} secrets of about 480 bytes, at random`,
       module: fileURLToPath(import.meta.url),
       variants: [
         ...AUDIT_OFF_AND_ON,
@@ -23,8 +24,8 @@ export async function run(options) {
       ],
       async prepare(api, { contender, generator }) {
         await mountKv(api);
-        await seedSecrets(contender, generator, SECRETS);
-        return { tokens: await issueTokens(api, Math.max(...options.clients)) };
+        await seedSecrets(contender, generator, count);
+        return { tokens: await issueTokens(api, Math.max(...options.clients)), count };
       },
       claims: [claim('audit off', 'LMDB', 8000), claim('on PostgreSQL, audit off', 'PostgreSQL', 1500)],
     });
@@ -41,11 +42,11 @@ const claim = (variant, store, least) => ({
   },
 });
 
-export function traffic({ tokens }) {
+export function traffic({ tokens, count }) {
   return {
     client: (index) => ({
       next() {
-        const at = Math.floor(Math.random() * SECRETS);
+        const at = Math.floor(Math.random() * count);
         return requestText({
           method: 'POST',
           path: `/v1/secret/data/${secretPath(at)}`,

@@ -57,7 +57,7 @@ export async function run(options) {
       await contender.stop();
     }
     const tables = [print(rows)];
-    return { title, machine: made, tables, rows, claims: judge(rows) };
+    return { title, machine: made, tables, rows, claims: judge(rows, names) };
   } finally {
     for (const end of closing.reverse()) await end();
   }
@@ -159,11 +159,11 @@ function print(rows) {
 
 /** It streams where the first byte comes long before the last one. */
 /** What is audited has to be known as a whole first: without a trail nothing has to. */
-const judge = ([ours]) =>
+const judge = ([ours], names) =>
   judged([
     {
       text: 'a folder of 100,000 names streams: its first byte comes in less than half of the time of its last',
-      held: ours.firstMs < ours.lastMs / 2,
+      held: names < DEFAULT_NAMES ? undefined : ours.firstMs < ours.lastMs / 2,
     },
   ]);
 

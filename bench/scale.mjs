@@ -25,7 +25,7 @@ const LATENCY_LIMIT = 1.3;
 const MEMORY_LIMIT_MB = 250;
 const MILLION = 1_000_000;
 /** How many are seeded before it is written down. */
-const SLICE = 20_000;
+const SLICE = 10_000;
 
 export async function run(options) {
   const sizes = options.sizes ?? DEFAULT_SIZES;

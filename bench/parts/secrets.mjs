@@ -5,7 +5,11 @@ import { requestText } from './wire.mjs';
 
 /** How many secrets there are where nothing else is said. */
 export const SECRETS = 10_000;
-const SEED_CLIENTS = 64;
+/** Enough to try the benchmark itself. */
+const SMOKE_SECRETS = 500;
+export const secretsFor = ({ smoke }) => (smoke ? SMOKE_SECRETS : SECRETS);
+/** Many: they share the flushes of the disk. */
+const SEED_CLIENTS = 512;
 const FILLER = 'x'.repeat(400);
 const MODULE = fileURLToPath(import.meta.url);
 
