@@ -37,7 +37,13 @@ export async function azureCredential(
   if (identity.kind === 'machine') return byMachine(ask, identity.client);
   const { ClientAssertionCredential, ClientSecretCredential } = await import('./azure-sdk.ts');
   // Without it the library asks a fixed address whether the authority is one; ours stands in the server's own file.
-  const options = { ...azureOptions(ask), authorityHost: authority, disableInstanceDiscovery: true };
+  // The library tells of an answer that it cannot read only that: whether Entra ID was well is seen here.
+  let last = 0;
+  const see: Parameters<typeof azureOptions>[1] = (_, answer) => {
+    last = answer.status;
+    return answer;
+  };
+  const options = { ...azureOptions(ask, see), authorityHost: authority, disableInstanceDiscovery: true };
   const { tenant, client } = identity;
   const credential =
     identity.kind === 'secret'
@@ -47,17 +53,18 @@ export async function azureCredential(
     getToken: (scopes) =>
       // Of our own tenant, whatever the vault's challenge says.
       credential.getToken(scopes, { tenantId: tenant }).catch((error: unknown) => {
-        throw told(error);
+        throw told(error, last);
       }),
   };
 }
 
-function told(error: unknown): Error {
+function told(error: unknown, status: number): Error {
   const found = failureIn(error);
   if (found !== undefined)
     return found.code.startsWith('seal.')
       ? found
       : trouble(AZUREKEYVAULT, 'away', 'no connection to Entra ID', found);
+  if (verdictOf(status) === 'away') return trouble(AZUREKEYVAULT, 'away', `Entra ID answers HTTP ${status}`);
   const text = error instanceof Error ? error.message : '';
   const code = /AADSTS\d{1,8}/.exec(text)?.[0];
   return trouble(

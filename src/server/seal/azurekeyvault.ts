@@ -35,18 +35,20 @@ export function azureKeyVault({
     const { CryptographyClient } = await import('./azure-sdk.ts');
     const id = version === '' ? named : `${named}/${version}`;
     let answered: unknown;
+    let last = 0;
     const see: See = (request, answer) => {
+      last = answer.status;
       if (request.method === 'POST' && answer.status === 200) answered = kidIn(answer.bodyAsText);
       return withoutKey(request, answer);
     };
     const client = new CryptographyClient(id, await credential(), azureOptions(ask, see));
-    return { client, answered: () => answered };
+    return { client, answered: () => answered, last: () => last };
   };
   return {
     type: AZUREKEYVAULT,
     async wrap(plain, abortSignal) {
-      const { client, answered } = await clientOf('');
-      const { result } = await asked(client.wrapKey(ALGORITHM, plain, { abortSignal }), false);
+      const { client, answered, last } = await clientOf('');
+      const { result } = await asked(client.wrapKey(ALGORITHM, plain, { abortSignal }), last, false);
       const version = versionIn(answered(), named);
       if (version === undefined) throw trouble(AZUREKEYVAULT, 'refused', 'it answered for another key');
       if (!(result?.length > 0)) throw garbage();
@@ -56,8 +58,8 @@ export function azureKeyVault({
       // By its name: a vault that was restored elsewhere has another address, and the same keys and versions.
       if (nameOf(key) !== keyName || !/^[0-9a-zA-Z]{1,64}$/.test(version))
         throw otherKey(AZUREKEYVAULT, key, named);
-      const { client, answered } = await clientOf(version);
-      const { result } = await asked(client.unwrapKey(ALGORITHM, data, { abortSignal }), true);
+      const { client, answered, last } = await clientOf(version);
+      const { result } = await asked(client.unwrapKey(ALGORITHM, data, { abortSignal }), last, true);
       if (versionIn(answered(), named) !== version)
         throw trouble(AZUREKEYVAULT, 'refused', 'it answered for another key');
       if (!(result?.length > 0)) throw garbage();
@@ -90,7 +92,8 @@ const withoutKey: See = (request, answer) =>
 const LOST =
   /^(KeyNotFound|KeyDisabled|KeyNotYetValid|KeyExpired|ObjectIsDeletedButRecoverable|BadParameter|NotFound)$/;
 
-async function asked<T>(request: Promise<T>, isUnwrap: boolean): Promise<T> {
+/** @param last the status of the last answer: of one that it cannot read the client tells nothing else */
+async function asked<T>(request: Promise<T>, last: () => number, isUnwrap: boolean): Promise<T> {
   try {
     return await request;
   } catch (error) {
@@ -108,7 +111,7 @@ async function asked<T>(request: Promise<T>, isUnwrap: boolean): Promise<T> {
       message?: unknown;
       details?: unknown;
     };
-    const status = typeof statusCode === 'number' ? statusCode : 0;
+    const status = typeof statusCode === 'number' ? statusCode : last();
     if (status < 300) throw garbage();
     const name = innermost(told) ?? (typeof code === 'string' ? code : '');
     const shown = /^[A-Za-z]{1,64}$/.test(name) ? ` ${name}` : '';
