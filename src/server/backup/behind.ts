@@ -6,7 +6,7 @@
 
 import { textOf, utf8 } from '../../base/bytes.ts';
 import type { Barrier } from '../barrier/barrier.ts';
-import type { BackupTarget } from './backups.ts';
+import type { Place } from './place.ts';
 import { newest } from './retention.ts';
 import { type Shelved, shelved } from './shelf.ts';
 
@@ -30,7 +30,7 @@ export const latestGood = (all: readonly Shelved[]): Shelved | undefined =>
 /** Asks the place. @throws Failure backup.place, server.sealed */
 export async function behindOf(
   barrier: Barrier,
-  { name, place }: Pick<BackupTarget, 'name' | 'place'>,
+  { name, place }: { readonly name: string; readonly place: Place },
   signal: AbortSignal,
 ): Promise<boolean> {
   const latest = latestGood(await shelved(place, name, barrier, signal));
