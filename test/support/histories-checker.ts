@@ -125,10 +125,19 @@ function choicesOf(
   }
   const owed: Item[] = [];
   const free: Item[] = [];
+  let deletes = false;
   for (const item of items) {
-    if (item.operation.invoked > end) break;
+    const { invoked, asked } = item.operation;
+    if (invoked > end) break;
     if (happened.has(item)) continue;
-    (item.owed ? owed : free).push(item);
+    if (item.owed) {
+      owed.push(item);
+      continue;
+    }
+    // Deletions that nobody was told of are all alike: one of them stands for the others, and where there is no value for none.
+    if (asked.kind === 'delete' && (deletes || state.value === undefined)) continue;
+    deletes ||= asked.kind === 'delete';
+    free.push(item);
   }
   return [...owed, ...free];
 }

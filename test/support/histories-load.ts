@@ -42,6 +42,8 @@ export interface Load {
   readonly forbidden: readonly string[];
   /** A client more, which asks only what it is told to; its connections are kept until the load is stopped. */
   newClient(): Client;
+  /** The clients that take this way alone. */
+  faithfulTo(way: string): ReadonlySet<number>;
   /** The keys that are hot now. */
   hotKeys(): readonly string[];
   /** Resolves when the last client has its last answer. */
@@ -50,7 +52,7 @@ export interface Load {
 
 const HOT = { slots: 6, operations: 150, share: 0.5 };
 const COLD = 250;
-const TIMEOUT_MS = 3000;
+const TIMEOUT_MS = 5000;
 const THINK_MS = 25;
 /** How long a client leaves a way alone that failed at once. */
 const REST_MS = 20;
@@ -124,6 +126,10 @@ export function startLoad(options: LoadOptions): Load {
     refusals,
     forbidden,
     newClient,
+    faithfulTo: (name) =>
+      new Set(
+        [...options.clients.keys()].filter((id) => options.clients[id]?.every((way) => way.name === name)),
+      ),
     hotKeys: () => hot.map((_, slot) => hotKey(slot)),
     async stop() {
       stopping.abort();
@@ -175,8 +181,12 @@ interface Meaning {
   readonly odd: boolean;
 }
 
-/** A leader or a standby says so where it surely kept nothing; a balancer, where it had nobody to send it to. */
-const NOTHING_KEPT = /nothing was kept|nothing of the request was kept|No server is available/;
+/**
+ * What says that surely nothing was done: a node that nothing opened, or that knows none which leads; a store that was
+ * asked to write and did not; a balancer that had nobody to send it to.
+ */
+const NOTHING_KEPT =
+  /nothing was kept|the store did not take the write|no active Vault instance found|Vault is sealed|No server is available/;
 
 function meaningOf(asked: Asked, answer: Answer): Meaning {
   const none = { told: undefined, odd: false } as const;

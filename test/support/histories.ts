@@ -96,52 +96,57 @@ export function staleForTheirOwn(history: readonly Operation[]): string[] {
   return found;
 }
 
-/**
- * A sentence for each acknowledged write that is not there at the end.
- * @param kept for each key the value of each version, undefined where it was deleted
- */
-export function lost(
-  history: readonly Operation[],
-  kept: ReadonlyMap<string, ReadonlyMap<number, string | undefined>>,
-): string[] {
+/** What is kept at the end: for each key and version its value, and whether it was deleted. */
+export type Kept = ReadonlyMap<
+  string,
+  ReadonlyMap<number, { readonly value: string | undefined; readonly deleted: boolean }>
+>;
+
+/** A sentence for each acknowledged write that is not there at the end, and for each deletion that nobody asked for. */
+export function lost(history: readonly Operation[], kept: Kept): string[] {
   const found: string[] = [];
-  const deleted = new Set(
-    history
-      .filter(({ asked, outcome }) => asked.kind === 'delete' && outcome !== 'nothing')
-      .map(({ key }) => key),
-  );
+  const deleters = new Set<string>();
+  for (const { key, asked, outcome } of history)
+    if (asked.kind === 'delete' && outcome !== 'nothing') deleters.add(key);
   for (const operation of history) {
     const { key, asked, outcome, told } = operation;
     if (outcome !== 'done' || told === undefined || (asked.kind !== 'put' && asked.kind !== 'cas')) continue;
-    const versions = kept.get(key);
-    const there = versions?.has(told.version) === true;
-    const value = versions?.get(told.version);
-    if (there && (value === asked.value || (value === undefined && deleted.has(key)))) continue;
-    found.push(
-      `${shown(operation)}, and at the end it holds ${there ? (value ?? 'nothing') : 'no such version'}`,
-    );
+    const there = kept.get(key)?.get(told.version);
+    const at = `${shown(operation)}, and at the end`;
+    if (there === undefined) found.push(`${at} there is no such version`);
+    else if (there.value !== asked.value) found.push(`${at} it holds ${there.value ?? 'nothing'}`);
+    else if (there.deleted && !deleters.has(key)) found.push(`${at} it is deleted, which nobody asked for`);
   }
   return found;
 }
 
 /**
  * What became of the writes whose outcome nobody was told, by what is kept at the end: one whose value has a version
- * happened, some time after it was asked for; one whose value has none did not. It keeps the search small.
- * An effect that came and went again is still found: the read that saw it has nothing left that explains it.
+ * happened, some time after it was asked for; one whose value has none did not. Of the deletions as many may have
+ * happened as there are deleted versions; any of them could be the one that did, so that those asked for first stand for
+ * all. It keeps the search small, and hides nothing: an effect that was seen and is not kept is left unexplained.
  */
-export function settled(
-  history: readonly Operation[],
-  kept: ReadonlyMap<string, ReadonlyMap<number, string | undefined>>,
-): Operation[] {
-  return history.map((operation) => {
+export function settled(history: readonly Operation[], kept: Kept): Operation[] {
+  const versions = new Map<string, Map<string, number>>();
+  const deletions = new Map<string, number>();
+  for (const [key, mine] of kept) {
+    versions.set(key, new Map([...mine].map(([version, { value = '' }]) => [value, version])));
+    deletions.set(key, [...mine.values()].filter(({ deleted }) => deleted).length);
+  }
+  const nothing = (operation: Operation): Operation => ({ ...operation, outcome: 'nothing' });
+  const inOrder = [...history].sort((a, b) => a.invoked - b.invoked);
+  return inOrder.map((operation) => {
     const { key, asked, outcome } = operation;
-    if (outcome !== 'unknown' || (asked.kind !== 'put' && asked.kind !== 'cas')) return operation;
-    const versions = kept.get(key) ?? new Map<number, string | undefined>();
-    for (const [version, value] of versions)
-      if (value === asked.value) return { ...operation, told: { version, value } };
-    // The value of a version that was deleted is not to be had: it may have been this one.
-    const hidden = [...versions.values()].includes(undefined);
-    return hidden ? operation : { ...operation, outcome: 'nothing' as const };
+    if (outcome !== 'unknown' || asked.kind === 'read') return operation;
+    if (asked.kind === 'delete') {
+      const left = deletions.get(key) ?? 0;
+      deletions.set(key, left - 1);
+      return left > 0 ? operation : nothing(operation);
+    }
+    const version = versions.get(key)?.get(asked.value);
+    return version === undefined
+      ? nothing(operation)
+      : { ...operation, told: { version, value: asked.value } };
   });
 }
 

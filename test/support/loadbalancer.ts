@@ -61,7 +61,10 @@ ${nodes.map(({ host, port: at }, index) => `  server node${index + 1} ${host}:${
   });
 }
 
-/** nginx without its commercial part asks nobody for health: a node that failed is left alone for a second. */
+/**
+ * nginx without its commercial part asks nobody for health: a node that failed is left alone for two seconds. It waits
+ * longer for an answer than a lease lasts, because nodes that wait for a new leader have not failed.
+ */
 export function startNginx(nodes: readonly Behind[]): Promise<Balanced> {
   return start('nginx', (port, folder) => {
     const file = join(folder, 'nginx.conf');
@@ -80,7 +83,7 @@ http {
   uwsgi_temp_path ${folder}/uwsgi;
   scgi_temp_path ${folder}/scgi;
   upstream nodes {
-${nodes.map(({ host, port: at }) => `    server ${host}:${at} max_fails=1 fail_timeout=1s;\n`).join('')}    keepalive 32;
+${nodes.map(({ host, port: at }) => `    server ${host}:${at} max_fails=1 fail_timeout=2s;\n`).join('')}    keepalive 32;
   }
   server {
     listen 127.0.0.1:${port};
@@ -89,7 +92,7 @@ ${nodes.map(({ host, port: at }) => `    server ${host}:${at} max_fails=1 fail_t
     proxy_set_header Connection "";
     proxy_set_header Host $host;
     proxy_connect_timeout 500ms;
-    proxy_read_timeout 10s;
+    proxy_read_timeout 4s;
     client_max_body_size 32m;
     location / {
       # A PUT counts as idempotent there: without this, one that was cut off would be sent to a second node.

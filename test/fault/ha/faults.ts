@@ -163,25 +163,33 @@ const isWrite = ({ asked, outcome }: Operation): boolean => asked.kind !== 'read
 
 const now = ({ load }: Trial): Moment => ({ at: performance.now(), from: load.history.length });
 
-/** The first write of each client that was asked for after the moment and acknowledged, through each balancer. */
-function firstWrites(trial: Trial, { at, from }: Moment): ReadonlyMap<string, readonly Operation[]> {
-  const found = new Map<string, Operation[]>(trial.balancers.map(({ name }) => [name, []]));
-  const had = new Set<string>();
-  for (let place = from; place < trial.load.history.length; place++) {
-    const operation = trial.load.history[place]!;
-    const { client, by, invoked } = operation;
-    const mine = found.get(by);
-    if (mine === undefined || invoked < at || !isWrite(operation) || had.has(`${client} ${by}`)) continue;
-    had.add(`${client} ${by}`);
-    mine.push(operation);
+/** For each balancer the first write of each of its clients that was asked for after the moment and acknowledged. */
+function firstWrites(
+  { load, balancers }: Trial,
+  { at, from }: Moment,
+): ReadonlyMap<string, readonly Operation[]> {
+  const found = new Map<number, Operation>();
+  for (let place = from; place < load.history.length; place++) {
+    const operation = load.history[place]!;
+    const { client, invoked } = operation;
+    if (invoked >= at && isWrite(operation) && !found.has(client)) found.set(client, operation);
   }
-  return found;
+  return new Map(
+    balancers.map(({ name }) => {
+      const clients = [...load.faithfulTo(name)];
+      return [name, clients.flatMap((client) => found.get(client) ?? [])] as const;
+    }),
+  );
 }
 
 async function writesAgain(trial: Trial, moment: Moment): Promise<void> {
+  const all = (name: string): number => trial.load.faithfulTo(name).size;
   await eventually(
-    'writes are acknowledged again through each balancer',
-    () => ([...firstWrites(trial, moment).values()].every((writes) => writes.length > 1) ? true : undefined),
+    'a write of each client is acknowledged through its balancer',
+    () => {
+      const writes = [...firstWrites(trial, moment)];
+      return writes.every(([name, had]) => had.length === all(name)) ? true : undefined;
+    },
     RECOVERY_MS,
   );
 }
@@ -248,7 +256,11 @@ export function tableOf(rows: readonly { readonly happened: Happened; readonly c
   const widths = head.map((title, column) =>
     Math.max(title.length, ...lines.map((line) => line[column]?.length ?? 0)),
   );
-  const times = rows.filter(({ happened }) => happened.failover).map(({ cost }) => cost.first);
+  const failovers = rows.filter(({ happened }) => happened.failover).map(({ cost }) => cost);
+  const spread = (title: string, times: readonly number[]): string =>
+    `  ${title}: p50 ${ms(percentile(times, 0.5))} s, p99 ${ms(percentile(times, 0.99))} s, longest ${ms(Math.max(...times))} s`;
+  const timesBy = (name: string, which: 'first' | 'last'): number[] =>
+    failovers.flatMap(({ by }) => by.get(name)?.[which] ?? []);
   return [
     ...[head, ...lines].map((line) =>
       line
@@ -256,7 +268,11 @@ export function tableOf(rows: readonly { readonly happened: Happened; readonly c
         .join('  ')
         .trimEnd(),
     ),
-    `failovers: ${times.length}; until a write is acknowledged through a balancer: p50 ${ms(percentile(times, 0.5))} s, p99 ${ms(percentile(times, 0.99))} s, longest ${ms(Math.max(...times))} s`,
+    `${failovers.length} failovers, each from the fault until a write that was asked for after it is acknowledged:`,
+    ...names.flatMap((name) => [
+      spread(`through ${name}, the first`, timesBy(name, 'first')),
+      spread(`through ${name}, the last of its clients`, timesBy(name, 'last')),
+    ]),
   ];
 }
 

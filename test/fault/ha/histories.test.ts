@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import {
   type Asked,
   EMPTY,
+  type Kept,
   lost,
   type Operation,
   type Outcome,
@@ -48,6 +49,20 @@ const read = (at: readonly [number, number], version: number, value?: string): O
   op({ kind: 'read' }, at, [version, value]);
 const remove = (at: readonly [number, number], outcome: Outcome = 'done'): Operation =>
   op({ kind: 'delete' }, at, undefined, outcome);
+
+/** What is kept of the key, from version 1 on; a value after `!` was deleted. */
+const keptOf = (...values: readonly string[]): Kept =>
+  new Map([
+    [
+      'k',
+      new Map(
+        values.map((text, index) => [
+          index + 1,
+          { value: text.replace('!', ''), deleted: text.startsWith('!') },
+        ]),
+      ),
+    ],
+  ]);
 
 const GOOD: Readonly<Record<string, readonly Operation[]>> = {
   'a read during a write sees the old value, and another one the new': [
@@ -175,16 +190,7 @@ describe('our checker', () => {
 
   test('settles what nobody was told by what is kept, and still finds an effect that came and went', () => {
     const history = [put('a', [0, 1], 1), put('b', [2, 3]), put('c', [2, 3]), put('d', [4, 5], 3)];
-    const kept = new Map([
-      [
-        'k',
-        new Map([
-          [1, 'a'],
-          [2, 'c'],
-          [3, 'd'],
-        ]),
-      ],
-    ]);
+    const kept = keptOf('a', 'c', 'd');
     const known = settled(history, kept);
     expect(known.map(({ outcome, told }) => [outcome, told?.version])).toEqual([
       ['done', 1],
@@ -194,6 +200,13 @@ describe('our checker', () => {
     ]);
     expect(check(known).wrong).toEqual([]);
     expect(check([...known, read([2.5, 3], 2, 'b')]).wrong).toHaveLength(1);
+  });
+
+  test('lets as many deletions happen that nobody was told of as there are deleted versions', () => {
+    const silent = [remove([1, 2], 'unknown'), remove([1, 2], 'unknown'), remove([1, 2], 'unknown')];
+    const count = (kept: Kept): number =>
+      settled([put('a', [0, 1], 1), ...silent], kept).filter(({ outcome }) => outcome === 'unknown').length;
+    expect([keptOf('a'), keptOf('!a'), keptOf('!a', '!b'), new Map()].map(count)).toEqual([0, 1, 2, 0]);
   });
 });
 
@@ -211,13 +224,13 @@ describe('what is seen without a search', () => {
 
   test('an acknowledged write that is not kept, or kept with another value, is found', () => {
     const history = [put('a', [0, 1], 1), cas('b', 1, [2, 3]), put('u', [4, 5])];
-    const kept = (...values: (string | undefined)[]) =>
-      new Map([['k', new Map(values.map((value, at) => [at + 1, value] as const))]]);
-    expect(lost(history, kept('a', 'b'))).toEqual([]);
-    expect(lost(history, kept('a'))[0]).toMatch(/writes b over version 1 of k .*it holds no such version$/);
-    expect(lost(history, kept('a', 'c'))[0]).toMatch(/at the end it holds c$/);
-    expect(lost(history, kept('a', undefined))[0]).toMatch(/at the end it holds nothing$/);
-    expect(lost([...history, remove([6, 7])], kept('a', undefined))).toEqual([]);
+    expect(lost(history, keptOf('a', 'b'))).toEqual([]);
+    expect(lost(history, keptOf('a'))[0]).toMatch(
+      /writes b over version 1 of k .* there is no such version$/,
+    );
+    expect(lost(history, keptOf('a', 'c'))[0]).toMatch(/at the end it holds c$/);
+    expect(lost(history, keptOf('a', '!b'))[0]).toMatch(/at the end it is deleted, which nobody asked for$/);
+    expect(lost([...history, remove([6, 7])], keptOf('a', '!b'))).toEqual([]);
     expect(lost(history, new Map())).toHaveLength(2);
   });
 });

@@ -140,6 +140,8 @@ async function judge({ history, forbidden }: Load, cluster: Cluster, token: stri
   const keys = new Set(history.map(({ key }) => key));
   const kept = await keptVersions({ name: `node ${index + 1}`, host, port }, MOUNT, token, keys);
   const known = settled(history, kept);
+  const epochs = judgeEpochs(await asked(cluster, turnsOf));
+  // From here on nothing asks the nodes, whose ways to the database wait while this process searches.
   return {
     history,
     ours: check(known),
@@ -147,6 +149,6 @@ async function judge({ history, forbidden }: Load, cluster: Cluster, token: stri
     staleForTheirOwn: staleForTheirOwn(history),
     lost: lost(history, kept),
     forbidden,
-    epochs: judgeEpochs(await asked(cluster, turnsOf)),
+    epochs,
   };
 }
