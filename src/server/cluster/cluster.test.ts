@@ -99,6 +99,20 @@ describe('a standby', () => {
     expect((await standby.ask('GET', 'sys/mounts')).status).toBe(200);
   });
 
+  test('hands its reads to the leader while the store does not answer it, at once after the first', async () => {
+    const { leader, standby } = await begin();
+    await put(leader, 'a', { n: 1 });
+    expect(await got(standby, 'a')).toEqual({ n: 1 });
+    standby.way.delay = () => new Promise(() => {});
+    expect(await Promise.all([got(standby, 'a'), got(standby, 'a')])).toEqual([{ n: 1 }, { n: 1 }]);
+    await put(leader, 'a', { n: 2 });
+    expect(await got(standby, 'a')).toEqual({ n: 2 });
+    expect(
+      standby.lines.filter(({ message }) => message.startsWith('the store does not answer')),
+    ).toHaveLength(1);
+    standby.way.delay = () => undefined;
+  });
+
   test('hands wrapping to the leader, and the answer is opened once, on any node', async () => {
     const { leader, standby } = await begin();
     await put(leader, 'a', { n: 1 });

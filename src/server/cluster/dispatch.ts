@@ -7,7 +7,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Clock } from '../../base/clock.ts';
-import { type Failure, failure, isFailure } from '../../base/errors.ts';
+import { type Failure, failure } from '../../base/errors.ts';
 import { parsePath } from '../../base/path.ts';
 import type { Answer, Request } from '../core/request.ts';
 import type { Following } from '../follow/follower.ts';
@@ -56,14 +56,8 @@ export function dispatcher<S extends Following>(node: ClusterNode<S>, options: D
     }
   };
 
-  const asFollower = async (request: Request): Promise<Answer | 'elsewhere' | 'again'> => {
-    try {
-      return (await node.follower?.handle(request)) ?? 'again';
-    } catch (error) {
-      if (isFailure(error) && error.kind === 'unavailable') return 'again';
-      throw error;
-    }
-  };
+  const asFollower = async (request: Request): Promise<Answer | 'elsewhere' | 'again'> =>
+    (await node.follower?.handle(request)) ?? 'again';
 
   const forwarded = async (request: Request): Promise<Answer | 'again'> => {
     if (request.headers['x-vault-no-request-forwarding'] !== undefined) return redirect(node, request);

@@ -301,7 +301,7 @@ export class ClusterNode<S extends Following> {
       forget: (keys) => barrier.forget(keys),
       rekey: () => this.#rekey(),
       leaderChanged: () => void this.#learn(),
-      patienceMs: pace.patienceMs,
+      patienceMs: pace.patienceMs / 2,
       clock,
       log,
     });
@@ -399,7 +399,7 @@ export class ClusterNode<S extends Following> {
           ? undefined
           : new Forwarder(advert, identity);
       if (advert !== undefined && advert.id !== id)
-        log.info('following', { leader: advert.hostname, epoch: advert.epoch });
+        log.info('following', { leader: advert.apiAddress || advert.clusterAddress, epoch: advert.epoch });
       this.#wake();
       this.#greetNow();
     } catch (error) {

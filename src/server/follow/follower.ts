@@ -6,7 +6,7 @@
  */
 
 import type { Clock } from '../../base/clock.ts';
-import { failure, isFailure } from '../../base/errors.ts';
+import type { Failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { backoff } from '../../base/retry.ts';
 import { type Feed, Gone } from '../../storage/storage.ts';
@@ -36,14 +36,14 @@ export interface FollowerOptions<S extends Following> {
   readonly rekey: () => Promise<void>;
   /** Told of each change that names another leader. */
   readonly leaderChanged: () => void;
-  /** How long a read waits for the store, in milliseconds. */
+  /** How long a read waits until it is known how far the store is, and then for its changes, in milliseconds. */
   readonly patienceMs: number;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 export interface Follower<S extends Following> {
-  /** @returns "elsewhere": nothing was done, and another node has to be asked. @throws Failure where the store does not answer */
+  /** @returns "elsewhere": nothing was done, and another node has to be asked */
   handle(request: Request): Promise<Answer | 'elsewhere'>;
   /** The revision up to which everything is known; undefined while nothing is. */
   readonly applied: number | undefined;
@@ -54,11 +54,17 @@ export interface Follower<S extends Following> {
 }
 
 /**
- * Whether the leader has to say it: a read that turned out to need a write, which was refused before anything was done, and an
- * entry that did not open, because it may be sealed by a key that this node has yet to hear of.
+ * Whether the leader has to say it: a read that turned out to need a write, which was refused before anything was done; an
+ * entry that did not open, because it may be sealed by a key that this node has yet to hear of; and a store that does not answer
+ * this node, which it may well answer the leader.
  */
-const isForLeader = (why: unknown): boolean =>
-  isFailure(why, 'storage.standby') || isFailure(why, 'storage.corrupt');
+const isForLeader = (why: Failure): boolean => FOR_LEADER.has(why.code);
+const FOR_LEADER: ReadonlySet<string> = new Set([
+  'storage.standby',
+  'storage.corrupt',
+  'storage.database',
+  'storage.closed',
+]);
 
 const RETRY = { baseMs: 50, maxMs: 2000 };
 
@@ -146,11 +152,11 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
   };
   const running = run();
 
-  /** Resolves once everything up to `index` is known. @throws Failure cluster.no_leader when that takes too long */
-  const reach = async (index: number, until: number): Promise<void> => {
+  /** Whether everything up to `index` is known in time. */
+  const reaches = async (index: number, until: number): Promise<boolean> => {
     while (applied === undefined || applied < index) {
       const left = until - clock.monotonic();
-      if (left <= 0 || ended.signal.aborted) throw failure('cluster.no_leader');
+      if (left <= 0 || ended.signal.aborted) return false;
       await new Promise<void>((resolve) => {
         const go = (): void => {
           cancel();
@@ -161,7 +167,49 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
         waiting.add(go);
       });
     }
+    return true;
   };
+
+  /** Those who are being answered, to be told when the store is lost: they would wait for as long as a dead way does. */
+  const underWay = new Set<() => void>();
+  /** The store does not answer; it is asked again by one at a time, and nobody waits for it meanwhile. */
+  let lost = false;
+  let probing = false;
+  const lose = (): void => {
+    if (!lost) log.warn('the store does not answer this node: its reads are handed to the leader');
+    lost = true;
+    for (const tell of [...underWay]) tell();
+  };
+  const probe = (): void => {
+    if (probing || ended.signal.aborted) return;
+    probing = true;
+    options
+      .readIndex()
+      .then(
+        () => {
+          lost = false;
+        },
+        () => undefined,
+      )
+      .finally(() => {
+        probing = false;
+      });
+  };
+  /** What `work` gives, or undefined once the store is lost or, where one is set, the time is over. */
+  const unlessLost = <T>(work: Promise<T>, ms?: number): Promise<T | undefined> =>
+    new Promise((resolve, reject) => {
+      const end = (): void => {
+        underWay.delete(give);
+        cancel?.();
+      };
+      const give = (): void => {
+        end();
+        resolve(undefined);
+      };
+      const cancel = ms === undefined ? undefined : clock.after(ms, give);
+      underWay.add(give);
+      work.then(resolve, reject).finally(end);
+    });
 
   return {
     get applied() {
@@ -173,13 +221,23 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
     async handle(request) {
       // What is the leader's by a table that may be old is the leader's to judge: nothing is lost by asking it.
       if (current === undefined || current.services.placeOf(request) === 'leader') return 'elsewhere';
-      const until = clock.monotonic() + options.patienceMs;
-      await reach(await options.readIndex(), until);
-      const answer = await current?.use(async (services) =>
+      if (lost) {
+        probe();
+        return 'elsewhere';
+      }
+      const index = await unlessLost(options.readIndex(), options.patienceMs).catch(() => undefined);
+      if (index === undefined) {
+        lose();
+        return 'elsewhere';
+      }
+      if (!(await reaches(index, clock.monotonic() + options.patienceMs))) return 'elsewhere';
+      const answering = current?.use(async (services) =>
         services.placeOf(request) === 'leader' ? undefined : services.answer(request),
       );
-      if (answer === undefined) return 'elsewhere';
-      return answer.kind === 'failed' && isForLeader(answer.failure) ? 'elsewhere' : answer;
+      const answer = answering && (await unlessLost(answering));
+      if (answer === undefined || (answer.kind === 'failed' && isForLeader(answer.failure)))
+        return 'elsewhere';
+      return answer;
     },
     async close() {
       ended.abort();
