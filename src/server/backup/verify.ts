@@ -26,8 +26,8 @@ export interface Checked extends ArchiveCount {
 
 /** What the server seals the key of an archive for. */
 export const KEY_PURPOSE = 'backup key';
-/** How many bytes of entries go into the scratch store in one commit. */
-const BATCH_BYTES = 4 * 1024 * 1024;
+/** What goes into the scratch store in one commit: little, because requests wait meanwhile. */
+const BATCH = { bytes: 1024 * 1024, entries: 1000 };
 
 /**
  * @param source the file, read once
@@ -80,7 +80,7 @@ export async function fill(
     count++;
     size += Buffer.byteLength(key) + value.length;
     holding += value.length;
-    if (holding < BATCH_BYTES) continue;
+    if (holding < BATCH.bytes && writes.length < BATCH.entries) continue;
     await backend.commit(writes);
     writes = [];
     holding = 0;
