@@ -58,7 +58,7 @@ function loadedWith(file: string): string[] {
 const chunkOf = (entry: string): string =>
   [...outputs].find(([, { entryPoint }]) => entryPoint === entry)?.[0] ?? `no chunk of ${entry}`;
 
-const LAZY = /node_modules\/(@aws-sdk|@smithy|mysql2|pg|@redis)\//;
+const LAZY = /node_modules\/(@aws-sdk|@smithy|@azure|google-auth-library|mysql2|pg|@redis)\//;
 
 test('the command line starts without servers, drivers of databases and clients of clouds', () => {
   const loaded = loadedWith('holdfast.js');
@@ -98,6 +98,12 @@ test('what is loaded later has the names in the built program that it has withou
 
 test.each([
   ['src/engines/aws/sdk.ts', ['IAM', 'STS']],
+  ['src/server/seal/awskms-sdk.ts', ['KMS', 'STS']],
+  [
+    'src/server/seal/azure-sdk.ts',
+    ['ClientAssertionCredential', 'ClientSecretCredential', 'CryptographyClient'],
+  ],
+  ['src/server/seal/google-sdk.ts', ['JWT']],
   ['src/server/backup/sdk.ts', ['S3Client', 'PutObjectCommand']],
   ['src/engines/database/drivers/mysql-client.ts', ['createPool']],
   ['src/engines/database/drivers/redis-client.ts', ['createClient']],
