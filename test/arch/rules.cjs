@@ -69,6 +69,12 @@ module.exports = {
       },
     },
     {
+      name: 'a-follower-knows-no-wire',
+      severity: 'error',
+      from: { path: '^src/server/follow/', pathNot: '\\.test\\.ts$' },
+      to: { path: '(^(node:)?(http|https|net|tls|http2)$|^src/server/(http|cluster|system|server\\.ts))' },
+    },
+    {
       name: 'core-does-not-know-its-routes',
       severity: 'error',
       from: { path: '^src/server/core/', pathNot: '\\.test\\.ts$' },

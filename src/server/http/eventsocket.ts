@@ -42,6 +42,8 @@ export async function takeEventSocket(
   refuse: (socket: Socket, why: Failure) => void,
 ): Promise<void> {
   const over = new AbortController();
+  // Sealed, or no longer the leader: the listener may ask elsewhere, and is not told that it may not listen.
+  const away = AbortSignal.any([closing, core.services()?.ended ?? closing]);
   socket.once('close', () => over.abort());
   socket.once('error', () => socket.destroy());
   let events: AsyncIterable<ServerEvent>;
@@ -64,7 +66,7 @@ export async function takeEventSocket(
     client.on('error', () => client.terminate());
     // Whatever a listener says is not for us; it must still be read, or its close would never be.
     client.on('message', () => {});
-    void pump(client, events, over, closing);
+    void pump(client, events, over, away);
   });
 }
 
