@@ -137,6 +137,8 @@ function judgement(warm, mix, told, server, long) {
       0.5,
     );
   const drift = p99(warm.slice(-third)) / p99(warm.slice(0, third));
+  // What is left after a collection: the lowest of many samples comes near it, and does not depend on how seldom V8 collects.
+  const floor = (part) => Math.min(...part.map((sample) => sample.heapMb));
   const uncaught = told.filter((fact) => fact.uncaught !== undefined || fact.warning !== undefined);
   const stray = server
     .output()
@@ -148,6 +150,7 @@ function judgement(warm, mix, told, server, long) {
     slope,
     slopeError: error,
     heapSlope: heap.slope,
+    heapFloors: [floor(warm.slice(0, third)), floor(warm.slice(-third))],
     drift,
     problems: [...uncaught.map((fact) => JSON.stringify(fact)), ...stray, ...mix.problems()].slice(0, 20),
     claims: judged([
@@ -187,11 +190,11 @@ function line(samples) {
   ].join('  ');
 }
 
-function print(samples, warm, { slope, slopeError, heapSlope, drift, problems }, mix) {
+function print(samples, warm, { slope, slopeError, heapSlope, heapFloors, drift, problems }, mix) {
   console.log(`\n${chart(samples, 'anonMb', 'RssAnon, MB').join('\n')}`);
   console.log(`\n${chart(samples, 'p99', 'p99, ms').join('\n')}`);
   console.log(
-    `\nafter the warm-up, over ${warm.length} samples: memory ${slope.toFixed(2)} ± ${slopeError.toFixed(2)} MB/min (heap ${heapSlope.toFixed(2)}), p99 of the last third ${drift.toFixed(2)} times that of the first`,
+    `\nafter the warm-up, over ${warm.length} samples: memory ${slope.toFixed(2)} ± ${slopeError.toFixed(2)} MB/min (heap ${heapSlope.toFixed(2)}; its lowest ${heapFloors.map(figure).join(' MB in the first third and ')} MB in the last), p99 of the last third ${drift.toFixed(2)} times that of the first`,
   );
   console.log(
     `\n${tableLines(

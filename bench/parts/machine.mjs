@@ -1,13 +1,14 @@
 // What figures were measured on, and of which state of the sources.
 
 import { execFileSync } from 'node:child_process';
-import { closeSync, fdatasyncSync, openSync, rmSync, writeSync } from 'node:fs';
+import { closeSync, existsSync, fdatasyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SYNCS_MS = 300;
+const LOOK_MS = 500;
 
 export function machine() {
   return {
@@ -16,13 +17,32 @@ export function machine() {
     memoryGb: Math.round(totalmem() / 2 ** 30),
     node: process.versions.node,
     kernel: `${process.platform} ${release()}`,
+    othersPercent: othersPercent(),
     syncsPerSecond: syncsPerSecond(),
     commit: commit(),
   };
 }
 
-export const machineLine = ({ cpu, cores, memoryGb, node, kernel, syncsPerSecond: syncs, commit }) =>
-  `${cpu}, ${cores} cores, ${memoryGb} GB, Node ${node}, ${kernel}; ${syncs} writes with fdatasync/s; commit ${commit}`;
+export const machineLine = (made) =>
+  [
+    `${made.cpu}, ${made.cores} cores, ${made.memoryGb} GB, Node ${made.node}, ${made.kernel}`,
+    `${made.syncsPerSecond} writes with fdatasync/s`,
+    ...(made.othersPercent === undefined ? [] : [`others used ${made.othersPercent} % of the cores`]),
+    `commit ${made.commit}`,
+  ].join('; ');
+
+/** What the machine did while this run did nothing; undefined where the kernel does not tell. */
+function othersPercent() {
+  const times = () => {
+    const [, ...all] = readFileSync('/proc/stat', 'utf8').split('\n', 1)[0].split(/ +/).map(Number);
+    return { whole: all.slice(0, 8).reduce((sum, time) => sum + time, 0), idle: all[3] + all[4] };
+  };
+  if (!existsSync('/proc/stat')) return undefined;
+  const before = times();
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, LOOK_MS);
+  const after = times();
+  return Math.round(100 * (1 - (after.idle - before.idle) / (after.whole - before.whole)));
+}
 
 /** How often the disk of the temporary folder says that a small write is safe, one after another. */
 function syncsPerSecond() {
