@@ -17,7 +17,7 @@ if (!found) console.warn('SKIPPED test/fault/ha/planted: no initdb on the PATH, 
 describe.skipIf(!found)('a load whose answers are tampered with', () => {
   const tried = async (lie: Lie): Promise<Findings> => {
     let lies = (): number => 0;
-    const trial = await startTrial({ nodes: 1 }, seeded(lie), async ([node]) => {
+    const trial = await startTrial({ nodes: 1, namespaces: false }, seeded(lie), async ([node]) => {
       const liar = await startLiar(node!, lie);
       lies = liar.lies;
       return [liar];
