@@ -12,6 +12,7 @@ import { failure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import { asFolder, parsePath } from '../base/path.ts';
+import { sleep } from '../base/retry.ts';
 import { after, type Soon } from '../base/soon.ts';
 import { compileRoutes } from '../plugin/match.ts';
 import type { Dial, PluginType, Verb } from '../plugin/plugin.ts';
@@ -76,6 +77,8 @@ import { tokenMethod } from './system/tokens.ts';
 /** What clients take for Vault's version: Terraform and others turn features on and off by it. */
 export const REPORTED_VERSION = '1.19.0';
 const RING = 16_384;
+/** How often a node looks whether another one has initialized the store. */
+const UNMADE_MS = 1000;
 /** How long an open node waits for the store to tell of its seal. */
 const STATUS_MS = 300;
 type KeeperStatus = Awaited<ReturnType<SealKeeper['status']>>;
@@ -520,9 +523,16 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     });
   };
 
+  /** Another node of the cluster may initialize the store at any time, and tells nobody. */
+  const openOnceMade = async (): Promise<'open' | 'uninitialized' | 'people'> => {
+    for (;;) {
+      const outcome = await inTurn(openByService);
+      if (outcome !== 'uninitialized' || cluster === undefined) return outcome;
+      await sleep(UNMADE_MS, leaving.signal);
+    }
+  };
   const { active } = options.seals ?? {};
-  const waiting =
-    active && openByItself({ seal: active.type, open: () => inTurn(openByService), clock, log });
+  const waiting = active && openByItself({ seal: active.type, open: openOnceMade, clock, log });
 
   return {
     core,

@@ -133,6 +133,12 @@ describe('a standby', () => {
     expect(await status('?standbycode=299')).toBe(299);
     expect(await status('?standbycode=nothing')).toBe(400);
     expect((await standby.ask('GET', 'sys/health')).json).toMatchObject({ sealed: false, standby: true });
+    const gauge = async (node: TestNode, name: string): Promise<unknown> =>
+      (await node.ask('GET', 'sys/metrics')).json.Gauges.find(({ Name }: { Name: string }) => Name === name)
+        ?.Value;
+    expect(await gauge(leader, 'vault_core_active')).toBe(1);
+    expect(await gauge(standby, 'vault_core_active')).toBe(0);
+    expect(await gauge(standby, 'vault_core_unsealed')).toBe(1);
     const told = await standby.ask('GET', 'sys/leader');
     expect(told.json).toMatchObject({
       ha_enabled: true,
@@ -157,6 +163,12 @@ describe('a standby', () => {
     expect([sent.status, sent.headers.get('location')]).toEqual([307, `${leader.url}/v1/secret/data/a%20b`]);
     const listed = await standby.ask('GET', 'sys/leases/lookup/x?list=true', undefined, headers);
     expect(listed.headers.get('location')).toBe(`${leader.url}/v1/sys/leases/lookup/x/?list=true`);
+  });
+
+  test('cannot be initialized anew, whoever leads', async () => {
+    const { standby } = await begin();
+    const again = await standby.ask('PUT', 'sys/init', { secret_shares: 1, secret_threshold: 1 });
+    expect([again.status, again.json.errors]).toEqual([400, ['Vault is already initialized']]);
   });
 
   test('that another node initialized or unsealed stays sealed itself', async () => {

@@ -21,7 +21,7 @@ const number = z.object({ Name: z.string(), Value: z.number(), Labels: z.record(
 /** As JSON; to Prometheus the answer is its own text. */
 const numbers = z.object({ Timestamp: z.string(), Gauges: z.array(number), Counters: z.array(number) });
 
-export function metricsRoutes({ core, metrics, backups }: Platform): Route[] {
+export function metricsRoutes({ core, metrics, backups, seal, ha }: Platform): Route[] {
   const stored = keptFor(core.clock, WALK_KEPT_MS, walk);
   return [
     {
@@ -33,7 +33,12 @@ export function metricsRoutes({ core, metrics, backups }: Platform): Route[] {
           output: numbers,
           effect: 'none',
           async run({ format }, call) {
-            const gauges = [...(await gather(core, stored)), ...backupGauges(backups, core.clock.now())];
+            const { sealed } = await seal.status();
+            const state = { unsealed: !sealed, active: !sealed && (ha?.leads() ?? true) };
+            const gauges = [
+              ...(await gather(core, stored, state)),
+              ...backupGauges(backups, core.clock.now()),
+            ];
             if (format !== 'prometheus' && !/openmetrics|text\/plain/.test(call.headers['accept'] ?? ''))
               return bare({
                 Timestamp: new Date(core.clock.now()).toISOString(),
@@ -69,13 +74,16 @@ const counter = (name: string, help: string, value: number): Gauge => ({
 });
 
 /** Sealed or not: an alarm on `vault_core_unsealed == 0` must find the 0. */
-async function gather(core: Core, stored: (open: Services) => Promise<Gauge[]>): Promise<Gauge[]> {
+async function gather(
+  core: Core,
+  stored: (open: Services) => Promise<Gauge[]>,
+  { unsealed, active }: { readonly unsealed: boolean; readonly active: boolean },
+): Promise<Gauge[]> {
   const open = core.services();
   const memory = process.memoryUsage();
-  const unsealed = [{ value: open === undefined ? 0 : 1 }];
   return [
-    gauge('vault_core_unsealed', 'Whether the server is open.', unsealed),
-    gauge('vault_core_active', 'Whether this node is the active one.', unsealed),
+    gauge('vault_core_unsealed', 'Whether the server is open.', [{ value: Number(unsealed) }]),
+    gauge('vault_core_active', 'Whether this node is the active one.', [{ value: Number(active) }]),
     gauge('vault_core_in_flight_requests', 'Requests that are being answered.', [
       { value: core.underWay().length },
     ]),
