@@ -441,3 +441,32 @@ test('a server that keeps what it read answers as one that keeps nothing, whatev
     { numRuns: RUNS },
   );
 });
+
+test('a token in memory is refused the very millisecond it ends, before anybody took it away', async () => {
+  const clock = new ManualClock();
+  const server = await createServer({
+    backend: new MemoryBackend(),
+    plugins: [kv],
+    clock,
+    log: silentLog,
+    dial: async () => ({ status: 599, body: new Uint8Array() }),
+  });
+  const { keys, rootToken } = await server.seal.initialize(1, 1);
+  for (const key of keys) await server.seal.submit(key);
+  const made = await server.call({
+    verb: 'write',
+    path: 'auth/token/create',
+    token: rootToken,
+    data: { policies: ['default'], ttl: '2s' },
+  });
+  const token = made.kind === 'envelope' ? (made.envelope.auth?.token ?? '') : '';
+  const tokens = server.core.services()?.tokens;
+  await tokens?.lookup(token);
+  clock.advance(1999);
+  expect(await tokens?.lookup(token)).toMatchObject({ policies: ['default'] });
+  clock.advance(1);
+  // Not awaited before: the end of the token, which was begun by the clock, has had no turn yet.
+  const after = tokens?.lookup(token);
+  expect(await after).toBeUndefined();
+  await server.close();
+});

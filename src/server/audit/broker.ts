@@ -126,7 +126,7 @@ export function createAuditBroker({
     if (active.size === 0) return;
     const at = clock.now();
     counts[type].lines++;
-    const tries = [...active.values()].map(async (entry) => {
+    const put = async (entry: Active): Promise<void> => {
       const { path, hasher, settings } = entry;
       try {
         if (entry.device === undefined && clock.monotonic() - entry.triedAt >= RETRY_MS)
@@ -143,9 +143,11 @@ export function createAuditBroker({
         });
         throw error;
       }
-    });
+    };
     try {
-      await Promise.any(tries);
+      const [first, ...others] = active.values();
+      if (first !== undefined && others.length === 0) await put(first);
+      else await Promise.any([...active.values()].map(put));
     } catch {
       counts[type].failures++;
       throw failure('audit.failed');

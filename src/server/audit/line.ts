@@ -73,8 +73,8 @@ class Layout {
   }
 
   response({ request, clear }: LineInput, from: AuditResponse): string {
-    let text = from.auth === undefined ? '' : `,"auth":${this.auth(from.auth, from.auth.clientToken)}`;
-    text += this.#mount(request);
+    const auth = from.auth === undefined ? '' : `,"auth":${this.auth(from.auth, from.auth.clientToken)}`;
+    let text = auth + this.#mount(request);
     if (from.leaseId !== undefined) text += member('secret', { lease_id: from.leaseId });
     text += this.#answered(request, from, clear);
     text += member('warnings', from.warnings);

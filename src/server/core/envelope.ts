@@ -31,6 +31,34 @@ export function envelopeAround(envelope: Envelope): { readonly before: string; r
   return { before, after };
 }
 
+/** An envelope's text behind its `request_id`, for data that is answered again as it is. */
+interface Tail {
+  readonly mountType: string;
+  readonly text: string;
+  readonly bytes: number;
+}
+
+const tails = new WeakMap<object, Tail>();
+const NO_ID = '{"request_id":""';
+
+/** The envelope as it goes out, and its length in bytes of UTF-8. */
+export function envelopeBody(envelope: Envelope): { readonly text: string; readonly bytes: number } {
+  const { data, text, lease, warnings, auth, wrap, flat, mountType } = envelope;
+  const isPlain = !(lease || warnings?.length || auth || wrap || flat);
+  if (text === undefined || !isPlain || typeof data !== 'object' || data === null) {
+    const whole = envelopeText(envelope);
+    return { text: whole, bytes: Buffer.byteLength(whole) };
+  }
+  let tail = tails.get(data);
+  if (tail?.mountType !== mountType) {
+    const behind = envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length);
+    tail = { mountType, text: behind, bytes: Buffer.byteLength(behind) };
+    tails.set(data, tail);
+  }
+  const head = `{"request_id":${JSON.stringify(envelope.requestId)}`;
+  return { text: head + tail.text, bytes: Buffer.byteLength(head) + tail.bytes };
+}
+
 const dataText = ({ data, text }: Envelope): string => text ?? stringify(data);
 
 const OWN: ReadonlySet<string> = new Set([

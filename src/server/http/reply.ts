@@ -5,7 +5,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import type { Failure } from '../../base/errors.ts';
 import type { Soon } from '../../base/soon.ts';
-import { envelopeText } from '../core/envelope.ts';
+import { envelopeBody } from '../core/envelope.ts';
 import type { Answer } from '../core/request.ts';
 import { errorText, NOTHING, statusOf } from './status.ts';
 
@@ -14,8 +14,10 @@ const LINGER_MS = 500;
 
 export function writeAnswer(message: IncomingMessage, response: ServerResponse, answer: Answer): Soon<void> {
   switch (answer.kind) {
-    case 'envelope':
-      return writeJson(response, answer.status ?? 200, envelopeText(answer.envelope));
+    case 'envelope': {
+      const { text, bytes } = envelopeBody(answer.envelope);
+      return writeJson(response, answer.status ?? 200, text, {}, bytes);
+    }
     case 'done':
       response.writeHead(204, { 'cache-control': 'no-store' });
       response.end();
@@ -52,11 +54,12 @@ export function writeJson(
   status: number,
   text: string,
   extra: Readonly<Record<string, string>> = {},
+  bytes: number = Buffer.byteLength(text),
 ): void {
   response.writeHead(status, {
     'content-type': 'application/json',
     'cache-control': 'no-store',
-    'content-length': Buffer.byteLength(text),
+    'content-length': bytes,
     ...extra,
   });
   // As text: Node then sends head and body in one write.

@@ -1,0 +1,30 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { stringify } from '../../base/json.ts';
+import { envelopeBody, envelopeText } from './envelope.ts';
+import type { Envelope } from './request.ts';
+
+const envelope = fc.record({
+  requestId: fc.uuid(),
+  data: fc.constantFrom({ a: 1 }, { ü: 'é', '😀': null }, { data: { x: '1' }, metadata: { version: 3 } }),
+  mountType: fc.constantFrom('kv', 'other'),
+  flat: fc.boolean(),
+  ready: fc.boolean(),
+  warnings: fc.constantFrom([], ['careful']),
+  lease: fc.option(fc.constant({ id: 'a/b', durationMs: 5000, renewable: true }), { nil: undefined }),
+});
+
+test('an envelope goes out as the same text, however it was put together, and with its length in bytes', () => {
+  fc.assert(
+    fc.property(fc.array(envelope, { maxLength: 8 }), (all) => {
+      for (const { ready, lease, ...rest } of all) {
+        const plain: Envelope = { ...rest, ...(lease === undefined ? {} : { lease }) };
+        const given: Envelope = ready ? { ...plain, text: stringify(rest.data) } : plain;
+        const body = envelopeBody(given);
+        expect(body.text).toBe(envelopeText(plain));
+        expect(body.bytes).toBe(Buffer.byteLength(body.text));
+        expect(JSON.parse(body.text)).toMatchObject({ request_id: rest.requestId, data: rest.data });
+      }
+    }),
+  );
+});
