@@ -3,7 +3,7 @@
  * then puts it there: what stops it half-way leaves what was there before.
  */
 
-import { randomUUID } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, fsyncSync, openSync } from 'node:fs';
 import { link, mkdir, mkdtemp, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -173,8 +173,7 @@ async function intoFolder(
       await backend.close();
     }
     const place = join(folder, STORE);
-    if (await holds(folder))
-      await link(place, `${place}.before-restore-${new Date().toISOString().replace(/[-:]|\.\d+/g, '')}`);
+    if (await holds(folder)) await link(place, asideOf(place));
     await rename(join(beside, STORE), place);
     await rm(`${place}-lock`, { force: true });
     syncFolder(folder);
@@ -222,3 +221,9 @@ function syncFolder(folder: string): void {
     closeSync(handle);
   }
 }
+
+/** Where the old file is kept: two restores of one second must not meet. */
+const asideOf = (place: string): string => {
+  const time = new Date().toISOString().replace(/[-:]|\.\d+/g, '');
+  return `${place}.before-restore-${time}-${randomBytes(2).toString('hex')}`;
+};
