@@ -8,7 +8,7 @@ import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { textOf, utf8 } from '../base/bytes.ts';
 import type { Clock } from '../base/clock.ts';
-import { failure } from '../base/errors.ts';
+import { failure, isFailure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import { asFolder, parsePath } from '../base/path.ts';
@@ -715,10 +715,12 @@ async function openServices(
       expiry.stop();
       lifetime.stop();
       if (following) return letGo();
-      await custody
-        .save()
-        .catch((error: unknown) => log.warn('the count of the sealing key was not kept', { error }));
-      await lifetime.save().catch((error: unknown) => log.warn('the time of leases was not kept', { error }));
+      // A leader that another has followed keeps nothing, and need not be told so.
+      const unkept = (what: string) => (error: unknown) => {
+        if (!isFailure(error, 'storage.fenced')) log.warn(what, { error });
+      };
+      await custody.save().catch(unkept('the count of the sealing key was not kept'));
+      await lifetime.save().catch(unkept('the time of leases was not kept'));
       await letGo();
     },
   };

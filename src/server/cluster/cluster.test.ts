@@ -5,6 +5,7 @@ import { sleep } from '../../base/retry.ts';
 import { cubbyhole } from '../../engines/cubbyhole/index.ts';
 import { kv } from '../../engines/kv/index.ts';
 import { userpass } from '../../methods/userpass/index.ts';
+import { SYSTEM } from '../follow/reach.ts';
 import { startCluster, type TestCluster, type TestNode } from './testing.ts';
 
 let cluster: TestCluster;
@@ -165,6 +166,33 @@ describe('a standby', () => {
     expect(listed.headers.get('location')).toBe(`${leader.url}/v1/sys/leases/lookup/x/?list=true`);
   });
 
+  test('has in its table of sys/ only routes that there are', async () => {
+    const { leader } = await begin();
+    const routes = new Set(leader.server.core.system.plugin.routes.map(({ path }) => path));
+    expect([...SYSTEM].filter((path) => !routes.has(path))).toEqual([]);
+  });
+
+  test('hands a snapshot on as it streams, both ways, and reads what was restored', async () => {
+    const { leader, standby } = await begin();
+    await put(leader, 'a', { n: 1 });
+    const headers = { 'x-vault-token': cluster.root };
+    const way = `${standby.url}/v1/sys/storage/raft/snapshot`;
+    const saved = await fetch(way, { headers });
+    expect(saved.status).toBe(200);
+    const archive = Buffer.from(await saved.arrayBuffer());
+    await put(leader, 'a', { n: 2 });
+    await leader.ask('DELETE', 'sys/mounts/secret');
+    expect((await standby.ask('GET', 'secret/data/a')).status).toBe(404);
+    const restored = await fetch(way, { method: 'POST', headers, body: archive });
+    expect(restored.status).toBe(204);
+    expect(await Promise.all([got(leader, 'a'), got(standby, 'a')])).toEqual([{ n: 1 }, { n: 1 }]);
+    expect((await put(standby, 'a', { n: 3 })).status).toBe(200);
+    expect(await got(leader, 'a')).toEqual({ n: 3 });
+    await leader.ask('POST', 'sys/step-down');
+    await expect.poll(async () => (await put(standby, 'a', { n: 4 })).status, { timeout: 5000 }).toBe(200);
+    expect(await got(leader, 'a')).toEqual({ n: 4 });
+  });
+
   test('cannot be initialized anew, whoever leads', async () => {
     const { standby } = await begin();
     const again = await standby.ask('PUT', 'sys/init', { secret_shares: 1, secret_threshold: 1 });
@@ -238,6 +266,15 @@ describe('the lead', () => {
     expect(await got(standby, 'a')).toEqual({ n: 1 });
     expect((await put(standby, 'a', { n: 3 })).status).toBe(200);
     expect(await got(leader, 'a')).toEqual({ n: 3 });
+  });
+
+  test('goes over when the leader is sealed, which no other node is', async () => {
+    const { leader, standby } = await begin();
+    await put(leader, 'a', { n: 1 });
+    expect((await leader.ask('POST', 'sys/seal')).status).toBe(204);
+    await expect.poll(async () => (await put(standby, 'a', { n: 2 })).status, { timeout: 5000 }).toBe(200);
+    expect((await leader.ask('GET', 'sys/health')).status).toBe(503);
+    expect((await leader.ask('GET', 'secret/data/a')).json.errors).toEqual(['Vault is sealed']);
   });
 
   test('begins and ends what acts by itself: leases end on whoever leads', async () => {

@@ -55,20 +55,19 @@ export class Forwarder {
     this.#agent = new PinnedAgent(identity, CONNECT_MS);
   }
 
-  /** Somebody else leads: what is not answered yet will not be. */
+  /** Somebody else leads: what is not answered yet will not be. The agent ends the connections that are in use as well. */
   close(): void {
     this.#over.abort();
     this.#agent.destroy();
   }
 
   async forward(request: Request): Promise<Forwarded> {
-    const signal = AbortSignal.any([request.signal, this.#over.signal]);
     try {
       const message = await this.#send(
         ROUTES.request,
         { [HEAD]: encodeHead(request) },
         request.stream ?? request.body ?? new Uint8Array(0),
-        signal,
+        request.signal,
       );
       if (message.statusCode === MISDIRECTED) {
         message.resume();

@@ -91,6 +91,8 @@ export class ClusterNode<S extends Following> {
   #listener: ClusterListener | undefined;
   #running: Promise<void> | undefined;
   #stepDown: (() => void) | undefined;
+  /** Aborted once the services of this time of leading may write no more. */
+  #over = new AbortController();
   /** Until when others go first, on the monotonic clock. */
   #heldOffUntil = 0;
   #greeting: (() => void) | undefined;
@@ -235,13 +237,12 @@ export class ClusterNode<S extends Following> {
       this.#follower = undefined;
       // It lets those end that it answers, and they may as well end beside the new services.
       void follower?.close();
-      const over = new AbortController();
       const ended = new Promise<void>((resolve) => {
         this.#stepDown = resolve;
         tenure.ended.addEventListener('abort', () => resolve(), { once: true });
       });
       try {
-        await this.#takeOver(tenure, over);
+        await this.#takeOver(tenure);
         begun();
         if (!signal.aborted) await ended;
       } catch (error) {
@@ -249,7 +250,7 @@ export class ClusterNode<S extends Following> {
         this.#heldOffUntil = this.#options.clock.monotonic() + this.#options.pace.ttlMs;
         if (isFailure(error, 'barrier.wrong_key')) this.#options.keysLost();
       }
-      await this.#giveUp(tenure, over);
+      await this.#giveUp(tenure);
       if (signal.aborted) break;
     }
     await this.#follower?.close();
@@ -330,12 +331,14 @@ export class ClusterNode<S extends Following> {
   }
 
   /** Opens everything as the leader, and tells the others. */
-  async #takeOver(tenure: Tenure, over = new AbortController()): Promise<void> {
+  async #takeOver(tenure: Tenure): Promise<void> {
     const { barrier, clock, log, openLeading, id, self, led } = this.#options;
     await barrier.idle();
     barrier.forget();
     await barrier.refresh();
-    const services = await openLeading(over.signal);
+    this.#over.abort();
+    this.#over = new AbortController();
+    const services = await openLeading(this.#over.signal);
     try {
       const view = barrier.view('');
       const identity = await ensureIdentity(view, clock.now());
@@ -360,7 +363,7 @@ export class ClusterNode<S extends Following> {
   }
 
   /** Ends what a leader does, answers what is under way, and gives the lease back. */
-  async #giveUp(tenure: Tenure, over: AbortController): Promise<void> {
+  async #giveUp(tenure: Tenure): Promise<void> {
     const { clock, log, leadership, pace } = this.#options;
     this.#turnTo('between');
     this.#stepDown = undefined;
@@ -373,7 +376,7 @@ export class ClusterNode<S extends Following> {
       .close()
       .catch((error: unknown) => log.warn('services were not closed', { error }));
     this.#leading = undefined;
-    over.abort();
+    this.#over.abort();
     tenure.end();
     this.#tenure = undefined;
     // Where the database is away, the lease ends by itself.

@@ -26,7 +26,7 @@ describe('where a request is answered', () => {
       false,
       'node',
     ],
-    ['policies: by any node', system('policies/acl/:name'), false, 'follower'],
+    ['policies: by any node', system('policies/acl/*name'), false, 'follower'],
     ['leases: by the leader, which ends them', system('leases/lookup'), false, 'leader'],
     ['how far a rekeying is: by the leader, which keeps it in memory', system('rekey/init'), false, 'leader'],
     ['who is locked out: by the leader, which counts', system('locked-users'), false, 'leader'],

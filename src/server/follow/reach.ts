@@ -24,7 +24,7 @@ export interface Asked {
 }
 
 /** Routes of sys/ that a follower answers: what they read lies in the store, or is of the node that was asked. */
-const SYSTEM: ReadonlySet<string> = new Set([
+export const SYSTEM: ReadonlySet<string> = new Set([
   'audit',
   'audit-hash/*path',
   'auth',
@@ -48,11 +48,11 @@ const SYSTEM: ReadonlySet<string> = new Set([
   'plugins/catalog/:type',
   'plugins/catalog/:type/:name',
   'policies/acl',
-  'policies/acl/:name',
+  'policies/acl/*name',
   'policies/password',
   'policies/password/:name',
   'policy',
-  'policy/:name',
+  'policy/*name',
   'quotas/config',
   'quotas/rate-limit',
   'quotas/rate-limit/:name',
