@@ -462,6 +462,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   });
   const availability = (): HighAvailability => ({
     leads: () => node?.leads ?? false,
+    answers: () => node?.answers ?? false,
     since: () => (node?.role === 'leading' ? node.tenure?.since : undefined),
     leader: () => node?.leader,
     nodes: () => (node === undefined ? [] : membersOf(node, version)),

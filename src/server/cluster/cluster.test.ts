@@ -240,6 +240,11 @@ describe('the lead', () => {
     const stale = await leader.ask('GET', 'secret/data/a');
     expect([stale.status, stale.headers.get('x-holdfast-code')]).toEqual([503, 'cluster.no_leader']);
     expect(stale.headers.get('retry-after')).toBe('1');
+    expect((await leader.ask('GET', 'sys/health?standbyok=true')).status).toBe(503);
+    expect((await leader.ask('GET', 'sys/health?standbyok=true')).json).toMatchObject({
+      sealed: false,
+      standby: true,
+    });
     leader.way.cutOff = false;
     await expect
       .poll(async () => (await leader.ask('GET', 'sys/health')).status, { timeout: 10_000 })
@@ -261,8 +266,12 @@ describe('the lead', () => {
       put(leader, 'a', { n: 2 }),
     ]);
     expect([read.status, write.status]).toEqual([503, 503]);
+    expect((await standby.ask('GET', 'sys/health?standbyok=true')).status).toBe(503);
     for (const { way } of cluster.nodes) way.cutOff = false;
     await cluster.leader();
+    await expect
+      .poll(async () => (await standby.ask('GET', 'sys/health?standbyok=true')).status, { timeout: 5000 })
+      .toBe(200);
     expect(await got(standby, 'a')).toEqual({ n: 1 });
     expect((await put(standby, 'a', { n: 3 })).status).toBe(200);
     expect(await got(leader, 'a')).toEqual({ n: 3 });

@@ -60,7 +60,7 @@ export function dispatcher<S extends Following>(node: ClusterNode<S>, options: D
     (await node.follower?.handle(request)) ?? 'again';
 
   const forwarded = async (request: Request): Promise<Answer | 'again'> => {
-    if (request.headers['x-vault-no-request-forwarding'] !== undefined) return redirect(node, request);
+    if ((request.headers['x-vault-no-request-forwarding'] ?? '') !== '') return redirect(node, request);
     const { forwarder, leader } = node;
     if (forwarder === undefined)
       return leader !== undefined && leader.id !== node.id && leader.clusterAddress === ''

@@ -45,6 +45,8 @@ export class Forwarder {
   readonly #identity: ClusterIdentity;
   readonly #at: { readonly host: string; readonly port: number };
   readonly #over = new AbortController();
+  /** Whether the last request was answered by the leader. */
+  healthy = true;
 
   /** @throws where the address of the leader is none */
   constructor(leader: Advert, identity: ClusterIdentity) {
@@ -62,6 +64,12 @@ export class Forwarder {
   }
 
   async forward(request: Request): Promise<Forwarded> {
+    const outcome = await this.#forward(request);
+    this.healthy = typeof outcome !== 'string';
+    return outcome;
+  }
+
+  async #forward(request: Request): Promise<Forwarded> {
     try {
       const message = await this.#send(
         ROUTES.request,

@@ -4,12 +4,16 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect } from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
+import { systemClock } from '../../base/clock.ts';
+import { silentLog } from '../../base/log.ts';
 import { kv } from '../../engines/kv/index.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
+import type { AutoSeal } from '../seal/seal.ts';
+import { createServer } from '../server.ts';
 import { listenForNodes, type Serving } from './listener.ts';
 import { connectPinned, PinnedAgent, tlsOptions, Unreached } from './pinned.ts';
 import { type ClusterIdentity, ensureIdentity } from './record.ts';
-import { startCluster, type TestCluster, type TestNode } from './testing.ts';
+import { QUICK, SharedStore, startCluster, type TestCluster, type TestNode, Way } from './testing.ts';
 import { ROUTES } from './wire.ts';
 
 let cluster: TestCluster | undefined;
@@ -144,4 +148,35 @@ describe('when the keys change', () => {
     const fresh = Buffer.from(done.json.keys_base64[0], 'base64');
     expect(await leader.server.seal.submit(fresh)).toMatchObject({ sealed: false });
   });
+});
+
+test('a node with a seal opens once another one has initialized the store', async () => {
+  const store = new SharedStore();
+  const flipped = async (bytes: Uint8Array): Promise<Uint8Array> => bytes.map((byte) => byte ^ 0x5a);
+  const active: AutoSeal = {
+    type: 'vault',
+    wrap: flipped,
+    unwrap: flipped,
+    generation: () => '1',
+    close: () => {},
+  };
+  const start = async (hostname: string) => {
+    const way = new Way(store, systemClock);
+    const server = await createServer({
+      backend: way.backend(),
+      plugins: [kv],
+      clock: systemClock,
+      log: silentLog,
+      seals: { active },
+      dial: async () => ({ status: 599, body: new Uint8Array() }),
+      cluster: { leadership: way, hostname, clusterAddress: () => '', pace: QUICK },
+    });
+    closing.push(() => server.close());
+    return server;
+  };
+  const [first, second] = [await start('a'), await start('b')];
+  expect((await second.seal.status()).sealed).toBe(true);
+  await first.seal.initialize(1, 1);
+  expect((await first.seal.status()).sealed).toBe(false);
+  await expect.poll(async () => (await second.seal.status()).sealed, { timeout: 5000 }).toBe(false);
 });

@@ -135,6 +135,12 @@ export class ClusterNode<S extends Following> {
     return this.#role === 'leading' && this.#tenure?.holds() === true;
   }
 
+  /** Whether a client that comes now is answered, by this node or through it, as far as it knows. */
+  get answers(): boolean {
+    if (this.#role !== 'following') return this.leads;
+    return this.#follower?.answers === true || this.#forwarder?.healthy === true;
+  }
+
   /** The standbys that told of themselves lately. */
   get standbys(): readonly (Greeting & { readonly at: number })[] {
     const oldest = this.#options.clock.now() - SILENT_MS;

@@ -166,6 +166,8 @@ export interface Platform {
 export interface HighAvailability {
   /** Whether this node leads, as surely as its lease stands. */
   leads(): boolean;
+  /** Whether a client that comes now is answered, by this node or through it, as far as it knows. */
+  answers(): boolean;
   /** When this node took the lead, in milliseconds since the epoch; undefined where it does not lead. */
   since(): number | undefined;
   /** Who leads, as it told of itself. */

@@ -49,6 +49,8 @@ export interface Follower<S extends Following> {
   readonly applied: number | undefined;
   /** What answers at this moment. */
   readonly services: S | undefined;
+  /** Whether it would answer a read now, as far as it knows; where it would not, it looks again. */
+  readonly answers: boolean;
   /** Lets those end that are being answered, and forgets everything. */
   close(): Promise<void>;
 }
@@ -214,6 +216,10 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
   return {
     get applied() {
       return applied;
+    },
+    get answers() {
+      if (lost) probe();
+      return applied !== undefined && !lost;
     },
     get services() {
       return current?.services;

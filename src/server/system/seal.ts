@@ -257,6 +257,20 @@ function leaderOf(ha: Platform['ha'], node: Platform['node']) {
   };
 }
 
+/** A node that can neither answer nor ask the leader must get nothing from a balancer, though it takes standbys. */
+function standbyCode(
+  asked: {
+    readonly standbyok?: boolean | undefined;
+    readonly standbycode: number;
+    readonly activecode: number;
+  },
+  ha: Platform['ha'],
+): number {
+  if (ha?.answers() !== true) return UNABLE;
+  return asked.standbyok === true ? asked.activecode : asked.standbycode;
+}
+const UNABLE = 503;
+
 const statusCode = () => integer().refine((code) => code >= 100 && code <= 599, 'expected a status code');
 
 function healthRoute({ core, seal, version, ha }: Pick<Platform, 'core' | 'seal' | 'version' | 'ha'>): Route {
@@ -286,8 +300,8 @@ function healthRoute({ core, seal, version, ha }: Pick<Platform, 'core' | 'seal'
             ? input.uninitcode
             : status.sealed
               ? input.sealedcode
-              : standby && input.standbyok !== true
-                ? input.standbycode
+              : standby
+                ? standbyCode(input, ha)
                 : input.activecode;
           return bare(
             {
