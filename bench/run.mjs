@@ -26,6 +26,9 @@ const NAMES = [
 /** They take their time, or need a cluster: run by name only. */
 const APART = ['propagation', 'soak'];
 
+// Servers that were started are ended when this process exits, which a signal alone would not let it do.
+for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
+
 const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
