@@ -32,6 +32,8 @@ export const AUDIT_OFF_AND_ON = [{ variant: 'audit off' }, { variant: 'audit to 
  * @returns { rows, machine, claims } for the report
  */
 export async function compare(options, spec) {
+  // Before anything is started: what else the machine does.
+  const made = machine();
   const dir = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
   const closing = [() => rm(dir, { recursive: true, force: true })];
   try {
@@ -57,7 +59,6 @@ export async function compare(options, spec) {
       bares.push(bare);
     }
     if (peer !== undefined) for (const variant of wanted) if (!variant.ours) await add(peer.start, variant);
-    const made = machine();
     console.log(`${spec.title}\n${machineLine(made)}`);
     console.log(peer === undefined ? NO_PEER : `peer: ${peer.from}`);
     const rows = await measureInTurns({
