@@ -236,6 +236,13 @@ export class Connections {
       },
       secretKey: async (ref) => Buffer.from(await readKey(SECRETS, ref), 'base64'),
       configMapKey: async (ref) => Buffer.from(await readKey(CONFIG_MAPS, ref)),
+      serviceAccountAnnotations: async (ref) => {
+        const what = { kind: 'ServiceAccount', name: ref.name };
+        const at = resolveRef(scope, ref, what);
+        const account = await kube.get({ resource: SERVICE_ACCOUNTS, namespace: at, name: ref.name });
+        if (account === undefined) throw failure('operator.ref_missing', { ...what, namespace: at });
+        return account.metadata.annotations ?? {};
+      },
       serviceAccountToken: async (ref) => {
         const what = { kind: 'ServiceAccount', name: ref.name };
         const at = resolveRef(scope, ref, what);

@@ -276,6 +276,8 @@ export interface DialAnswer {
   readonly date?: string;
   /** The header WWW-Authenticate, where the other side sent one: what it wants to be shown, and by whom. */
   readonly challenge?: string;
+  /** The header Retry-After, where the other side sent one. */
+  readonly retryAfter?: string;
 }
 
 export type Dial = (request: DialRequest) => Promise<DialAnswer>;

@@ -35,7 +35,17 @@ export interface WebRequest {
   readonly signal?: AbortSignal;
 }
 
-export type Dial = (request: WebRequest) => Promise<{ readonly status: number; readonly body: Uint8Array }>;
+export interface WebAnswer {
+  readonly status: number;
+  readonly body: Uint8Array;
+  /** The headers of those names, as they came. */
+  readonly date?: string;
+  readonly retryAfter?: string;
+  /** WWW-Authenticate. */
+  readonly challenge?: string;
+}
+
+export type Dial = (request: WebRequest) => Promise<WebAnswer>;
 
 /** The two ways out of a provider. */
 export interface WayOut {

@@ -134,6 +134,11 @@ export interface ProviderEnv {
     readonly key: string;
     readonly namespace?: string;
   }): Promise<Uint8Array>;
+  /** What is written on a service account: clouds keep there which of their identities it stands for. @throws as `secretKey` */
+  serviceAccountAnnotations(ref: {
+    readonly name: string;
+    readonly namespace?: string;
+  }): Promise<Readonly<Record<string, string>>>;
   /** A token of a service account by TokenRequest. */
   serviceAccountToken(ref: {
     readonly name: string;

@@ -20,6 +20,9 @@ export const testEnv = (given: Partial<ProviderEnv> = {}): ProviderEnv => ({
   configMapKey: async ({ name }) => {
     throw failure('operator.ref_missing', { kind: 'ConfigMap', name, namespace: 'team' });
   },
+  serviceAccountAnnotations: async ({ name }) => {
+    throw failure('operator.ref_missing', { kind: 'ServiceAccount', name, namespace: 'team' });
+  },
   serviceAccountToken: async ({ name }) => {
     throw failure('operator.ref_missing', { kind: 'ServiceAccount', name, namespace: 'team' });
   },

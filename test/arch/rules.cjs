@@ -39,6 +39,7 @@ module.exports = {
     wall('providers-kubernetes', '^src/providers/kubernetes/', ['provider', 'kube', 'base']),
     wall('providers-webhook', '^src/providers/webhook/', ['provider', 'template', 'base']),
     wall('providers-fake', '^src/providers/fake/', ['provider', 'base']),
+    wall('providers-aws', '^src/providers/aws/', ['provider', 'base']),
     wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'crypto', 'base']),
     {
       name: 'server-services-know-nothing-above-them',

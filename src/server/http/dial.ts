@@ -151,6 +151,9 @@ function exchange(
             ...(response.headers['www-authenticate'] === undefined
               ? {}
               : { challenge: response.headers['www-authenticate'] }),
+            ...(response.headers['retry-after'] === undefined
+              ? {}
+              : { retryAfter: response.headers['retry-after'] }),
           }),
         );
       },
