@@ -159,7 +159,9 @@ export async function happen(trial: Trial, fault: Fault): Promise<Happened> {
   return { name, failover, node: target.index + 1, how, ...moment, wall, until: performance.now() };
 }
 
-const isWrite = ({ asked, outcome }: Operation): boolean => asked.kind !== 'read' && outcome === 'done';
+/** A deletion of what is not there is acknowledged, and writes nothing. */
+const isWrite = ({ asked, outcome }: Operation): boolean =>
+  (asked.kind === 'put' || asked.kind === 'cas') && outcome === 'done';
 
 const now = ({ load }: Trial): Moment => ({ at: performance.now(), from: load.history.length });
 
