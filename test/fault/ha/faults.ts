@@ -79,8 +79,9 @@ export const stepDown: Fault = {
   name: 'step-down of the leader',
   failover: true,
   async run({ cluster }, target, broken) {
-    broken();
     await target.ask('PUT', 'sys/step-down', { token: cluster.rootToken });
+    // Until it has answered, it may have led.
+    broken();
     return 'asked for by PUT sys/step-down';
   },
 };
