@@ -10,7 +10,15 @@ import type { Log } from '../base/log.ts';
 import { nearest } from '../base/nearest.ts';
 import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
 import type { WayOut } from '../provider/egress.ts';
-import type { Provider, ProviderEnv, ProviderType, Watcher } from '../provider/provider.ts';
+import type {
+  PropertyReader,
+  Provider,
+  ProviderEnv,
+  ProviderType,
+  ReadOptions,
+  Ref,
+  Watcher,
+} from '../provider/provider.ts';
 import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
 import { storeSpec } from './api/store.ts';
 import type { Place } from './demand.ts';
@@ -351,12 +359,40 @@ function placesOf(provider: Watcher, need: Need): readonly Place[] {
   return [{ server: child.server, path: child.path.replace(/_$/, ''), prefix: true }];
 }
 
+/** One read for each property; one that fails says so for itself. */
+async function eachOf(
+  provider: PropertyReader,
+  ref: Ref,
+  properties: readonly string[],
+  options: ReadOptions,
+): Promise<Answer> {
+  const each = new Map<string, Answer>();
+  for (const property of properties) {
+    try {
+      const read = await provider.getProperty(ref, property, options);
+      each.set(property, read === undefined ? { missing: true } : { read, exact: true });
+    } catch (error) {
+      // A store that is away is away for all of them.
+      if (
+        !(error instanceof Failure) ||
+        error.kind === 'unavailable' ||
+        isFailure(error, 'operator.ref_referent')
+      )
+        throw error;
+      each.set(property, { failed: error });
+    }
+  }
+  return { each };
+}
+
 async function ask(
   provider: Provider,
   need: Need,
   options: { readonly notBefore?: { readonly version: number }; readonly signal?: AbortSignal },
 ): Promise<Answer> {
   if ('get' in need.ask) {
+    if (provider.getProperty !== undefined)
+      return eachOf(provider as Provider & PropertyReader, need.ask.get, need.properties ?? [''], options);
     const read = await provider.get(need.ask.get, options);
     return read === undefined ? { missing: true } : { read };
   }

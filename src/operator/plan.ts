@@ -23,12 +23,17 @@ export interface FindQuery {
 export interface Need {
   readonly id: string;
   readonly store: StoreName;
+  /** What of the secret is wanted, for stores that have to be asked for each property (`PropertyReader`). */
+  readonly properties?: readonly string[];
   readonly ask: { readonly get: Ref } | { readonly metadata: Ref } | { readonly find: FindQuery };
 }
 
 /** What the store said. `missing`: it says that there is no such secret. */
 export type Answer =
-  | { readonly read: Read }
+  /** `exact`: the value is that of the property already. */
+  | { readonly read: Read; readonly exact?: true }
+  /** By property, from a store that is asked for each. */
+  | { readonly each: ReadonlyMap<string, Answer> }
   | { readonly metadata: Json }
   | { readonly found: readonly (readonly [string, Value])[] }
   | { readonly missing: true }

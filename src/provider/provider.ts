@@ -43,6 +43,15 @@ export interface Reader {
   close(): Promise<void>;
 }
 
+/**
+ * A store whose requests name the property themselves, so that each property is a read of its own and what comes back is
+ * its value already.
+ */
+export interface PropertyReader {
+  /** As `Reader.get`, of one property; "" is none. */
+  getProperty(ref: Ref, property: string, options?: ReadOptions): Promise<Read | undefined>;
+}
+
 export interface Finder {
   /** Secrets by folder, name (RE2) or tags; keys are what `get` takes, values whole. */
   find(
@@ -75,6 +84,8 @@ export interface PushOptions {
   readonly owner: string;
   /** `updatePolicy: IfNotExists`: what is there stays as it is. */
   readonly onlyNew?: boolean;
+  /** The key of the pushed Secret that the value is of; absent for a whole Secret. */
+  readonly secretKey?: string;
   /** `spec.data[].metadata` of the PushSecret, as it was written. */
   readonly metadata?: unknown;
   /** What the pushed Secret is beside its data, for stores that keep such things. */
@@ -100,7 +111,7 @@ export interface Writer {
   ): Promise<'deleted' | 'absent' | 'foreign'>;
 }
 
-export type Provider = Reader & Partial<Finder & MetadataReader & Watcher & Writer>;
+export type Provider = Reader & Partial<PropertyReader & Finder & MetadataReader & Watcher & Writer>;
 
 /** What connecting may ask of the cluster, already held to the namespace rules of the store (`resolveRef`). */
 export interface ProviderEnv {

@@ -15,6 +15,7 @@ import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../pro
 import { createFakeProvider } from '../../providers/fake/fake.ts';
 import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
 import { vaultProvider } from '../../providers/vault/vault.ts';
+import { webhookProvider } from '../../providers/webhook/webhook.ts';
 import { createDial } from '../../server/http/dial.ts';
 import type { Home } from './home.ts';
 import { accountToken, OPERATOR } from './kubernetes.ts';
@@ -45,7 +46,7 @@ export async function startOperator(
   const kube = createKube({ server: api.url, ca: api.caPem, tokenFile });
   const operator = createOperator({
     kube,
-    providers: [vaultProvider, kubernetesProvider, createFakeProvider()],
+    providers: [vaultProvider, kubernetesProvider, createFakeProvider(), webhookProvider],
     wayOut: wayOut(platform),
     clock: systemClock,
     log: log.with({ program: 'operator' }),

@@ -39,7 +39,12 @@ export function needsOf(spec: ExternalSecretSpec): readonly Need[] {
     ...spec.dataFrom.map((entry) => needOfFrom(spec, entry)),
     ...spec.data.map((entry) => needOfRef(storeOf(spec, entry), entry.remoteRef)),
   ].filter((need) => need !== undefined);
-  return [...new Map(needs.map((need) => [need.id, need])).values()];
+  const once = new Map<string, Need>();
+  for (const need of needs) {
+    const properties = [...(once.get(need.id)?.properties ?? []), ...(need.properties ?? [])];
+    once.set(need.id, properties.length === 0 ? need : { ...need, properties: [...new Set(properties)] });
+  }
+  return [...once.values()];
 }
 
 function needOfFrom(spec: ExternalSecretSpec, entry: DataFromEntry): Need | undefined {
@@ -61,8 +66,18 @@ function needOfRef(store: StoreName | undefined, ref: RemoteRef): Need | undefin
   const name = JSON.stringify([ref.key, ref.version]);
   return ref.metadataPolicy === 'Fetch'
     ? { id: `${storeId(store)} metadata ${name}`, store, ask: { metadata: at } }
-    : { id: `${storeId(store)} get ${name}`, store, ask: { get: at } };
+    : { id: `${storeId(store)} get ${name}`, store, ask: { get: at }, properties: [ref.property] };
 }
+
+/** The answer to a need of one entry, out of those to all entries that need the same. */
+function answerTo(answers: ReadonlyMap<string, Answer>, need: Need | undefined): Answer | undefined {
+  const answer = answers.get(need?.id ?? '');
+  if (answer === undefined || !('each' in answer)) return answer;
+  return answer.each.get(need?.properties?.[0] ?? '');
+}
+
+/** What is still to be looked for in an answer. */
+const leftOf = (answer: Answer, property: string): string => ('exact' in answer ? '' : property);
 
 /** The data that the answers make, or the first entry that they cannot make. Never throws. */
 export function assemble(
@@ -90,15 +105,15 @@ export function assemble(
   try {
     for (const [index, from] of spec.dataFrom.entries()) {
       entry = { field: 'dataFrom', index, detail: from.find === undefined ? 'extract' : 'find' };
-      const answer = answers.get(needOfFrom(spec, from)?.id ?? '');
+      const answer = answerTo(answers, needOfFrom(spec, from));
       if (!present(answer, `dataFrom[${index}]`, from.extract?.key ?? from.find?.path ?? '')) continue;
       for (const [key, bytes] of fromEntry(from, answer, env)) data.set(key, bytes);
     }
     for (const [index, { secretKey, remoteRef, sourceRef }] of spec.data.entries()) {
       entry = { field: 'data', index, detail: remoteRef.key };
-      const answer = answers.get(needOfRef(storeOf(spec, { sourceRef }), remoteRef)?.id ?? '');
+      const answer = answerTo(answers, needOfRef(storeOf(spec, { sourceRef }), remoteRef));
       if (!present(answer, `data[${index}]`, remoteRef.key)) continue;
-      const bytes = propertyOf(valueIn(answer), remoteRef.property, remoteRef.key);
+      const bytes = propertyOf(valueIn(answer), leftOf(answer, remoteRef.property), remoteRef.key);
       data.set(secretKey, decode(bytes, remoteRef.decodingStrategy, remoteRef.nullBytePolicy, secretKey));
     }
   } catch (error) {
@@ -112,7 +127,7 @@ function fromEntry(from: DataFromEntry, answer: Answer, env: Env): Data {
   let data: ReadonlyMap<string, Uint8Array> =
     'found' in answer
       ? new Map(answer.found.map(([key, value]) => [key, wholeOf(value)]))
-      : fieldsOf(valueIn(answer), from.extract?.property ?? '', from.extract?.key ?? '');
+      : fieldsOf(valueIn(answer), leftOf(answer, from.extract?.property ?? ''), from.extract?.key ?? '');
   data =
     from.rewrite.length > 0
       ? rewriteKeys(data, from.rewrite, env.renderKey)
