@@ -1136,6 +1136,7 @@ export const codes = {
   'provider.login': { kind: 'denied', message: '{store}: cannot log in: {reason}', hint: '{mend}' },
   'provider.read': { kind: 'unavailable', message: '{store}: cannot read {path}: {reason}' },
   'provider.denied': { kind: 'denied', message: '{store}: cannot read {path}: {reason}', hint: '{mend}' },
+  'provider.write': { kind: 'unavailable', message: '{store}: cannot write {path}: {reason}' },
   'provider.push': { kind: 'invalid', message: '{store}: cannot write {path}: {reason}' },
   'provider.foreign': {
     kind: 'denied',

@@ -98,6 +98,7 @@ test('what is loaded later has the names in the built program that it has withou
 
 test.each([
   ['src/engines/aws/sdk.ts', ['IAM', 'STS']],
+  ['src/providers/aws/sdk.ts', ['SecretsManagerClient', 'SSMClient', 'STSClient', 'GetParameterCommand']],
   ['src/server/seal/awskms-sdk.ts', ['KMS', 'STS']],
   [
     'src/server/seal/azure-sdk.ts',
