@@ -191,5 +191,8 @@ export function isGone(error: unknown): boolean {
   const refusal = refusalOf(error);
   if (refusal === undefined) return false;
   if (refusal.code === 'ResourceNotFound') return true;
-  return /^Invalid(Request|Parameter)$/.test(refusal.code) && refusal.said.includes('marked for deletion');
+  // AWS says the one, and in the documents of its API the other.
+  return (
+    /^Invalid(Request|Parameter)$/.test(refusal.code) && /marked (?:for deletion|deleted)/.test(refusal.said)
+  );
 }

@@ -1,0 +1,207 @@
+/**
+ * The AWS provider against moto, an AWS that is not ours, under keys of a Secret and under a service account's token. moto
+ * checks no signatures; those are recomputed in the provider's own test.
+ */
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { IAM } from '@aws-sdk/client-iam';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { textOf, utf8 } from '../../src/base/bytes.ts';
+import { extract, lookup } from '../../src/provider/property.ts';
+import type { Provider, ProviderEnv, Value } from '../../src/provider/provider.ts';
+import { testEnv } from '../../src/provider/testing.ts';
+import { createAwsProvider } from '../../src/providers/aws/aws.ts';
+import { awsSpec } from '../../src/providers/aws/spec.ts';
+import { createDial } from '../../src/server/http/dial.ts';
+
+/** HOLDFAST_MOTO, the PATH, or the folder into which the test of the engine installs it. */
+function findMoto(): string | undefined {
+  const named = process.env['HOLDFAST_MOTO'];
+  const folders = (process.env['PATH'] ?? '').split(delimiter).filter((folder) => folder !== '');
+  const places = [...folders, join(tmpdir(), 'holdfast-moto', 'bin')].map((folder) =>
+    join(folder, 'moto_server'),
+  );
+  return (named === undefined ? places : [named]).find((path) => existsSync(path));
+}
+
+const moto = findMoto();
+if (moto === undefined)
+  console.warn('SKIPPED test/real/aws-provider: no moto_server on the PATH, and HOLDFAST_MOTO names none');
+
+const TRUST = '{"Version":"2012-10-17","Statement":[]}';
+const object = (fields: Readonly<Record<string, string>>): Value => ({
+  fields: new Map(Object.entries(fields).map(([key, value]) => [key, utf8(value)])),
+  json: JSON.stringify(fields),
+});
+
+describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
+  let child: ChildProcess;
+  let url: string;
+  let role: string;
+  const open: Provider[] = [];
+
+  const connect = async (spec: object, env: Partial<ProviderEnv> = {}): Promise<Provider> => {
+    const auth = {
+      secretRef: {
+        accessKeyIDSecretRef: { name: 'keys', key: 'id' },
+        secretAccessKeySecretRef: { name: 'keys', key: 'secret' },
+      },
+    };
+    const read = awsSpec.parse({ region: 'eu-west-1', auth, ...spec });
+    const provider = await createAwsProvider({ endpoint: () => url }).connect(
+      read,
+      testEnv({
+        secretKey: async ({ key }) => utf8(`AKIA${key}`),
+        wayOut: {
+          dial: createDial({ target: (host, port) => ({ host, port }), allow: () => true }),
+          mayReachCluster: () => false,
+        },
+        ...env,
+      }),
+    );
+    open.push(provider);
+    return provider;
+  };
+  const textAt = async (provider: Provider, key: string, property = '', version?: string) => {
+    const read = await provider.get({ key, ...(version === undefined ? {} : { version }) });
+    return read === undefined ? undefined : textOf(lookup(read.value, property, key));
+  };
+  const findings = async (provider: Provider, query: object) => {
+    const names = [];
+    for await (const [name] of provider.find?.(query) ?? []) names.push(name);
+    return names.sort();
+  };
+
+  beforeAll(async () => {
+    const port = await freePort();
+    url = `http://127.0.0.1:${port}`;
+    child = spawn(moto ?? '', ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+    for (const end = Date.now() + 60_000; ; ) {
+      if (
+        await fetch(`${url}/moto-api/`).then(
+          () => true,
+          () => false,
+        )
+      )
+        break;
+      if (Date.now() > end) throw new Error('moto does not answer');
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    const credentials = { accessKeyId: 'AKIAADMIN', secretAccessKey: 'x' };
+    const iam = new IAM({ endpoint: url, region: 'us-east-1', credentials });
+    const { Role } = await iam.createRole({ RoleName: 'app', AssumeRolePolicyDocument: TRUST });
+    role = Role?.Arn ?? '';
+  }, 90_000);
+  afterAll(async () => {
+    for (const provider of open) await provider.close();
+    child?.kill('SIGKILL');
+  });
+
+  test.each(['SecretsManager', 'ParameterStore'])(
+    '%s: a push is read, found, left alone by others, updated, and taken away',
+    async (service) => {
+      const provider = await connect({
+        service,
+        secretsManager: { forceDeleteWithoutRecovery: true },
+      });
+      const isStore = service === 'ParameterStore';
+      const spec = { tags: { env: 'prod' }, ...(isStore ? { encodeAsDecoded: true } : {}) };
+      const metadata = {
+        apiVersion: 'kubernetes.external-secrets.io/v1alpha1',
+        kind: 'PushSecretMetadata',
+        spec,
+      };
+      const key = `/life/${service}`;
+      const us = { owner: 'us', metadata };
+      expect(await provider.validate()).toBe('ready');
+      expect(await provider.get({ key })).toBeUndefined();
+      expect(await provider.metadata?.({ key })).toBeUndefined();
+      expect(await provider.put?.({ key }, object({ a: '1' }), us)).toBe('written');
+      expect(await provider.put?.({ key }, object({ a: '1' }), us)).toBe('unchanged');
+      expect(await textAt(provider, key, 'a')).toBe('1');
+      expect(await provider.metadata?.({ key })).toMatchObject({
+        env: 'prod',
+        'managed-by': 'external-secrets',
+      });
+      expect(await findings(provider, { path: '/life', name: service })).toEqual([key]);
+      expect(await findings(provider, { tags: { env: 'prod' }, name: service })).toEqual([key]);
+      expect(await findings(provider, { tags: { env: 'pro' } })).toEqual([]);
+      await expect(provider.put?.({ key }, object({ a: '2' }), { owner: 'them' })).rejects.toMatchObject({
+        code: 'provider.foreign',
+      });
+      expect(await provider.put?.({ key }, object({ b: '2' }), us)).toBe('written');
+      const read = await provider.get({ key });
+      expect([...extract(read?.value as Value, '', key).keys()]).toEqual(['b']);
+      const old = isStore ? '1' : 'AWSPREVIOUS';
+      expect(await textAt(provider, key, 'a', old)).toBe('1');
+      expect(await provider.delete?.({ key }, { owner: 'them' })).toBe('foreign');
+      expect(await provider.delete?.({ key }, { owner: 'us' })).toBe('deleted');
+      expect(await provider.get({ key })).toBeUndefined();
+      expect(await provider.delete?.({ key }, { owner: 'us' })).toBe('absent');
+    },
+    60_000,
+  );
+
+  test('what is marked for deletion is absent, and restored by the next push', async () => {
+    const provider = await connect({ service: 'SecretsManager' });
+    await provider.put?.({ key: 'back' }, { bytes: utf8('1') }, { owner: 'us' });
+    expect(await provider.delete?.({ key: 'back' }, { owner: 'us' })).toBe('deleted');
+    expect(await provider.get({ key: 'back' })).toBeUndefined();
+    await provider.put?.({ key: 'back' }, { bytes: utf8('2') }, { owner: 'us' });
+    expect(await textAt(provider, 'back')).toBe('2');
+  });
+
+  test('bytes that are no text come back as they were pushed', async () => {
+    const provider = await connect({ service: 'SecretsManager' });
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => i);
+    await provider.put?.({ key: 'bin' }, { bytes }, { owner: 'us' });
+    const read = (await provider.get({ key: 'bin' }))?.value;
+    expect(read).toEqual({ bytes });
+  });
+
+  test('a search goes through all pages', async () => {
+    const provider = await connect({ service: 'SecretsManager' });
+    const store = await connect({ service: 'ParameterStore' });
+    const names = Array.from({ length: 65 }, (_, i) => `/many/${String(i).padStart(2, '0')}`);
+    for (const key of names) {
+      await provider.put?.({ key }, { bytes: utf8(key) }, { owner: 'us' });
+      await store.put?.({ key }, { bytes: utf8(key) }, { owner: 'us' });
+    }
+    expect(await findings(provider, { name: '^/many/' })).toEqual(names);
+    expect(await findings(store, { path: '/many', name: '.' })).toEqual(names);
+  }, 60_000);
+
+  test('a service account’s token gets a session of its role, and from there the next role’s', async () => {
+    const provider = await connect(
+      {
+        service: 'SecretsManager',
+        auth: { jwt: { serviceAccountRef: { name: 'app' } } },
+        role,
+        sessionTags: [{ key: 'team', value: 'x' }],
+        externalID: 'ext',
+      },
+      {
+        serviceAccountAnnotations: async () => ({ 'eks.amazonaws.com/role-arn': role }),
+        serviceAccountToken: async () => 'e30.e30.e30',
+      },
+    );
+    expect(await provider.validate()).toBe('ready');
+    await provider.put?.({ key: 'irsa' }, { bytes: utf8('1') }, { owner: 'us' });
+    expect(await textAt(provider, 'irsa')).toBe('1');
+  });
+});
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const address = server.address();
+      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+    });
+  });
+}
