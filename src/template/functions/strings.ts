@@ -2,7 +2,7 @@
 
 import { sprint } from '../format.ts';
 import type { Meter } from '../fuel.ts';
-import { fromText, isSpace, quoteGo, runes, toText } from '../text.ts';
+import { decodeRune, fromText, isSpace, quoteGo, RUNE_ERROR, runes, toText } from '../text.ts';
 import { Dict, strings as stringList, type Value } from '../value.ts';
 import { toStringGo, toStrings } from './cast.ts';
 import { CallError, fn, type Table } from './table.ts';
@@ -137,23 +137,42 @@ function initials(bytes: string): string {
   });
 }
 
-function trimSpace(bytes: string): string {
-  const chars = Array.from(toText(bytes));
-  let start = 0;
-  let end = chars.length;
-  while (start < end && spaceChar(chars[start] ?? '')) start++;
-  while (end > start && spaceChar(chars[end - 1] ?? '')) end--;
-  return fromText(chars.slice(start, end).join(''));
-}
+const trimSpace = (bytes: string): string =>
+  trimWhere(bytes, (rune) => spaceChar(String.fromCodePoint(rune)));
 
 function trimCut(bytes: string, cut: string): string {
-  const set = new Set(toText(cut));
-  const chars = Array.from(toText(bytes));
+  const set = new Set<number>();
+  for (const { rune } of runes(cut)) set.add(rune);
+  return trimWhere(bytes, (rune) => set.has(rune));
+}
+
+/**
+ * Looks at the ends alone: what lies between may be a mebibyte, and to take it apart costs more than its fuel pays for.
+ * A byte that is not UTF-8 is the rune U+FFFD, as in Go.
+ */
+function trimWhere(bytes: string, isCut: (rune: number) => boolean): string {
   let start = 0;
-  let end = chars.length;
-  while (start < end && set.has(chars[start] ?? '')) start++;
-  while (end > start && set.has(chars[end - 1] ?? '')) end--;
-  return fromText(chars.slice(start, end).join(''));
+  while (start < bytes.length) {
+    const [rune, width] = decodeRune(bytes, start);
+    if (!isCut(rune)) break;
+    start += width;
+  }
+  let end = bytes.length;
+  while (end > start) {
+    const [rune, width] = lastRune(bytes, start, end);
+    if (!isCut(rune)) break;
+    end -= width;
+  }
+  return bytes.slice(start, end);
+}
+
+/** The rune that ends at `end`; U+FFFD of one byte where no whole one does. */
+function lastRune(bytes: string, start: number, end: number): readonly [rune: number, width: number] {
+  for (let width = 1; width <= Math.min(4, end - start); width++) {
+    const found = decodeRune(bytes, end - width);
+    if (found[1] === width && (width > 1 || found[0] !== RUNE_ERROR)) return found;
+  }
+  return [RUNE_ERROR, 1];
 }
 
 function substring(start: number, end: number, text: string): string {
