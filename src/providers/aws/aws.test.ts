@@ -1,6 +1,6 @@
 /** Against a small AWS of ours that checks each signature, over a socket, through the way out that the operator judges. */
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { describeProvider, type Harness, type Planted } from '../../provider/conformance.ts';
@@ -625,16 +625,17 @@ describe('the keys of a store', () => {
   test('a store without keys gets the operator’s own only where the operator lends them', async () => {
     const fake = await started();
     expect(await said(connect(fake, { auth: {} }))).toMatchObject({ code: 'provider.unsupported' });
-    const before = { ...process.env };
-    process.env['AWS_ACCESS_KEY_ID'] = 'AKIAROOT';
-    process.env['AWS_SECRET_ACCESS_KEY'] = 'rootSecret';
+    vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAROOT');
+    vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'rootSecret');
+    vi.stubEnv('AWS_SESSION_TOKEN', undefined);
+    vi.stubEnv('AWS_PROFILE', undefined);
     try {
       expect(await said(connect(fake, { auth: {} }))).toMatchObject({ code: 'provider.unsupported' });
       const lent = await connect(fake, { auth: {} }, {}, { lendOwnKeys: true });
       expect(await lent.get({ key: 'none' })).toBeUndefined();
       expect(fake.calls.map(({ accessKey }) => accessKey)).toEqual(['AKIAROOT']);
     } finally {
-      process.env = before;
+      vi.unstubAllEnvs();
     }
   });
 });
