@@ -5,36 +5,52 @@ import type { Meter } from '../fuel.ts';
 import { decodeRune, fromText, isSpace, quoteGo, RUNE_ERROR, runes, toText } from '../text.ts';
 import { Dict, strings as stringList, type Value } from '../value.ts';
 import { toStringGo, toStrings } from './cast.ts';
-import { CallError, fn, type Table } from './table.ts';
+import { type Call, CallError, fn, type Row, type Table } from './table.ts';
 import { toKebab, toPascal, toSnake } from './words.ts';
+
+/** A rune that a function looks at takes some 0.3 µs; a step stands for about one. */
+const payRunes = (call: Call, bytes: number): void => call.meter.step(Math.ceil(bytes / 4));
+
+/** A function that looks at each rune of one text, and pays for that. */
+const eachRune = (run: (text: string) => string): Row =>
+  fn('string', (call, text) => {
+    payRunes(call, text.length);
+    return run(text);
+  });
 
 export const strings: Table = {
   hello: fn('', () => 'Hello!'),
-  upper: fn('string', (_, text) => mapText(text, upperRune)),
-  lower: fn('string', (_, text) => mapText(text, lowerRune)),
-  title: fn('string', (_, text) => title(text)),
-  untitle: fn('string', (_, text) => untitle(text)),
-  swapcase: fn('string', (_, text) => swapCase(text)),
-  snakecase: fn('string', (_, text) => toSnake(text)),
-  kebabcase: fn('string', (_, text) => toKebab(text)),
-  camelcase: fn('string', (_, text) => toPascal(text)),
-  trim: fn('string', (_, text) => trimSpace(text)),
-  trimAll: fn('string, string', (_, cut, text) => trimCut(text, cut)),
-  trimall: fn('string, string', (_, cut, text) => trimCut(text, cut)),
+  upper: eachRune((text) => mapText(text, upperRune)),
+  lower: eachRune((text) => mapText(text, lowerRune)),
+  title: eachRune((text) => title(text)),
+  untitle: eachRune((text) => untitle(text)),
+  swapcase: eachRune((text) => swapCase(text)),
+  snakecase: eachRune((text) => toSnake(text)),
+  kebabcase: eachRune((text) => toKebab(text)),
+  camelcase: eachRune((text) => toPascal(text)),
+  trim: eachRune((text) => trimSpace(text)),
+  trimAll: fn('string, string', (call, cut, text) => {
+    payRunes(call, cut.length + text.length);
+    return trimCut(text, cut);
+  }),
+  trimall: fn('string, string', (call, cut, text) => {
+    payRunes(call, cut.length + text.length);
+    return trimCut(text, cut);
+  }),
   trimPrefix: fn('string, string', (_, prefix, text) =>
     text.startsWith(prefix) ? text.slice(prefix.length) : text,
   ),
   trimSuffix: fn('string, string', (_, suffix, text) =>
     suffix !== '' && text.endsWith(suffix) ? text.slice(0, -suffix.length) : text,
   ),
-  nospace: fn('string', (_, text) =>
+  nospace: eachRune((text) =>
     fromText(
       Array.from(toText(text))
         .filter((char) => !spaceChar(char))
         .join(''),
     ),
   ),
-  initials: fn('string', (_, text) => initials(text)),
+  initials: eachRune((text) => initials(text)),
   substr: fn('int, int, string', (_, start, end, text) => substring(Number(start), Number(end), text)),
   trunc: fn('int, string', (_, count, text) => {
     if (count < 0n && BigInt(text.length) + count > 0n) return text.slice(Number(count));
