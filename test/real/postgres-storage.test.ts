@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import pg from 'pg';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { textOf, utf8 } from '../../src/base/bytes.ts';
-import { isFailure } from '../../src/base/errors.ts';
 import { systemClock } from '../../src/base/clock.ts';
+import { isFailure } from '../../src/base/errors.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { sleep } from '../../src/base/retry.ts';
 import { createAuthority, issueCertificate } from '../../src/crypto/certificate.ts';
@@ -239,7 +239,10 @@ describe.skipIf(!found)('the store on PostgreSQL', () => {
       const b = await opened(table);
       const pace = { ...PACE, ttlMs: 600, renewMs: 100 };
       const world = { clock: systemClock, log: silentLog, pace };
-      const tenure = await Tenure.win({ id: 'a', address: 'https://a' }, { leadership: a.leadership, ...world });
+      const tenure = await Tenure.win(
+        { id: 'a', address: 'https://a' },
+        { leadership: a.leadership, ...world },
+      );
       const others = { leadership: b.leadership, ...world };
       expect(await Tenure.win({ id: 'b', address: 'https://b' }, others)).toBeUndefined();
       await sleep(900);

@@ -212,9 +212,9 @@ test.each([
     'vault.hcl:2: there is no listener "unix" | Write listener "tcp" { ... }.',
   ],
   [
-    'another seal',
+    'a seal without its key',
     `${WHOLE}seal "awskms" {}`,
-    'vault.hcl:3: seal "awskms" is not built: there are seal "transit" and seal "shamir" | Use seal "transit", or remove the stanza and unseal with `holdfast operator unseal`.',
+    'vault.hcl:3: seal "awskms" has no kms_key_id | Write kms_key_id = the id or the ARN of the key, or "alias/..." for an alias.',
   ],
   [
     'a wrong way out',

@@ -123,14 +123,14 @@ export function sealConformance(
 
     has('garbage', 'takes nothing else for an answer', async () => {
       await rig.garbage();
-      for (const work of [rig.seal().unwrap(wrapped), rig.seal().wrap(rootKey)])
-        expect(await failed(work)).toMatch(/^seal\.(refused|unreachable|lost_key)$/);
+      for (const work of [() => rig.seal().unwrap(wrapped), () => rig.seal().wrap(rootKey)])
+        expect(await failed(work())).toMatch(/^seal\.(refused|unreachable|lost_key)$/);
     });
 
     has('deny', 'says of an account that may not use the key that it is refused', async () => {
       await rig.deny();
-      for (const work of [rig.seal().unwrap(wrapped), rig.seal().wrap(rootKey)])
-        expect(await failed(work)).toBe('seal.refused');
+      for (const work of [() => rig.seal().unwrap(wrapped), () => rig.seal().wrap(rootKey)])
+        expect(await failed(work())).toBe('seal.refused');
     });
 
     has('forge', 'takes no answer in the name of another key', async () => {
