@@ -11,6 +11,7 @@ import { writeReport } from './parts/report.mjs';
 /** Loaded when it is wanted: a benchmark may need what another does not. */
 const NAMES = [
   'kv-read',
+  'threads',
   'kv-write',
   'transit',
   'token',

@@ -16,7 +16,10 @@ export const programs = [
     name: 'holdfast',
     entry: 'src/bin/holdfast.ts',
     // What runs in threads of the program: files of their own beside it, loaded by their names.
-    threads: [{ in: 'src/methods/userpass/hasher.mjs', out: 'holdfast-hasher' }],
+    threads: [
+      { in: 'src/methods/userpass/hasher.mjs', out: 'holdfast-hasher' },
+      { in: 'src/bin/server/thread.ts', out: 'holdfast-thread' },
+    ],
   },
 ];
 

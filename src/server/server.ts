@@ -65,7 +65,7 @@ import { IdentityStore } from './identity/store.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
 import { LeaseManager } from './lease/leases.ts';
 import { LifetimeClock } from './lease/lifetime.ts';
-import { createMetrics } from './metrics/registry.ts';
+import { createMetrics, type Metrics } from './metrics/registry.ts';
 import { openByItself } from './seal/autounseal.ts';
 import { Ceremonies } from './seal/ceremonies.ts';
 import { SealKeeper } from './seal/keeper.ts';
@@ -121,6 +121,16 @@ export interface ServerOptions {
   readonly cacheBytes?: number;
   /** How often somebody may guess at logins of this type of auth method; absent: as upstream has it. */
   readonly lockout?: (type: string) => LockoutRules | undefined;
+  /** Threads beside this one that answer reads; absent: there are none. */
+  readonly readers?: Readers;
+}
+
+/** Threads that read what this one writes. They hold keys of their own, for as long as the store is open. */
+export interface Readers {
+  /** The store is open. `rootKey` gives a copy of its root key as it is then, the caller's to wipe; undefined once sealed. */
+  open(rootKey: () => Buffer | undefined): void;
+  /** Resolves when none of them holds a key or anything that it read. */
+  seal(): Promise<void>;
 }
 
 /** How this server shares its store with others. */
@@ -138,6 +148,7 @@ export interface Server {
   readonly core: Core;
   readonly seal: SealControl;
   readonly events: EventBus;
+  readonly metrics: Metrics;
   /** Answers a request; never throws. */
   handle(request: Request): Soon<Answer>;
   /** Takes over a socket that asks for events, where another node has to answer it; false: this one does. */
@@ -194,6 +205,8 @@ export async function createServer(options: ServerOptions): Promise<Server> {
 
   const shut = async (): Promise<void> => {
     await backups.end();
+    // First, while what they hand over is still taken: lines of their answers among it.
+    await options.readers?.seal();
     const closing = open;
     open = undefined;
     ceremonies.drop();
@@ -211,6 +224,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       events.reset(await backend.head());
       open.begin();
       backups.begin();
+      options.readers?.open(() => barrier.rootKey());
     } catch (error) {
       // Half a server must not answer: closed again, it can be tried again.
       await shut();
@@ -425,6 +439,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       inTurn(async () => {
         // What lives in memory is of the old store: all of it goes before the new one is in place.
         await backups.end();
+        await options.readers?.seal();
         const closing = open;
         open = undefined;
         ceremonies.drop();
@@ -539,6 +554,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     core,
     seal,
     events,
+    metrics,
     handle,
     async call({ verb, path, token, data }) {
       const parsed = parsePath(path);
@@ -562,7 +578,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   };
 }
 
-interface Opened {
+export interface Opened {
   readonly services: Services;
   readonly clusterId: string;
   /** Starts what acts by itself. */
@@ -589,7 +605,7 @@ function membersOf(node: ClusterNode<Part>, version: string): ClusterMember[] {
 }
 
 /** The core as one set of services is, however many have followed it. */
-const coreOf = (core: Core, { services }: Opened): Core => ({
+export const coreOf = (core: Core, { services }: Opened): Core => ({
   clock: core.clock,
   log: core.log,
   get system() {
@@ -600,7 +616,8 @@ const coreOf = (core: Core, { services }: Opened): Core => ({
   underWay: () => core.underWay(),
 });
 
-async function openServices(
+/** The services over an open barrier, from what the store holds. */
+export async function openServices(
   {
     following = false,
     clock,
@@ -742,7 +759,7 @@ async function clusterId(storage: Storage): Promise<string> {
 }
 
 /** `sys/` as it answers while there is no mount table. */
-function liveSystem(plugin: ReturnType<PluginType['create']>): LiveMount {
+export function liveSystem(plugin: ReturnType<PluginType['create']>): LiveMount {
   return {
     plugin,
     match: compileRoutes(plugin.routes),

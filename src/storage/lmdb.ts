@@ -99,15 +99,44 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
   }
 }
 
+/** The store as another thread of this process sees it, which never writes. */
+export interface LmdbReader extends Backend {
+  /** What is read from now on is as of now, and not as of the beginning of this turn of the loop. */
+  renew(): void;
+}
+
+/**
+ * Opens, for a thread that only reads, a store that another thread of this process holds open.
+ * @throws Failure storage.unusable
+ */
+export function openLmdbReader(folder: string): LmdbReader {
+  const path = resolve(folder);
+  try {
+    const opened = open<Buffer, Buffer>({
+      path: join(path, 'store.mdb'),
+      noSubdir: true,
+      encoding: 'binary',
+      keyEncoding: 'binary',
+      cache: false,
+      overlappingSync: false,
+      eventTurnBatching: false,
+    });
+    return new Lmdb(opened, undefined, path, silentLog);
+  } catch (error) {
+    throw failure('storage.unusable', { folder: path, reason: reasonOf(error) }, { cause: error });
+  }
+}
+
 interface Member extends Pending {
   readonly resolve: (revision: number) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-class Lmdb implements LmdbBackend {
+class Lmdb implements LmdbBackend, LmdbReader {
   readonly name = 'lmdb';
   readonly #store: Store;
-  readonly #lock: FolderLock;
+  /** Absent: another thread has it, and writes. */
+  readonly #lock: FolderLock | undefined;
   readonly #history: History;
   readonly #queue = new GroupCommit<Member>((batch) => this.#write(batch));
   readonly #snapshots = new Set<Transaction>();
@@ -116,7 +145,7 @@ class Lmdb implements LmdbBackend {
   #closed = false;
   #failing = false;
 
-  constructor(store: Store, lock: FolderLock, folder: string, log: Log) {
+  constructor(store: Store, lock: FolderLock | undefined, folder: string, log: Log) {
     this.#store = store;
     this.#folder = folder;
     this.#log = log;
@@ -126,7 +155,11 @@ class Lmdb implements LmdbBackend {
 
   setOwner(owner: string): void {
     this.#assertOpen();
-    this.#lock.take(owner);
+    this.#lock?.take(owner);
+  }
+
+  renew(): void {
+    if (!this.#closed) this.#store.resetReadTxn();
   }
 
   async get(key: string): Promise<Entry | undefined> {
@@ -205,6 +238,7 @@ class Lmdb implements LmdbBackend {
   commit(writes: readonly Write[], checks: readonly Check[] = []): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
+      if (this.#lock === undefined) throw failure('storage.standby');
       this.#queue.add({ ...pending(writes, checks), resolve, reject });
     });
   }
@@ -227,7 +261,7 @@ class Lmdb implements LmdbBackend {
     for (const snapshot of this.#snapshots) snapshot.done();
     this.#snapshots.clear();
     await this.#store.close();
-    this.#lock.release();
+    this.#lock?.release();
   }
 
   /**

@@ -8,6 +8,7 @@ import type { Dial } from '../../src/plugin/plugin.ts';
 import { type ListenerTls, listen } from '../../src/server/http/listener.ts';
 import { createServer } from '../../src/server/server.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
+import { startThreads } from './threads.ts';
 
 export interface TestServer {
   readonly url: string;
@@ -42,9 +43,11 @@ export async function startUninitialized({
   mayReach,
   locate = async (host) => ({ ip: host, port: 0 }),
 }: TestServerOptions = {}) {
-  const backend = new MemoryBackend();
+  const threaded = Number(process.env['HOLDFAST_TEST_THREADS'] ?? 1) > 1 ? await startThreads() : undefined;
+  const backend = threaded?.backend ?? new MemoryBackend();
   const server = await createServer({
     backend,
+    ...(threaded === undefined ? {} : { readers: threaded.crew }),
     plugins: plugins(undefined, locate),
     clock: systemClock,
     log: silentLog,
@@ -53,6 +56,7 @@ export async function startUninitialized({
   });
   const first = await listen(server, { host: '127.0.0.1', port: 0 });
   const listeners = [first];
+  await threaded?.share(server, first);
   return {
     url: `http://127.0.0.1:${first.address.port}`,
     async initialize() {
@@ -67,8 +71,11 @@ export async function startUninitialized({
     },
     async close() {
       for (const listener of listeners) await listener.close(0);
+      await threaded?.crew.close(0);
       await server.close();
+      await threaded?.crew.end();
       await backend.close();
+      await threaded?.remove();
     },
   };
 }

@@ -19,8 +19,11 @@ export async function freshBundle(name: string): Promise<Bundle> {
   const file = join(folder, 'holdfast.js');
   await build({
     absWorkingDir: root,
-    entryPoints: ['src/bin/holdfast.ts'],
-    outfile: file,
+    entryPoints: [
+      { in: 'src/bin/holdfast.ts', out: 'holdfast' },
+      { in: 'src/bin/server/thread.ts', out: 'holdfast-thread' },
+    ],
+    outdir: folder,
     bundle: true,
     format: 'esm',
     platform: 'node',

@@ -17,6 +17,8 @@ import type { ListenerSettings } from '../../server/config/listener.ts';
 import { createDial, createMayReach, type DialOptions } from '../../server/http/dial.ts';
 import { type Listener, listen } from '../../server/http/listener.ts';
 import { createServer, REPORTED_VERSION, type Server } from '../../server/server.ts';
+import { Crew } from '../../server/threads/crew.ts';
+import { Announcer, announced } from '../../server/threads/index.ts';
 import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
@@ -27,6 +29,7 @@ import { membershipOf } from './membership.ts';
 import { podOf, register } from './registration.ts';
 import { openSeals } from './seals.ts';
 import { openStore } from './store.ts';
+import { makeThread, placeOfThread, type SharedListener } from './threads.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -85,10 +88,20 @@ export async function startService(
       target: (host, port) => ({ host, port }),
       allow: (at) => allows(rules, at),
     };
+    const place = config.threads > 1 && config.storage.kind === 'lmdb' ? placeOfThread() : undefined;
+    if (config.threads > 1 && place === undefined)
+      log.warn('the program of the threads is not beside this one: one thread answers');
+    const announcer = place === undefined ? undefined : new Announcer();
+    const shared: SharedListener[] = [];
+    const crew =
+      announcer === undefined || place === undefined || config.storage.kind !== 'lmdb'
+        ? undefined
+        : crewOf(config, config.storage.path, { announcer, place, shared, clock, log, audit: () => audit });
     const { apiAddress, ...membership } = membershipOf(config, hostname());
     let bound: Listener['address'] | undefined;
     const server = await createServer({
-      backend,
+      backend: announcer === undefined ? backend : announced(backend, announcer),
+      ...(crew === undefined ? {} : { readers: crew }),
       seals,
       plugins: plugins(readPodAccount, locator(wayOut), env, probes(wayOut)),
       ttl: config.ttl,
@@ -113,10 +126,11 @@ export async function startService(
       // It waits for what it asked of a seal; one that is closed answers at once.
       closeSeals();
       await ended;
+      await crew?.end();
     });
     const standing: Standing[] = [];
     closing.push(async (graceMs) => {
-      await Promise.all(standing.map(({ listener }) => listener.close(graceMs)));
+      await Promise.all([...standing.map(({ listener }) => listener.close(graceMs)), crew?.close(graceMs)]);
     });
     for (const [index, settings] of config.listeners.entries()) {
       const tls = certificates[index];
@@ -125,9 +139,29 @@ export async function startService(
       const listener = await opened(settings, () =>
         listen(server, { host, port, openMetrics, ...(tls === undefined ? {} : { tls }) }),
       );
-      standing.push({ listener, settings, stamp });
+      const { descriptor } = listener;
+      if (descriptor !== undefined)
+        shared.push({ descriptor, host, port, openMetrics, ...(tls === undefined ? {} : { tls }) });
+      const at = shared.length - 1;
+      standing.push({
+        listener: {
+          ...listener,
+          renew(next) {
+            listener.renew(next);
+            const known = shared[at];
+            if (known !== undefined) shared[at] = { ...known, tls: next };
+            crew?.renew(at, next);
+          },
+        },
+        settings,
+        stamp,
+      });
       bound ??= listener.address;
       log.info('listening', { address: addressText(listener.address), tls: tls !== undefined });
+    }
+    if (crew !== undefined) {
+      await crew.start(server);
+      log.info('answering by threads', { threads: config.threads });
     }
     const watch = watchCertificates(standing, log, world.lookMs ?? LOOK_MS);
     closing.push(async () => watch.stop());
@@ -156,6 +190,41 @@ export async function startService(
     await close(0);
     throw error;
   }
+}
+
+function crewOf(
+  config: ServerConfig,
+  folder: string,
+  world: {
+    readonly announcer: Announcer;
+    readonly place: URL;
+    readonly shared: readonly SharedListener[];
+    readonly clock: Clock;
+    readonly log: Log;
+    readonly audit: () => ManagedAuditBroker | undefined;
+  },
+): Crew {
+  const { announcer, place, shared, clock, log, audit } = world;
+  return new Crew({
+    threads: config.threads - 1,
+    announcer,
+    clock,
+    log,
+    make: (joining) =>
+      makeThread(place, {
+        joining,
+        folder,
+        logLevel: config.logLevel,
+        ttl: config.ttl,
+        apiAddress: config.apiAddress,
+        listeners: shared,
+      }),
+    async append(line) {
+      const broker = audit();
+      if (broker === undefined) throw failure('server.sealed');
+      await broker.append(line);
+    },
+  });
 }
 
 /** What the configuration says of this node, for the routes that tell it. */

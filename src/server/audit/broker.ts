@@ -49,6 +49,15 @@ export interface ManagedAuditBroker extends AuditBroker {
   hash(path: string, input: string): Promise<string>;
   counts(): AuditCounts;
   /**
+   * Appends a line that another thread made, of the bodies by the paths of their devices.
+   * @throws Failure audit.failed where none took it
+   */
+  append(line: {
+    readonly type: 'request' | 'response';
+    readonly request: string;
+    readonly bodies: ReadonlyMap<string, string>;
+  }): Promise<void>;
+  /**
    * The newest known line of each writer of the device, for `ChainVerifier`. What was written before this was asked for is
    * covered, so the files are to be read afterwards. A device that was disabled still has them.
    */
@@ -72,7 +81,8 @@ interface Active {
   triedAt: number;
 }
 
-const DEVICES = 'devices/';
+/** Where the devices are kept, in the broker's own storage. */
+export const DEVICES = 'devices/';
 const TIMEOUT_MS = 5000;
 /** How often a device that did not open is tried again. */
 const RETRY_MS = 1000;
@@ -122,23 +132,26 @@ export function createAuditBroker({
     return device;
   };
 
-  const write = async (type: 'request' | 'response', input: LineInput): Promise<void> => {
-    if (active.size === 0) return;
-    const at = clock.now();
+  /** Gives each device its line; `bodyOf` throws where there is none for it. */
+  const give = async (
+    type: 'request' | 'response',
+    request: string,
+    bodyOf: (entry: Active) => string,
+  ): Promise<void> => {
     counts[type].lines++;
     const put = async (entry: Active): Promise<void> => {
-      const { path, hasher, settings } = entry;
+      const { path, settings } = entry;
       try {
         if (entry.device === undefined && clock.monotonic() - entry.triedAt >= RETRY_MS)
           await openAgain(entry);
         if (entry.device === undefined) throw new Error('the audit device is not open');
-        await entry.device.write(auditLine(type, input, hasher, settings, at));
+        await entry.device.write(bodyOf(entry));
       } catch (error) {
         const to = placeOf(settings.target);
         log.error('an audit device did not take a line', {
           device: path,
           ...(to === undefined ? {} : { to }),
-          request: input.request.id,
+          request,
           error,
         });
         throw error;
@@ -152,6 +165,14 @@ export function createAuditBroker({
       counts[type].failures++;
       throw failure('audit.failed');
     }
+  };
+
+  const write = async (type: 'request' | 'response', input: LineInput): Promise<void> => {
+    if (active.size === 0) return;
+    const at = clock.now();
+    await give(type, input.request.id, ({ hasher, settings }) =>
+      auditLine(type, input, hasher, settings, at),
+    );
   };
 
   /** Upstream's test message: a device that would refuse every line must not be enabled, and refuse every request. */
@@ -176,6 +197,13 @@ export function createAuditBroker({
       return active.size > 0;
     },
     counts: () => counts,
+    append: ({ type, request, bodies }) =>
+      give(type, request, ({ path }) => {
+        const body = bodies.get(path);
+        // Enabled while the line was on its way: whoever asked is asked anew, and gets a line for it too.
+        if (body === undefined) throw new Error('the line was made before the device was enabled');
+        return body;
+      }),
     request: (request, auth, error, clear) => write('request', { request, auth, error, clear }),
     response: (request, auth, response, error, clear) =>
       write('response', { request, auth, response, error, clear }),

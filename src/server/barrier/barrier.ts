@@ -233,6 +233,11 @@ export class Barrier implements Feed {
     return performance.now() < this.#handOverUntil ? Buffer.from(rootKey) : undefined;
   }
 
+  /** The root key, for another thread of this process alone; the caller's to wipe. Undefined while sealed. */
+  rootKey(): Buffer | undefined {
+    return this.#open && Buffer.from(this.#open.rootKey);
+  }
+
   /** Whether this is the key that the barrier was opened with. @throws Failure server.sealed */
   isRootKey(key: Uint8Array): boolean {
     return sameSecret(key, this.#opened().rootKey);

@@ -45,6 +45,8 @@ export interface ServerConfig {
   /** Milliseconds. */
   readonly ttl: { readonly defaultMs: number; readonly maxMs: number };
   readonly pidFile: string | undefined;
+  /** How many threads answer: the one that writes, and readers beside it. */
+  readonly threads: number;
   /** What the person who wrote the file should know: settings that mean less, or something else, here. */
   readonly notes: readonly string[];
 }
@@ -90,6 +92,7 @@ const KEYS = [
   'user_lockout',
   'log_level',
   'pid_file',
+  'threads',
   'default_lease_ttl',
   'max_lease_ttl',
   'egress',
@@ -168,6 +171,7 @@ export function readServerConfig(
     egress: egressOf(top),
     ttl: ttlOf(top),
     pidFile: top.text('pid_file') || undefined,
+    threads: threadsOf(top, storage, env),
     notes: [...new Set(notes)],
   };
 }
@@ -221,6 +225,29 @@ function levelOf(top: Stanza, env: Readonly<Record<string, string | undefined>>)
     reason: `there is no log level ${JSON.stringify(text.slice(0, 40))}`,
     mend: 'Write debug, info, warn or error.',
   });
+}
+
+const MOST_THREADS = 64;
+
+/** One where nobody says otherwise. Readers are beside an LMDB store alone: others have nodes for that. */
+function threadsOf(
+  top: Stanza,
+  storage: StorageSettings,
+  env: Readonly<Record<string, string | undefined>>,
+): number {
+  const text = env['HOLDFAST_THREADS'];
+  const threads = text ? (/^\d+$/.test(text) ? Number(text) : 0) : Number(top.text('threads') ?? 1);
+  if (threads < 1 || threads > MOST_THREADS)
+    throw failure('config.refused', {
+      reason: `threads is none of the numbers from 1 to ${MOST_THREADS}`,
+      mend: 'Write threads = 2, or leave it out for one thread.',
+    });
+  if (threads > 1 && storage.kind !== 'lmdb')
+    throw failure('config.refused', {
+      reason: 'more than one thread needs storage "lmdb"',
+      mend: 'Remove threads; with storage "postgresql" several nodes answer.',
+    });
+  return threads;
 }
 
 const SYSTEM_TTL = 768 * 3_600_000;

@@ -81,6 +81,11 @@ export class Quotas {
     this.#config = config;
   }
 
+  /** Whether anything has to be counted. */
+  get any(): boolean {
+    return this.#quotas.size > 0;
+  }
+
   list(): string[] {
     return [...this.#quotas.keys()].sort();
   }

@@ -9,6 +9,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { backoff } from '../../base/retry.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import { type Feed, Gone } from '../../storage/storage.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { type Forgotten, forgottenBy } from './changed.ts';
@@ -19,15 +20,18 @@ import type { Place } from './reach.ts';
 export interface Following {
   /** Where it can be answered, as far as these services know. */
   placeOf(request: Request): Place;
-  answer(request: Request): Promise<Answer>;
+  answer(request: Request): Soon<Answer>;
   forget(what: Forgotten): void;
   close(): Promise<void>;
 }
 
 export interface FollowerOptions<S extends Following> {
   readonly feed: Feed;
-  /** How far the store is: a revision that no write was above whose answer was given before this was asked. */
-  readonly readIndex: () => Promise<number>;
+  /**
+   * How far the store is: a revision that no write was above whose answer was given before this was asked. One that is told at
+   * once is of a store in this process, which cannot be lost.
+   */
+  readonly readIndex: () => Soon<number>;
   /** Opens the services anew, with nothing remembered. */
   readonly open: () => Promise<S>;
   /** Lets go of entries that are kept in memory, of these keys or of all. */
@@ -44,7 +48,7 @@ export interface FollowerOptions<S extends Following> {
 
 export interface Follower<S extends Following> {
   /** @returns "elsewhere": nothing was done, and another node has to be asked */
-  handle(request: Request): Promise<Answer | 'elsewhere'>;
+  handle(request: Request): Soon<Answer | 'elsewhere'>;
   /** The revision up to which everything is known; undefined while nothing is. */
   readonly applied: number | undefined;
   /** What answers at this moment. */
@@ -185,8 +189,7 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
   const probe = (): void => {
     if (probing || ended.signal.aborted) return;
     probing = true;
-    options
-      .readIndex()
+    Promise.resolve(options.readIndex())
       .then(
         () => {
           lost = false;
@@ -213,6 +216,25 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
       work.then(resolve, reject).finally(end);
     });
 
+  /** What the services gave, unless it is the leader's to say. */
+  const told = (answer: Answer): Answer | 'elsewhere' =>
+    answer.kind === 'failed' && isForLeader(answer.failure) ? 'elsewhere' : answer;
+
+  const whenReached = async (request: Request, asked: Soon<number>): Promise<Answer | 'elsewhere'> => {
+    const index =
+      typeof asked === 'number' ? asked : await unlessLost(asked, options.patienceMs).catch(() => undefined);
+    if (index === undefined) {
+      lose();
+      return 'elsewhere';
+    }
+    if (!(await reaches(index, clock.monotonic() + options.patienceMs))) return 'elsewhere';
+    const answering = current?.use(async (services) =>
+      services.placeOf(request) === 'leader' ? undefined : services.answer(request),
+    );
+    const answer = answering && (await unlessLost(answering));
+    return answer === undefined ? 'elsewhere' : told(answer);
+  };
+
   return {
     get applied() {
       return applied;
@@ -224,26 +246,20 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
     get services() {
       return current?.services;
     },
-    async handle(request) {
+    handle(request) {
       // What is the leader's by a table that may be old is the leader's to judge: nothing is lost by asking it.
       if (current === undefined || current.services.placeOf(request) === 'leader') return 'elsewhere';
       if (lost) {
         probe();
         return 'elsewhere';
       }
-      const index = await unlessLost(options.readIndex(), options.patienceMs).catch(() => undefined);
-      if (index === undefined) {
-        lose();
-        return 'elsewhere';
-      }
-      if (!(await reaches(index, clock.monotonic() + options.patienceMs))) return 'elsewhere';
-      const answering = current?.use(async (services) =>
-        services.placeOf(request) === 'leader' ? undefined : services.answer(request),
-      );
-      const answer = answering && (await unlessLost(answering));
-      if (answer === undefined || (answer.kind === 'failed' && isForLeader(answer.failure)))
-        return 'elsewhere';
-      return answer;
+      const index = options.readIndex();
+      if (typeof index === 'number' && applied !== undefined && applied >= index)
+        return after(
+          current.useSoon((services) => services.answer(request)),
+          told,
+        );
+      return whenReached(request, index);
     },
     async close() {
       ended.abort();

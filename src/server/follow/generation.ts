@@ -1,5 +1,7 @@
 /** Services that are in use: closed once nobody uses them any more, or at once where nobody may any more. */
 
+import type { Soon } from '../../base/soon.ts';
+
 export interface Closing {
   close(): Promise<void>;
 }
@@ -13,14 +15,33 @@ export class Generation<S extends Closing> {
     this.services = services;
   }
 
-  async use<T>(work: (services: S) => Promise<T>): Promise<T> {
+  async use<T>(work: (services: S) => Soon<T>): Promise<T> {
     this.#users++;
     try {
       return await work(this.services);
     } finally {
-      this.#users--;
-      if (this.#users === 0) this.#over?.();
+      this.#leave();
     }
+  }
+
+  /** As `use`, and at once where the work is done at once. */
+  useSoon<T>(work: (services: S) => Soon<T>): Soon<T> {
+    this.#users++;
+    let given: Soon<T>;
+    try {
+      given = work(this.services);
+    } catch (error) {
+      this.#leave();
+      throw error;
+    }
+    if (given instanceof Promise) return given.finally(() => this.#leave());
+    this.#leave();
+    return given;
+  }
+
+  #leave(): void {
+    this.#users--;
+    if (this.#users === 0) this.#over?.();
   }
 
   /** Resolves once nobody uses them. */

@@ -36,6 +36,8 @@ export interface ListenerOptions extends GateOptions {
   readonly host: string;
   /** 0: one that is free. */
   readonly port: number;
+  /** A socket that listens already, in place of one of its own: another thread accepts on it too. */
+  readonly shared?: object;
   readonly tls?: ListenerTls;
   /** With `tls`: plain HTTP is answered on the same port as well. For `holdfast dev` alone. */
   readonly plainToo?: boolean;
@@ -53,6 +55,8 @@ export interface Answering extends EventSocketDeps {
 
 export interface Listener {
   readonly address: { readonly host: string; readonly port: number };
+  /** The descriptor of the socket, for another thread to share; undefined where the platform has none. */
+  readonly descriptor: number | undefined;
   /** Connections from now on meet this certificate; those that stand are not touched. Without TLS it does nothing. */
   renew(tls: ListenerTls): void;
   /** Takes no new connections, lets what runs end for at most `graceMs`, then ends every socket. */
@@ -85,15 +89,21 @@ export async function listen(server: Answering, options: ListenerOptions): Promi
       const address = `${options.host}:${options.port}`;
       reject(error.code === 'EADDRINUSE' ? failure('listener.in_use', { address }) : asFailure(error));
     });
-    socket.listen(options.port, options.host, () => {
+    const listening = (): void => {
       socket.removeAllListeners('error');
       resolve();
-    });
+    };
+    if (options.shared !== undefined) socket.listen(options.shared, listening);
+    else socket.listen(options.port, options.host, listening);
   });
   const bound = socket.address();
   if (bound === null || typeof bound === 'string') throw failure('base.internal');
   return {
     address: { host: options.host, port: bound.port },
+    get descriptor() {
+      const fd = (socket as unknown as { _handle?: { fd?: number } | null })._handle?.fd;
+      return fd === undefined || fd < 0 ? undefined : fd;
+    },
     renew: (tls) => front.renew(tls),
     async close(graceMs = GRACE_MS) {
       const closed = new Promise<void>((resolve) => socket.close(() => resolve()));
