@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Cron } from '../../base/cron.ts';
 import { asFailure, failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { pause } from '../../base/waiting.ts';
 import { KEY_BYTES } from '../../crypto/aead.ts';
 import { randomKey } from '../../crypto/random.ts';
 import { wipe } from '../../crypto/wipe.ts';
@@ -200,7 +201,7 @@ export class Backups {
   async #follow(state: Mutable<TargetState>, signal: AbortSignal): Promise<void> {
     const { barrier, clock, log } = this.#world;
     const { name, schedule } = state.target;
-    const settled = this.#wait(SETTLE_MS, signal);
+    const settled = pause(this.#world.clock, SETTLE_MS, signal);
     // What the store remembers, until the place was asked.
     state.verifiedAt = (await knownBackup(barrier, name).catch(() => 0)) || undefined;
     await settled;
@@ -216,7 +217,7 @@ export class Backups {
       state.nextAt = due;
       if (due === undefined) return;
       if (due > now) {
-        await this.#wait(Math.min(due - now, LONGEST_WAIT_MS), signal);
+        await pause(this.#world.clock, Math.min(due - now, LONGEST_WAIT_MS), signal);
         continue;
       }
       try {
@@ -394,18 +395,5 @@ export class Backups {
     const signal = this.#life?.signal;
     if (signal === undefined) throw failure('server.sealed');
     return shelved(target.place, target.name, this.#world.barrier, signal);
-  }
-
-  #wait(ms: number, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve) => {
-      const end = (): void => {
-        stop();
-        signal.removeEventListener('abort', end);
-        resolve();
-      };
-      const stop = this.#world.clock.after(ms, end);
-      if (signal.aborted) end();
-      else signal.addEventListener('abort', end, { once: true });
-    });
   }
 }

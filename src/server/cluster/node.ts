@@ -7,6 +7,7 @@
 import type { Clock } from '../../base/clock.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import { pause, Waiting } from '../../base/waiting.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Leadership } from '../../storage/leadership.ts';
 import type { Feed, Storage, Write } from '../../storage/storage.ts';
@@ -80,7 +81,7 @@ const SILENT_MS = 60_000;
 export class ClusterNode<S extends Following> {
   readonly #options: NodeOptions<S>;
   readonly #stop = new AbortController();
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting: Waiting;
   readonly #greetings = new Map<string, Greeting & { readonly at: number }>();
   #role: Role = 'between';
   #tenure: Tenure | undefined;
@@ -99,6 +100,7 @@ export class ClusterNode<S extends Following> {
 
   constructor(options: NodeOptions<S>) {
     this.#options = options;
+    this.#waiting = new Waiting(options.clock);
   }
 
   get role(): Role {
@@ -166,7 +168,7 @@ export class ClusterNode<S extends Following> {
   async stop(): Promise<void> {
     this.#stop.abort();
     this.#stepDown?.();
-    this.#wake();
+    this.#waiting.wake();
     await this.#running;
     this.#greeting?.();
     this.#forwarder?.close();
@@ -207,15 +209,7 @@ export class ClusterNode<S extends Following> {
 
   /** Resolves when something about who leads changed, or after `ms`. */
   changed(ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const go = (): void => {
-        cancel();
-        this.#waiting.delete(go);
-        resolve();
-      };
-      const cancel = this.#options.clock.after(ms, go);
-      this.#waiting.add(go);
-    });
+    return this.#waiting.until(ms);
   }
 
   /** Keeps writes of another node, of those that are its own to make. */
@@ -278,25 +272,14 @@ export class ClusterNode<S extends Following> {
   }
 
   async #campaignUntilWon(): Promise<Tenure | undefined> {
-    while (!this.#stop.signal.aborted) {
-      await this.#pause(this.#options.pace.campaignMs);
+    const { clock, pace } = this.#options;
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await pause(clock, pace.campaignMs, signal);
       const tenure = await this.#campaign();
       if (tenure !== undefined) return tenure;
     }
     return undefined;
-  }
-
-  #pause(ms: number): Promise<void> {
-    const { signal } = this.#stop;
-    return new Promise((resolve) => {
-      const go = (): void => {
-        cancel();
-        signal.removeEventListener('abort', go);
-        resolve();
-      };
-      const cancel = this.#options.clock.after(ms, go);
-      signal.addEventListener('abort', go, { once: true });
-    });
   }
 
   #follow(): void {
@@ -409,7 +392,7 @@ export class ClusterNode<S extends Following> {
           : new Forwarder(advert, identity);
       if (advert !== undefined && advert.id !== id)
         log.info('following', { leader: advert.apiAddress || advert.clusterAddress, epoch: advert.epoch });
-      this.#wake();
+      this.#waiting.wake();
       this.#greetNow();
     } catch (error) {
       log.warn('who leads could not be read', { error });
@@ -461,10 +444,6 @@ export class ClusterNode<S extends Following> {
 
   #turnTo(role: Role): void {
     this.#role = role;
-    this.#wake();
-  }
-
-  #wake(): void {
-    for (const go of [...this.#waiting]) go();
+    this.#waiting.wake();
   }
 }

@@ -7,6 +7,7 @@ import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { sleep } from '../../base/retry.ts';
+import { Waiting } from '../../base/waiting.ts';
 import type { Leader, Leadership } from '../../storage/leadership.ts';
 
 /** Milliseconds. */
@@ -55,13 +56,14 @@ export class Tenure {
   /** Those who wait for an answer, and are told when the lease lapses. */
   readonly #underWay = new Set<() => void>();
   /** Those who wait for the lease to stand again, or for the end. */
-  readonly #waiting = new Set<() => void>();
+  readonly #waiting: Waiting;
   #watch: NodeJS.Timeout | undefined;
   #told = false;
 
   private constructor(epoch: number, options: TenureOptions) {
     this.epoch = epoch;
     this.#options = options;
+    this.#waiting = new Waiting(options.clock);
     this.since = options.clock.now();
   }
 
@@ -110,15 +112,7 @@ export class Tenure {
   async standsWithin(ms: number): Promise<boolean> {
     if (this.holds()) return true;
     if (this.#ended.signal.aborted) return false;
-    await new Promise<void>((resolve) => {
-      const go = (): void => {
-        cancel();
-        this.#waiting.delete(go);
-        resolve();
-      };
-      const cancel = this.#options.clock.after(ms, go);
-      this.#waiting.add(go);
-    });
+    await this.#waiting.until(ms);
     return this.holds();
   }
 
@@ -128,7 +122,7 @@ export class Tenure {
     clearInterval(this.#watch);
     this.#ended.abort();
     this.#lapse();
-    this.#wake();
+    this.#waiting.wake();
   }
 
   /** Gives the lease back, so that others need not wait for its end. */
@@ -150,7 +144,7 @@ export class Tenure {
           }
           if (this.#told) log.info('the lease over the store stands again', { epoch: this.epoch });
           this.#told = false;
-          this.#wake();
+          this.#waiting.wake();
         } catch (error) {
           if (signal.aborted) return;
           log.warn('the lease over the store was not renewed, and is tried again', { error });
@@ -179,9 +173,5 @@ export class Tenure {
     const all = [...this.#underWay];
     this.#underWay.clear();
     for (const tell of all) tell();
-  }
-
-  #wake(): void {
-    for (const go of [...this.#waiting]) go();
   }
 }

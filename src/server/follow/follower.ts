@@ -10,6 +10,7 @@ import type { Failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { backoff } from '../../base/retry.ts';
 import { after, type Soon } from '../../base/soon.ts';
+import { pause, Waiting } from '../../base/waiting.ts';
 import { type Feed, Gone } from '../../storage/storage.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { type Forgotten, forgottenBy } from './changed.ts';
@@ -80,12 +81,9 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
   const ended = new AbortController();
   let current: Generation<S> | undefined;
   let applied: number | undefined;
-  const waiting = new Set<() => void>();
+  const waiting = new Waiting(clock);
   const retiring = new Set<Promise<void>>();
 
-  const wake = (): void => {
-    for (const go of [...waiting]) go();
-  };
   const retire = (): void => {
     const old = current;
     current = undefined;
@@ -122,12 +120,12 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
     // Services may have opened over a store that went on meanwhile: everything since is said again.
     applied = at;
     options.leaderChanged();
-    wake();
+    waiting.wake();
     for await (const { revision, keys } of feed.changes(at, signal)) {
       await apply(keys);
       at = revision;
       applied = revision;
-      wake();
+      waiting.wake();
     }
     throw new Gone('the feed ended');
   };
@@ -146,13 +144,7 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
         options.forget();
         if (!(error instanceof Gone)) log.warn('the store cannot be followed, and is tried again', { error });
         const wait = error instanceof Gone ? 0 : backoff(failed, RETRY);
-        await new Promise<void>((resolve) => {
-          const cancel = clock.after(wait, resolve);
-          ended.signal.addEventListener('abort', () => {
-            cancel();
-            resolve();
-          });
-        });
+        await pause(clock, wait, ended.signal);
       }
     }
   };
@@ -163,15 +155,7 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
     while (applied === undefined || applied < index) {
       const left = until - clock.monotonic();
       if (left <= 0 || ended.signal.aborted) return false;
-      await new Promise<void>((resolve) => {
-        const go = (): void => {
-          cancel();
-          waiting.delete(go);
-          resolve();
-        };
-        const cancel = clock.after(left, go);
-        waiting.add(go);
-      });
+      await waiting.until(left);
     }
     return true;
   };
@@ -263,7 +247,7 @@ export function createFollower<S extends Following>(options: FollowerOptions<S>)
     },
     async close() {
       ended.abort();
-      wake();
+      waiting.wake();
       await running;
       retire();
       applied = undefined;
