@@ -70,17 +70,7 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
       chmodSync(name, 0o600);
     }
     assertStore(file);
-    const opened = open<Buffer, Buffer>({
-      path: file,
-      noSubdir: true,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      cache: false,
-      // With it a commit would resolve before it is on disk.
-      overlappingSync: false,
-      // Each write is one `batch`. Grouping by turn would add a promise that nobody can catch when the disk fails.
-      eventTurnBatching: false,
-    });
+    const opened = openFile(file);
     store = opened;
     // LMDB has one writer among all processes, so that of two that find a dead holder only one takes its place.
     const holder = opened.transactionSync(() => {
@@ -99,6 +89,20 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
   }
 }
 
+/** The same for all threads of a process: they share what LMDB has open of a file. */
+const openFile = (path: string): Store =>
+  open<Buffer, Buffer>({
+    path,
+    noSubdir: true,
+    encoding: 'binary',
+    keyEncoding: 'binary',
+    cache: false,
+    // With it a commit would resolve before it is on disk.
+    overlappingSync: false,
+    // Each write is one `batch`. Grouping by turn would add a promise that nobody can catch when the disk fails.
+    eventTurnBatching: false,
+  });
+
 /** The store as another thread of this process sees it, which never writes. */
 export interface LmdbReader extends Backend {
   /** What is read from now on is as of now, and not as of the beginning of this turn of the loop. */
@@ -112,16 +116,7 @@ export interface LmdbReader extends Backend {
 export function openLmdbReader(folder: string): LmdbReader {
   const path = resolve(folder);
   try {
-    const opened = open<Buffer, Buffer>({
-      path: join(path, 'store.mdb'),
-      noSubdir: true,
-      encoding: 'binary',
-      keyEncoding: 'binary',
-      cache: false,
-      overlappingSync: false,
-      eventTurnBatching: false,
-    });
-    return new Lmdb(opened, undefined, path, silentLog);
+    return new Lmdb(openFile(join(path, 'store.mdb')), undefined, path, silentLog);
   } catch (error) {
     throw failure('storage.unusable', { folder: path, reason: reasonOf(error) }, { cause: error });
   }

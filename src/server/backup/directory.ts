@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { failure, isFailure } from '../../base/errors.ts';
-import type { Kept, Place } from './place.ts';
+import { type Kept, type Place, told } from './place.ts';
 
 const PARTIAL = /\.[0-9a-f]{8}\.partial$/;
 const CHUNK = 1024 * 1024;
@@ -77,18 +77,6 @@ export function directoryPlace(path: string): Place {
     },
     close() {},
   };
-}
-
-/** The pieces of a stream; what fails in the middle is told as what fails at the beginning. */
-async function* told(
-  stream: AsyncIterable<Uint8Array>,
-  wrong: (error: unknown) => unknown,
-): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    yield* stream;
-  } catch (error) {
-    throw wrong(error);
-  }
 }
 
 async function sizeOf(folder: string, name: string): Promise<Kept | undefined> {

@@ -24,3 +24,15 @@ export interface Place {
   tidy(before: number): Promise<void>;
   close(): void;
 }
+
+/** The pieces of a stream; what fails in the middle is told as what fails at the beginning. */
+export async function* told(
+  stream: AsyncIterable<Uint8Array>,
+  wrong: (error: unknown) => unknown,
+): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    yield* stream;
+  } catch (error) {
+    throw wrong(error);
+  }
+}

@@ -7,7 +7,7 @@
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3';
 import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import { inParts } from './parts.ts';
-import type { Kept, Place } from './place.ts';
+import { type Kept, type Place, told } from './place.ts';
 import { reasonOf } from './s3errors.ts';
 
 export interface S3Settings {
@@ -191,16 +191,5 @@ async function upload(
     // Parts that nobody completes are paid for until somebody takes them away.
     await s3.send(new sdk.AbortMultipartUploadCommand({ Bucket, Key, UploadId })).catch(() => {});
     throw error;
-  }
-}
-
-async function* told(
-  stream: AsyncIterable<Uint8Array>,
-  wrong: (error: unknown) => unknown,
-): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    yield* stream;
-  } catch (error) {
-    throw wrong(error);
   }
 }

@@ -70,14 +70,8 @@ export class Answering {
       case 'observed':
         for (const one of message.all) this.#options.observed(one);
         return true;
-      case 'piece':
-      case 'end':
-      case 'taken':
-      case 'stop':
-        this.#streams.take(message);
-        return true;
       default:
-        return false;
+        return this.#streams.take(message);
     }
   }
 

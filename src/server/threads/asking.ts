@@ -100,14 +100,8 @@ export class Asking {
         resolve?.(message.taken);
         return true;
       }
-      case 'piece':
-      case 'end':
-      case 'taken':
-      case 'stop':
-        this.#streams.take(message);
-        return true;
       default:
-        return false;
+        return this.#streams.take(message);
     }
   }
 

@@ -11,6 +11,10 @@ export type StreamMessage =
   /** The reader wants no more. */
   | { readonly kind: 'stop'; readonly id: number };
 
+const KINDS: ReadonlySet<string> = new Set<StreamMessage['kind']>(['piece', 'end', 'taken', 'stop']);
+
+const isOfStream = (message: { readonly kind: string }): message is StreamMessage => KINDS.has(message.kind);
+
 /** Pieces that may be on their way unread. */
 const WINDOW = 16;
 
@@ -86,27 +90,28 @@ export class Streams {
     }
   }
 
-  take(message: StreamMessage): void {
-    const { id } = message;
-    const sending = this.#sending.get(id);
-    const receiving = this.#receiving.get(id);
+  /** @returns whether the message was of a stream */
+  take(message: StreamMessage | { readonly kind: string }): boolean {
+    if (!isOfStream(message)) return false;
+    const sending = this.#sending.get(message.id);
+    const receiving = this.#receiving.get(message.id);
     switch (message.kind) {
       case 'piece':
         receiving?.pieces.push(message.bytes);
         receiving?.wake();
-        return;
+        return true;
       case 'end':
         if (receiving !== undefined) receiving.ended = message.broken ? 'broken' : 'whole';
         receiving?.wake();
-        return;
+        return true;
       case 'taken':
         if (sending !== undefined) sending.left++;
         sending?.wake();
-        return;
+        return true;
       case 'stop':
         if (sending !== undefined) sending.stopped = true;
         sending?.wake();
-        return;
+        return true;
     }
   }
 
