@@ -10,7 +10,10 @@ import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import type { Path } from '../base/path.ts';
 import type { Soon } from '../base/soon.ts';
+import type { Dial } from '../base/web.ts';
 import type { Storage } from '../storage/storage.ts';
+
+export type { Dial, WebRequest as DialRequest } from '../base/web.ts';
 
 /** What can be asked of a path. `write` is POST and PUT alike; policy tells create from update by `Route.exists`. */
 export type Verb = 'read' | 'list' | 'write' | 'patch' | 'delete';
@@ -257,27 +260,3 @@ export interface PluginEvent {
   /** The path, below the mount, that a subscriber must be allowed to read to hear of it: "data/grafana/admin". */
   readonly dataPath: string;
 }
-
-export interface DialRequest {
-  readonly url: string;
-  readonly method: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** PEM; replaces the system's trust. */
-  readonly ca?: string;
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface DialAnswer {
-  readonly status: number;
-  readonly body: Uint8Array;
-  /** The header Date, where the other side sent one: who signs requests learns from it how wrong this clock is. */
-  readonly date?: string;
-  /** The header WWW-Authenticate, where the other side sent one: what it wants to be shown, and by whom. */
-  readonly challenge?: string;
-  /** The header Retry-After, where the other side sent one. */
-  readonly retryAfter?: string;
-}
-
-export type Dial = (request: DialRequest) => Promise<DialAnswer>;

@@ -6,6 +6,9 @@
 
 import { inCidrs } from '../base/cidr.ts';
 import { failure } from '../base/errors.ts';
+import type { Dial } from '../base/web.ts';
+
+export type { Dial, WebRequest } from '../base/web.ts';
 
 /** A connection: the host and port that the manifest named, and the address that they led to. */
 export interface At {
@@ -22,30 +25,6 @@ export interface EgressRules {
   /** Whether the API of the operator's own cluster answers there. */
   isCluster(at: At): boolean;
 }
-
-/** One request over HTTP: no redirect is followed, and the answer is bounded in size and time. */
-export interface WebRequest {
-  readonly url: string;
-  readonly method: string;
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** PEM; replaces the system's trust. */
-  readonly ca?: string;
-  readonly timeoutMs?: number;
-  readonly signal?: AbortSignal;
-}
-
-export interface WebAnswer {
-  readonly status: number;
-  readonly body: Uint8Array;
-  /** The headers of those names, as they came. */
-  readonly date?: string;
-  readonly retryAfter?: string;
-  /** WWW-Authenticate. */
-  readonly challenge?: string;
-}
-
-export type Dial = (request: WebRequest) => Promise<WebAnswer>;
 
 /** The two ways out of a provider. */
 export interface WayOut {

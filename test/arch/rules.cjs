@@ -5,9 +5,10 @@
 const rooms = {
   base: [],
   crypto: ['base'],
+  aws: ['base'],
   storage: ['base'],
   plugin: ['base', 'storage'],
-  engines: ['plugin', 'crypto', 'storage', 'base'],
+  engines: ['plugin', 'aws', 'crypto', 'storage', 'base'],
   methods: ['plugin', 'crypto', 'storage', 'base'],
   client: ['base'],
   kube: ['base'],
@@ -39,8 +40,17 @@ module.exports = {
     wall('providers-kubernetes', '^src/providers/kubernetes/', ['provider', 'kube', 'base']),
     wall('providers-webhook', '^src/providers/webhook/', ['provider', 'template', 'base']),
     wall('providers-fake', '^src/providers/fake/', ['provider', 'base']),
-    wall('providers-aws', '^src/providers/aws/', ['provider', 'base']),
-    wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'crypto', 'base']),
+    wall('providers-aws', '^src/providers/aws/', ['provider', 'aws', 'base']),
+    {
+      name: 'only-who-asks-aws-knows-its-clients',
+      severity: 'error',
+      from: {
+        path: '^src/',
+        pathNot: '^src/(aws|engines/aws|providers/aws|server/seal)/|\\.test\\.ts$',
+      },
+      to: { path: '^src/aws/' },
+    },
+    wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'aws', 'crypto', 'base']),
     {
       name: 'server-services-know-nothing-above-them',
       severity: 'error',

@@ -5,6 +5,7 @@
 
 import type { IAM, IAMClientConfig } from '@aws-sdk/client-iam';
 import type { STS } from '@aws-sdk/client-sts';
+import { carrier, codeOf, GIVEN } from '../../aws/client.ts';
 import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import { isBag } from '../../base/shape.ts';
 import type { Dial } from '../../plugin/plugin.ts';
@@ -120,64 +121,14 @@ function refusalOf(error: unknown): Refusal {
   };
 }
 
-/** The client's names of errors are AWS's codes, and for some of them "Exception" behind it. */
-function codeOf(name: string): string {
-  const code = name.replace(/Exception$/, '');
-  return /^[A-Za-z][\w.:]{0,63}$/.test(code) ? code : 'an error without a name';
-}
-
 function clientConfig(config: Config, { url, region }: Endpoint, dial: Dial) {
   const { accessKey: accessKeyId, secretKey: secretAccessKey, maxRetries } = config;
   return {
+    ...GIVEN,
     endpoint: url,
     region,
     credentials: { accessKeyId, secretAccessKey },
     maxAttempts: maxRetries < 0 ? ATTEMPTS : maxRetries + 1,
-    retryMode: 'standard',
-    defaultsMode: 'standard',
-    useFipsEndpoint: false,
-    useDualstackEndpoint: false,
-    authSchemePreference: [],
-    disableClockSkewCorrection: false,
-    userAgentAppId: async () => undefined,
-    requestHandler: wayOut(dial),
+    requestHandler: carrier((request) => dial({ ...request, timeoutMs: TIMEOUT_MS })),
   } satisfies IAMClientConfig;
-}
-
-/** What carries the client's requests: the part of its `HttpHandler` that these services need. */
-function wayOut(
-  dial: Dial,
-): NonNullable<Exclude<IAMClientConfig['requestHandler'], Record<string, unknown>>> {
-  return {
-    async handle(request: Sent) {
-      const { protocol, hostname, port, path, method, headers, body } = request;
-      const query = new URLSearchParams(request.query as Record<string, string>).toString();
-      const {
-        status,
-        body: bytes,
-        date,
-      } = await dial({
-        url: `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}${query && `?${query}`}`,
-        method,
-        headers,
-        ...(typeof body === 'string' ? { body } : {}),
-        timeoutMs: TIMEOUT_MS,
-      });
-      // By the date of the answer the client corrects what it signs, where this clock is wrong.
-      return { response: { statusCode: status, headers: date === undefined ? {} : { date }, body: bytes } };
-    },
-    updateHttpClientConfig() {},
-    httpHandlerConfigs: () => ({}),
-  } as never;
-}
-
-interface Sent {
-  readonly protocol: string;
-  readonly hostname: string;
-  readonly port?: number;
-  readonly path: string;
-  readonly query?: unknown;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: unknown;
 }

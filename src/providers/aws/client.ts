@@ -5,10 +5,9 @@
  */
 
 import type { SecretsManagerClientConfig } from '@aws-sdk/client-secrets-manager';
-import { view } from '../../base/bytes.ts';
+import { carrier, GIVEN } from '../../aws/client.ts';
 import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import { backoff } from '../../base/retry.ts';
-import type { WayOut } from '../../provider/egress.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { endpointOf, type Service } from './endpoints.ts';
 
@@ -43,20 +42,16 @@ const LONGEST_WAIT_MS = 20_000;
 /** The settings of a client of `service`. */
 export function clientConfig(service: Service, options: ClientOptions, env: ProviderEnv) {
   return {
+    ...GIVEN,
     endpoint: options.endpoint(service) ?? endpointOf(service, options.region),
     region: options.region,
     // A call that is not signed (AssumeRoleWithWebIdentity) needs none, and must not find the machine's.
     credentials: options.keys ?? (async () => ({ accessKeyId: '', secretAccessKey: '' })),
     retryStrategy: retries(env.retry),
     maxAttempts: ATTEMPTS,
-    retryMode: 'standard',
-    defaultsMode: 'standard',
-    useFipsEndpoint: false,
-    useDualstackEndpoint: false,
-    authSchemePreference: [],
-    disableClockSkewCorrection: false,
-    userAgentAppId: async () => undefined,
-    requestHandler: carrier(env.wayOut),
+    requestHandler: carrier((request) => env.wayOut.dial({ ...request, timeoutMs: TIMEOUT_MS }), {
+      waits: true,
+    }),
   } satisfies SecretsManagerClientConfig;
 }
 
@@ -95,51 +90,6 @@ export function retries(settings: ProviderEnv['retry'], random: () => number = M
       return token(count + 1, Math.min(LONGEST_WAIT_MS, Math.max(own, asked)));
     },
     recordSuccess() {},
-  } as never;
-}
-
-interface Sent {
-  readonly protocol: string;
-  readonly hostname: string;
-  readonly port?: number;
-  readonly path: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-}
-
-/** What carries the clients' requests: the part of their `HttpHandler` that these services need. */
-function carrier({
-  dial,
-}: WayOut): NonNullable<Exclude<SecretsManagerClientConfig['requestHandler'], Record<string, unknown>>> {
-  return {
-    async handle(request: Sent, { abortSignal }: { readonly abortSignal?: AbortSignal } = {}) {
-      const { protocol, hostname, port, path, method, headers, body } = request;
-      const answer = await dial({
-        url: `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`,
-        method,
-        headers,
-        ...(body === undefined
-          ? {}
-          : { body: typeof body === 'string' ? body : view(body as Uint8Array).toString() }),
-        timeoutMs: TIMEOUT_MS,
-        ...(abortSignal === undefined ? {} : { signal: abortSignal }),
-      });
-      const { status: statusCode, date, retryAfter } = answer;
-      return {
-        response: {
-          statusCode,
-          // By the date of the answer the client corrects what it signs, where this clock is wrong.
-          headers: {
-            ...(date === undefined ? {} : { date }),
-            ...(retryAfter === undefined ? {} : { 'retry-after': retryAfter }),
-          },
-          body: answer.body,
-        },
-      };
-    },
-    updateHttpClientConfig() {},
-    httpHandlerConfigs: () => ({}),
   } as never;
 }
 

@@ -1,25 +1,14 @@
 /** How a seal asks its service, and how it tells what went wrong there: by what passes, and by what somebody has to mend. */
 
 import { type Failure, failure } from '../../base/errors.ts';
+import type { WebAnswer, WebRequest } from '../../base/web.ts';
 
-/** One request of a seal: the shape of the server's one way out. @throws Failure dial.* where no answer came */
-export type Ask = (request: {
-  readonly url: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: string;
-  readonly timeoutMs?: number;
-  readonly signal: AbortSignal;
-}) => Promise<Answer>;
+export type { WebAnswer as Answer } from '../../base/web.ts';
 
-export interface Answer {
-  readonly status: number;
-  readonly body: Uint8Array;
-  /** The header Date. */
-  readonly date?: string;
-  /** The header WWW-Authenticate. */
-  readonly challenge?: string;
-}
+/** One request of a seal, by a way out that leads to its service alone. @throws Failure dial.* where no answer came */
+export type Ask = (
+  request: WebRequest & Required<Pick<WebRequest, 'headers' | 'signal'>>,
+) => Promise<WebAnswer>;
 
 /**
  * `away`: it passes by itself, and is tried again. `refused`: who we are, or may do, has to be mended. `lost`: the key is

@@ -1,7 +1,7 @@
 /** What AWS's official clients are given, so that they take nothing from the environment, from files or from the machine, and ask by the one way out. */
 
 import type { KMSClientConfig } from '@aws-sdk/client-kms';
-import { view } from '../../base/bytes.ts';
+import { carrier, codeOf, GIVEN } from '../../aws/client.ts';
 import { isFailure } from '../../base/errors.ts';
 import { type Ask, said, trouble, type Verdict } from './ask.ts';
 
@@ -24,60 +24,18 @@ export function clientConfig(
   credentials: () => Promise<AwsCredentials>,
 ) {
   return {
+    ...GIVEN,
     endpoint,
     region,
     credentials,
     maxAttempts: ATTEMPTS,
-    retryMode: 'standard',
-    defaultsMode: 'standard',
-    useFipsEndpoint: false,
-    useDualstackEndpoint: false,
-    authSchemePreference: [],
-    disableClockSkewCorrection: false,
-    userAgentAppId: async () => undefined,
-    requestHandler: wayOut(ask),
+    requestHandler: carrier((request) =>
+      ask({ ...request, timeoutMs: TIMEOUT_MS, signal: request.signal ?? NEVER }),
+    ),
   } satisfies KMSClientConfig;
 }
 
 const NEVER = new AbortController().signal;
-
-/** What carries the client's requests: the part of its `HttpHandler` that these services need. */
-function wayOut(ask: Ask): NonNullable<Exclude<KMSClientConfig['requestHandler'], Record<string, unknown>>> {
-  return {
-    async handle(request: Sent, { abortSignal }: { readonly abortSignal?: AbortSignal } = {}) {
-      const { protocol, hostname, port, path, method, headers, body } = request;
-      const {
-        status,
-        body: bytes,
-        date,
-      } = await ask({
-        url: `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path}`,
-        method,
-        headers,
-        ...(typeof body === 'string'
-          ? { body }
-          : body instanceof Uint8Array
-            ? { body: view(body).toString('utf8') }
-            : {}),
-        timeoutMs: TIMEOUT_MS,
-        signal: abortSignal ?? NEVER,
-      });
-      return { response: { statusCode: status, headers: date === undefined ? {} : { date }, body: bytes } };
-    },
-    updateHttpClientConfig() {},
-    httpHandlerConfigs: () => ({}),
-  } as never;
-}
-
-interface Sent {
-  readonly protocol: string;
-  readonly hostname: string;
-  readonly port?: number;
-  readonly path: string;
-  readonly method: string;
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body?: unknown;
-}
 
 /** The key is not there, cannot be used, or is not the one that wrapped. Source: the errors of KMS's Encrypt and Decrypt. */
 const LOST: ReadonlySet<string> = new Set([
@@ -122,10 +80,4 @@ function verdictOn(code: string, status: number, canLose: boolean): Verdict {
   // Before the status: "the state of the key is not right for this" comes with a 400, "the key is unavailable" with a 500.
   if (LOST.has(code)) return canLose ? 'lost' : 'refused';
   return status >= 500 || status === 429 || AWAY.test(code) ? 'away' : 'refused';
-}
-
-/** The client's names of errors are AWS's codes, and for most of them "Exception" behind it. */
-function codeOf(name: unknown): string {
-  const code = typeof name === 'string' ? name.replace(/Exception$/, '') : '';
-  return /^[A-Za-z][\w.:]{0,63}$/.test(code) ? code : 'an error without a name';
 }
