@@ -16,16 +16,24 @@ interface Column {
 
 interface Definition {
   readonly resource: Resource;
-  readonly shortName: string;
+  /** Versions that are served beside the resource's own, which is the one that is stored. */
+  readonly alsoServed?: readonly string[];
+  readonly shortName?: string;
+  /** Beside `external-secrets`, by which `kubectl get` finds all. */
+  readonly category?: string;
   readonly description: string;
   readonly spec: z.ZodType;
-  readonly status: z.ZodType;
+  readonly status?: z.ZodType;
+  /** Upstream's GeneratorState has its status in the object itself. */
+  readonly withoutSubresource?: true;
   readonly columns: readonly Column[];
   readonly selectable: readonly string[];
 }
 
 const READY = (field: string) => `.status.conditions[?(@.type=="Ready")].${field}`;
 const AGE: Column = { name: 'AGE', type: 'date', jsonPath: '.metadata.creationTimestamp' };
+
+const BETA: readonly string[] = ['v1beta1'];
 
 const STORE_COLUMNS: readonly Column[] = [
   AGE,
@@ -37,6 +45,7 @@ const STORE_COLUMNS: readonly Column[] = [
 const definitions: readonly Definition[] = [
   {
     resource: EXTERNAL_SECRETS,
+    alsoServed: BETA,
     shortName: 'es',
     description: 'ExternalSecret reads secrets of an external store into a Secret.',
     spec: externalSecretSpec,
@@ -58,6 +67,7 @@ const definitions: readonly Definition[] = [
   },
   {
     resource: SECRET_STORES,
+    alsoServed: BETA,
     shortName: 'ss',
     description: 'SecretStore is an external store that the ExternalSecrets of its namespace read from.',
     spec: storeSpec,
@@ -67,6 +77,7 @@ const definitions: readonly Definition[] = [
   },
   {
     resource: CLUSTER_SECRET_STORES,
+    alsoServed: BETA,
     shortName: 'css',
     description: 'ClusterSecretStore is an external store that ExternalSecrets of many namespaces read from.',
     spec: storeSpec,
@@ -76,11 +87,11 @@ const definitions: readonly Definition[] = [
   },
 ];
 
-/** Every CustomResourceDefinition of the operator: v1 stored, v1beta1 served as the same superset, no conversion. */
+/** Every CustomResourceDefinition of the operator: one version stored, others served as the same superset, no conversion. */
 export const crds = (): readonly KubeObject[] => definitions.map(crd);
 
 function crd(definition: Definition): KubeObject {
-  const { resource, shortName } = definition;
+  const { resource, shortName, category } = definition;
   const singular = resource.kind.toLowerCase();
   return {
     apiVersion: 'apiextensions.k8s.io/v1',
@@ -92,16 +103,19 @@ function crd(definition: Definition): KubeObject {
     spec: {
       group: resource.group,
       names: {
-        categories: ['external-secrets'],
+        categories: ['external-secrets', ...(category === undefined ? [] : [category])],
         kind: resource.kind,
         listKind: `${resource.kind}List`,
         plural: resource.plural,
-        shortNames: [shortName],
+        ...(shortName === undefined ? {} : { shortNames: [shortName] }),
         singular,
       },
       scope: resource.namespaced ? 'Namespaced' : 'Cluster',
       conversion: { strategy: 'None' },
-      versions: [version(definition, 'v1', true), version(definition, 'v1beta1', false)],
+      versions: [
+        version(definition, resource.version, true),
+        ...(definition.alsoServed ?? []).map((name) => version(definition, name, false)),
+      ],
     },
   };
 }
@@ -111,7 +125,7 @@ function version(definition: Definition, name: string, storage: boolean): object
     name,
     served: true,
     storage,
-    additionalPrinterColumns: definition.columns,
+    ...(definition.columns.length === 0 ? {} : { additionalPrinterColumns: definition.columns }),
     ...(definition.selectable.length === 0
       ? {}
       : { selectableFields: definition.selectable.map((jsonPath) => ({ jsonPath })) }),
@@ -123,12 +137,12 @@ function version(definition: Definition, name: string, storage: boolean): object
             apiVersion: z.string().optional(),
             kind: z.string().optional(),
             spec: definition.spec.optional(),
-            status: definition.status.optional(),
+            ...(definition.status === undefined ? {} : { status: definition.status.optional() }),
           }),
         ),
       },
     },
-    subresources: { status: {} },
+    ...(definition.withoutSubresource === true ? {} : { subresources: { status: {} } }),
   };
 }
 
