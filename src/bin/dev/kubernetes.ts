@@ -3,6 +3,7 @@
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Kube, KubeObject, Resource } from '../../kube/kube.ts';
 import { crds } from '../../operator/api/crds.ts';
+import { OPERATOR_RIGHTS, policyRules } from '../../operator/api/rights.ts';
 import type { Access } from '../../platform/access.ts';
 import type { Manifest } from '../../platform/manifests.ts';
 import type { Keys } from './home.ts';
@@ -41,37 +42,6 @@ const rbac = (plural: string, kind: string): Resource => ({
   namespaced: false,
 });
 
-/** What the operator may do in the cluster; `deploy/` grants the same. */
-const OPERATOR_RULES = [
-  {
-    apiGroups: ['external-secrets.io'],
-    resources: ['externalsecrets', 'secretstores', 'clustersecretstores'],
-    verbs: ['get', 'list', 'watch', 'update', 'patch'],
-  },
-  {
-    apiGroups: ['external-secrets.io'],
-    resources: [
-      'externalsecrets/status',
-      'secretstores/status',
-      'clustersecretstores/status',
-      'externalsecrets/finalizers',
-    ],
-    verbs: ['get', 'update', 'patch'],
-  },
-  {
-    apiGroups: [''],
-    resources: ['secrets'],
-    verbs: ['get', 'list', 'watch', 'create', 'update', 'patch', 'delete'],
-  },
-  {
-    apiGroups: [''],
-    resources: ['configmaps', 'namespaces', 'serviceaccounts'],
-    verbs: ['get', 'list', 'watch'],
-  },
-  { apiGroups: [''], resources: ['serviceaccounts/token'], verbs: ['create'] },
-  { apiGroups: [''], resources: ['events'], verbs: ['create', 'patch', 'update', 'get', 'list'] },
-];
-
 /** Kinds, accounts and rights that do not depend on the manifests. */
 export async function prepareCluster(kube: Kube, vault: HostPort): Promise<void> {
   for (const crd of crds()) await put(kube, CRDS, crd);
@@ -86,7 +56,7 @@ export async function prepareCluster(kube: Kube, vault: HostPort): Promise<void>
     apiVersion: 'rbac.authorization.k8s.io/v1',
     kind: 'ClusterRole',
     metadata: { name: 'holdfast-operator' },
-    rules: OPERATOR_RULES,
+    rules: policyRules(OPERATOR_RIGHTS),
   });
   await put(
     kube,

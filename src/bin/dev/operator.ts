@@ -12,13 +12,8 @@ import { createOperator, type Operator } from '../../operator/operator.ts';
 import type { Subscribe } from '../../operator/push.ts';
 import { createRendering } from '../../operator/rendering.ts';
 import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
-import { createAwsProvider } from '../../providers/aws/aws.ts';
-import { endpointFrom } from '../../providers/aws/endpoints.ts';
-import { createFakeProvider } from '../../providers/fake/fake.ts';
-import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
-import { vaultProvider } from '../../providers/vault/vault.ts';
-import { webhookProvider } from '../../providers/webhook/webhook.ts';
 import { createDial } from '../../server/http/dial.ts';
+import { providers } from '../operator/providers.ts';
 import type { Home } from './home.ts';
 import { accountToken, OPERATOR } from './kubernetes.ts';
 import { isLoopback } from './network.ts';
@@ -48,13 +43,7 @@ export async function startOperator(
   const kube = createKube({ server: api.url, ca: api.caPem, tokenFile });
   const operator = createOperator({
     kube,
-    providers: [
-      vaultProvider,
-      kubernetesProvider,
-      createAwsProvider({ endpoint: endpointFrom(process.env) }),
-      createFakeProvider(),
-      webhookProvider,
-    ],
+    providers: providers({ env: process.env }),
     wayOut: wayOut(platform),
     clock: systemClock,
     log: log.with({ program: 'operator' }),

@@ -1,0 +1,71 @@
+/**
+ * What the operator may do in a cluster: the one table that `deploy/operator` is generated from and that `holdfast dev`
+ * grants. A test runs the operator through all that it can do and holds this table against the requests that it made, both
+ * ways: a right that nothing uses is as wrong as one that is missing.
+ */
+
+import {
+  CLUSTER_SECRET_STORES,
+  CONFIG_MAPS,
+  EVENTS,
+  EXTERNAL_SECRETS,
+  NAMESPACES,
+  SECRET_STORES,
+  SECRETS,
+  SERVICE_ACCOUNTS,
+} from './resources.ts';
+
+export type KubeVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
+
+export interface Right {
+  /** "" is the core group. */
+  readonly group: string;
+  /** With its subresource: "externalsecrets/status". */
+  readonly resource: string;
+  readonly verbs: readonly KubeVerb[];
+  readonly why: string;
+}
+
+const of = (
+  { group, plural }: { readonly group: string; readonly plural: string },
+  verbs: readonly KubeVerb[],
+  why: string,
+  subresource?: string,
+): Right => ({
+  group,
+  resource: subresource === undefined ? plural : `${plural}/${subresource}`,
+  verbs,
+  why,
+});
+
+const READ = ['get', 'list', 'watch'] as const;
+
+export const OPERATOR_RIGHTS: readonly Right[] = [
+  of(EXTERNAL_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
+  of(EXTERNAL_SECRETS, ['patch'], 'conditions', 'status'),
+  of(EXTERNAL_SECRETS, ['update'], 'owner references that block the deletion of their owner', 'finalizers'),
+  of(SECRET_STORES, READ, 'stores are read'),
+  of(SECRET_STORES, ['patch'], 'conditions', 'status'),
+  of(CLUSTER_SECRET_STORES, READ, 'stores are read'),
+  of(CLUSTER_SECRET_STORES, ['patch'], 'conditions', 'status'),
+  of(SECRETS, [...READ, 'create', 'update', 'delete'], 'targets, and what stores log in with'),
+  of(CONFIG_MAPS, READ, 'templates and authorities'),
+  of(NAMESPACES, ['list', 'watch'], 'the conditions of ClusterSecretStores name labels'),
+  of(SERVICE_ACCOUNTS, ['get'], 'clouds write on an account which identity it stands for'),
+  of(SERVICE_ACCOUNTS, ['create'], 'stores log in as an account', 'token'),
+  of(EVENTS, ['create', 'patch'], 'what happened, counted up when it repeats'),
+];
+
+/** Rules of a ClusterRole: rights of one group with the same verbs stand together. */
+export function policyRules(
+  rights: readonly Right[],
+): readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[] {
+  const rules = new Map<string, { apiGroups: string[]; resources: string[]; verbs: string[] }>();
+  for (const { group, resource, verbs } of rights) {
+    const id = JSON.stringify([group, verbs]);
+    const known = rules.get(id);
+    if (known === undefined) rules.set(id, { apiGroups: [group], resources: [resource], verbs: [...verbs] });
+    else known.resources.push(resource);
+  }
+  return [...rules.values()];
+}
