@@ -12,7 +12,7 @@ const rooms = {
   methods: ['plugin', 'crypto', 'storage', 'base'],
   client: ['base'],
   kube: ['base'],
-  template: ['base'],
+  template: ['crypto', 'base'],
   provider: ['base'],
   apiserver: ['storage', 'crypto', 'base'],
   csi: ['client', 'kube', 'base'],

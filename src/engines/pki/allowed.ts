@@ -6,8 +6,8 @@
 import { domainToASCII, domainToUnicode } from 'node:url';
 import { failure } from '../../base/errors.ts';
 import { globMatches } from '../../base/glob.ts';
-import { isOid } from './der.ts';
-import { ipBytes, type Names, type OtherName } from './name.ts';
+import { isOid } from '../../crypto/x509/der.ts';
+import { ipBytes, type Names, type OtherName } from '../../crypto/x509/name.ts';
 import type { Role } from './role.ts';
 
 const LABEL = '[a-zA-Z0-9](?:[a-zA-Z0-9-]{0,61}[a-zA-Z0-9])?';

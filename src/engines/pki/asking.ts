@@ -6,11 +6,11 @@ import { base64 } from '../../base/bytes.ts';
 import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { commaList, duration, flag, integer } from '../../base/schema.ts';
-import { certificatePem, readPem, serialText } from './certificate.ts';
+import { certificatePem, readPem, serialText } from '../../crypto/x509/certificate.ts';
+import { privateDer, privatePem } from '../../crypto/x509/keytype.ts';
+import type { Subject } from '../../crypto/x509/name.ts';
 import type { Constraints } from './constraints.ts';
 import type { Wanted } from './issuing.ts';
-import { privateDer, privatePem } from './keytype.ts';
-import type { Subject } from './name.ts';
 
 export const list = () => commaList().default([]);
 export const text = () => z.string().default('');

@@ -4,9 +4,9 @@
  */
 
 import { failure } from '../../base/errors.ts';
-import { children, implicit, readOne, sequence, tlv } from './der.ts';
-import { EXT, type Extension, extensionOf } from './extensions.ts';
-import { ipBytes, type Names } from './name.ts';
+import { children, implicit, readOne, sequence, tlv } from '../../crypto/x509/der.ts';
+import { EXT, type Extension, extensionOf } from '../../crypto/x509/extensions.ts';
+import { ipBytes, type Names } from '../../crypto/x509/name.ts';
 
 export interface Subtrees {
   readonly dns: readonly string[];

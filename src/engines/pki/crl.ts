@@ -1,8 +1,8 @@
 /** Revocation lists (RFC 5280 section 5) as such: signed and read. What stands in them is decided elsewhere. */
 
 import { failure } from '../../base/errors.ts';
-import type { Certificate } from './certificate.ts';
-import { keyIdIn, serialBytes, serialText, signed } from './certificate.ts';
+import type { Certificate } from '../../crypto/x509/certificate.ts';
+import { keyIdIn, serialBytes, serialText, signed } from '../../crypto/x509/certificate.ts';
 import {
   children,
   contentOf,
@@ -14,9 +14,9 @@ import {
   sequence,
   TAG,
   time,
-} from './der.ts';
-import { authorityKeyId, crlNumber, deltaCrl, keyIdOf } from './extensions.ts';
-import { isSignedBy, publicKey, type Signer } from './keytype.ts';
+} from '../../crypto/x509/der.ts';
+import { authorityKeyId, crlNumber, deltaCrl, keyIdOf } from '../../crypto/x509/extensions.ts';
+import { isSignedBy, publicKey, type Signer } from '../../crypto/x509/keytype.ts';
 
 export interface ListEntry {
   /** Hexadecimal pairs with colons. */

@@ -9,8 +9,8 @@ import {
   isSelfIssued,
   readCertificate,
   readPem,
-} from './certificate.ts';
-import { kindOf, privateKeyOfPem, type Signer, signerOf, spkiOf } from './keytype.ts';
+} from '../../crypto/x509/certificate.ts';
+import { kindOf, privateKeyOfPem, type Signer, signerOf, spkiOf } from '../../crypto/x509/keytype.ts';
 import {
   groupName,
   type Issuer,

@@ -3,17 +3,13 @@
 import { goDuration } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import {
-  asciiName,
-  checkCommonName,
-  checkListed,
-  checkNames,
-  isDnsName,
-  parseOther,
-  shown,
-} from './allowed.ts';
-import { type Certificate, type CertificateRequest, keyIdIn, namesOf, usageBits } from './certificate.ts';
-import { brokenBy } from './constraints.ts';
-import { children, oid, readOid, readOne } from './der.ts';
+  type Certificate,
+  type CertificateRequest,
+  keyIdIn,
+  namesOf,
+  usageBits,
+} from '../../crypto/x509/certificate.ts';
+import { children, oid, readOid, readOne } from '../../crypto/x509/der.ts';
 import {
   alternativeNames,
   authorityInfo,
@@ -29,9 +25,19 @@ import {
   keyUsageBits,
   policies,
   subjectKeyId,
-} from './extensions.ts';
-import { kindOf } from './keytype.ts';
-import { isEmpty, type Names, NO_NAMES, NO_SUBJECT, type Subject } from './name.ts';
+} from '../../crypto/x509/extensions.ts';
+import { kindOf } from '../../crypto/x509/keytype.ts';
+import { isEmpty, type Names, NO_NAMES, NO_SUBJECT, type Subject } from '../../crypto/x509/name.ts';
+import {
+  asciiName,
+  checkCommonName,
+  checkListed,
+  checkNames,
+  isDnsName,
+  parseOther,
+  shown,
+} from './allowed.ts';
+import { brokenBy } from './constraints.ts';
 import { parseNotAfter, type Role } from './role.ts';
 import type { Issuer, Urls } from './store.ts';
 

@@ -3,9 +3,9 @@
  * near their end. Reading one never builds it. A list that a crash left behind is mended by the next tick.
  */
 
+import { signerOf } from '../../crypto/x509/keytype.ts';
 import { signList } from './crl.ts';
 import { groupOf, type Opened, opened } from './issuers.ts';
-import { signerOf } from './keytype.ts';
 import type { CrlSettings, List, PkiStore } from './store.ts';
 
 export type Need = 'full' | 'delta' | undefined;

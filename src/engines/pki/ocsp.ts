@@ -1,8 +1,8 @@
 /** The online certificate status protocol (RFC 6960): requests taken apart, answers made. What the status is, others say. */
 
 import { createHash } from 'node:crypto';
-import type { Certificate } from './certificate.ts';
-import { serialText } from './certificate.ts';
+import type { Certificate } from '../../crypto/x509/certificate.ts';
+import { serialText } from '../../crypto/x509/certificate.ts';
 import {
   bitString,
   children,
@@ -20,9 +20,9 @@ import {
   sequence,
   TAG,
   tlv,
-} from './der.ts';
-import { keyIdOf } from './extensions.ts';
-import type { Signer } from './keytype.ts';
+} from '../../crypto/x509/der.ts';
+import { keyIdOf } from '../../crypto/x509/extensions.ts';
+import type { Signer } from '../../crypto/x509/keytype.ts';
 
 const HASHES: Readonly<Record<string, string>> = {
   '1.3.14.3.2.26': 'sha1',

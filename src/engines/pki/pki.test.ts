@@ -8,13 +8,13 @@ import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../base/clock.ts';
 import { Failure } from '../../base/errors.ts';
+import { readCertificate, readRequest, requestPem, signRequest } from '../../crypto/x509/certificate.ts';
+import { alternativeNames, basicConstraints, keyUsage } from '../../crypto/x509/extensions.ts';
+import { signerOf } from '../../crypto/x509/keytype.ts';
+import { encodeName, NO_NAMES, NO_SUBJECT, readNames } from '../../crypto/x509/name.ts';
 import { mountForTest } from '../../plugin/testing.ts';
 import { startServer, type TestServer } from '../../server/testing.ts';
-import { readCertificate, readRequest, requestPem, signRequest } from './certificate.ts';
-import { alternativeNames, basicConstraints, keyUsage } from './extensions.ts';
 import { pki } from './index.ts';
-import { signerOf } from './keytype.ts';
-import { encodeName, NO_NAMES, NO_SUBJECT, readNames } from './name.ts';
 import { readOcspRequest } from './ocsp.ts';
 
 const run = promisify(execFile);

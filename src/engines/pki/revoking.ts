@@ -1,7 +1,7 @@
 /** Revocation: which issuer a certificate was signed by, that it is written down, and the lists made to say so. */
 
 import { failure } from '../../base/errors.ts';
-import { type Certificate, isChildOf, isSelfIssued, readCertificate } from './certificate.ts';
+import { type Certificate, isChildOf, isSelfIssued, readCertificate } from '../../crypto/x509/certificate.ts';
 import { groupOf, type Opened, opened } from './issuers.ts';
 import { refreshLists } from './lists.ts';
 import { fileOf, type PkiStore, type Revoked } from './store.ts';

@@ -7,8 +7,8 @@ import { z } from 'zod';
 import { seconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { commaList, duration, flag, integer } from '../../base/schema.ts';
-import { isOid } from './der.ts';
-import { keyKind } from './keytype.ts';
+import { isOid } from '../../crypto/x509/der.ts';
+import { keyKind } from '../../crypto/x509/keytype.ts';
 
 const yes = () => flag().default(true);
 const no = () => flag().default(false);

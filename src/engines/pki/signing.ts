@@ -3,9 +3,10 @@
  * everything of the certificate but its signature, so that a lease can be written before there is anything to revoke.
  */
 
+import type { Certificate, CertificateRequest } from '../../crypto/x509/certificate.ts';
+import { serialText, signCertificate } from '../../crypto/x509/certificate.ts';
+import { encodeName, type Names } from '../../crypto/x509/name.ts';
 import type { Mount } from '../../plugin/plugin.ts';
-import type { Certificate, CertificateRequest } from './certificate.ts';
-import { serialText, signCertificate } from './certificate.ts';
 import { type Opened, signerFor, urlsOf } from './issuers.ts';
 import {
   checkConstraints,
@@ -16,7 +17,6 @@ import {
   timesOf,
   type Wanted,
 } from './issuing.ts';
-import { encodeName, type Names } from './name.ts';
 import type { Role } from './role.ts';
 import type { PkiStore } from './store.ts';
 

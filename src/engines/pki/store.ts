@@ -21,10 +21,10 @@ import { hex, textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
 import { uuid } from '../../crypto/random.ts';
+import type { KeyKind, KeyType } from '../../crypto/x509/keytype.ts';
 import type { Mount } from '../../plugin/plugin.ts';
 import type { Check, Page, Write } from '../../storage/storage.ts';
 import { ACME_DEFAULTS, type AcmeFolders, type AcmeSettings } from './acme/records.ts';
-import type { KeyKind, KeyType } from './keytype.ts';
 import type { Role } from './role.ts';
 import { AUTO_TIDY_DEFAULTS, type AutoTidy } from './tidyoptions.ts';
 

@@ -4,10 +4,10 @@
  */
 
 import { failure, isFailure } from '../../base/errors.ts';
+import { type Certificate, readCertificate } from '../../crypto/x509/certificate.ts';
 import type { Mount } from '../../plugin/plugin.ts';
 import type { Accounts } from './acme/accounts.ts';
 import { tidyAccount } from './acme/tidying.ts';
-import { type Certificate, readCertificate } from './certificate.ts';
 import { groupOf, opened } from './issuers.ts';
 import { refreshLists } from './lists.ts';
 import { issuerOf } from './revoking.ts';

@@ -4,13 +4,13 @@ import { createHash, createHmac, generateKeyPairSync, type KeyObject, X509Certif
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../../base/clock.ts';
 import { failure } from '../../../base/errors.ts';
+import { signRequest } from '../../../crypto/x509/certificate.ts';
+import { alternativeNames, basicConstraints } from '../../../crypto/x509/extensions.ts';
+import { signerOf } from '../../../crypto/x509/keytype.ts';
+import { encodeName, type Names, NO_NAMES, NO_SUBJECT } from '../../../crypto/x509/name.ts';
 import { startServer, type TestServer } from '../../../server/testing.ts';
 import { MemoryBackend } from '../../../storage/memory.ts';
-import { signRequest } from '../certificate.ts';
-import { alternativeNames, basicConstraints } from '../extensions.ts';
 import { pki } from '../index.ts';
-import { signerOf } from '../keytype.ts';
-import { encodeName, type Names, NO_NAMES, NO_SUBJECT } from '../name.ts';
 import type { Probes } from './probes.ts';
 import { AcmeClient, ecKey, publicJwk, signedRequest, type Told, thumbprint } from './testing.ts';
 

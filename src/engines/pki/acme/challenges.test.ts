@@ -3,11 +3,11 @@
 import { createHash } from 'node:crypto';
 import { describe, expect, test } from 'vitest';
 import { failure } from '../../../base/errors.ts';
-import { signCertificate } from '../certificate.ts';
-import { octets } from '../der.ts';
-import { alternativeNames, basicConstraints, extensionOf } from '../extensions.ts';
-import { signerOf, spkiOf } from '../keytype.ts';
-import { encodeName, type Names, NO_NAMES, NO_SUBJECT } from '../name.ts';
+import { signCertificate } from '../../../crypto/x509/certificate.ts';
+import { octets } from '../../../crypto/x509/der.ts';
+import { alternativeNames, basicConstraints, extensionOf } from '../../../crypto/x509/extensions.ts';
+import { signerOf, spkiOf } from '../../../crypto/x509/keytype.ts';
+import { encodeName, type Names, NO_NAMES, NO_SUBJECT } from '../../../crypto/x509/name.ts';
 import { ACME_IDENTIFIER, type Asked, check, faultOf, keyAuthorization, type World } from './challenges.ts';
 import type { Probes } from './probes.ts';
 import type { AcmeError } from './problem.ts';

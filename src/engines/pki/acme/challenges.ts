@@ -5,10 +5,10 @@
 
 import { sameSecret, sha256, textOf } from '../../../base/bytes.ts';
 import { type Failure, isFailure } from '../../../base/errors.ts';
+import { isChildOf, isSelfIssued, namesOf, readCertificate } from '../../../crypto/x509/certificate.ts';
+import { contentOf, readOne, TAG } from '../../../crypto/x509/der.ts';
+import { EXT } from '../../../crypto/x509/extensions.ts';
 import type { Dial } from '../../../plugin/plugin.ts';
-import { isChildOf, isSelfIssued, namesOf, readCertificate } from '../certificate.ts';
-import { contentOf, readOne, TAG } from '../der.ts';
-import { EXT } from '../extensions.ts';
 import type { Probes } from './probes.ts';
 import { AcmeError, type ProblemType } from './problem.ts';
 import type { ChallengeType, Identifier } from './records.ts';

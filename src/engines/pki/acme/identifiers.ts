@@ -2,11 +2,11 @@
 
 import { domainToUnicode } from 'node:url';
 import { addressBytes } from '../../../base/cidr.ts';
+import { type CertificateRequest, namesOf } from '../../../crypto/x509/certificate.ts';
+import { children, readOne, TAG } from '../../../crypto/x509/der.ts';
+import { EXT } from '../../../crypto/x509/extensions.ts';
+import { ipBytes, ipText, type Names, NO_NAMES } from '../../../crypto/x509/name.ts';
 import { isHostname, shown } from '../allowed.ts';
-import { type CertificateRequest, namesOf } from '../certificate.ts';
-import { children, readOne, TAG } from '../der.ts';
-import { EXT } from '../extensions.ts';
-import { ipBytes, ipText, type Names, NO_NAMES } from '../name.ts';
 import { AcmeError } from './problem.ts';
 import { CHALLENGES, type ChallengeType, type Identifier } from './records.ts';
 

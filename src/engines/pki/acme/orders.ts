@@ -2,12 +2,12 @@
 
 import { base64url } from '../../../base/bytes.ts';
 import { isFailure } from '../../../base/errors.ts';
+import { certificatePem, readRequest } from '../../../crypto/x509/certificate.ts';
+import { spkiOf } from '../../../crypto/x509/keytype.ts';
 import type { Mount } from '../../../plugin/plugin.ts';
 import { checkNames } from '../allowed.ts';
-import { certificatePem, readRequest } from '../certificate.ts';
 import { chainOf, type Opened, opened } from '../issuers.ts';
 import { checkKey, timesOf, type Wanted } from '../issuing.ts';
-import { spkiOf } from '../keytype.ts';
 import type { Role } from '../role.ts';
 import { draft, leafBody } from '../signing.ts';
 import { fileOf, type PkiStore } from '../store.ts';

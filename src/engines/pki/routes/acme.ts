@@ -5,6 +5,8 @@
  */
 
 import { z } from 'zod';
+import { readCertificate } from '../../../crypto/x509/certificate.ts';
+import { spkiOf } from '../../../crypto/x509/keytype.ts';
 import type { Mount, Route } from '../../../plugin/plugin.ts';
 import type { Accounts } from '../acme/accounts.ts';
 import {
@@ -22,8 +24,6 @@ import { AcmeError } from '../acme/problem.ts';
 import { below, CHALLENGES } from '../acme/records.ts';
 import { acmeSession, type Signed, type SignedByAccount } from '../acme/session.ts';
 import type { Validator } from '../acme/validator.ts';
-import { readCertificate } from '../certificate.ts';
-import { spkiOf } from '../keytype.ts';
 import { revoke } from '../revoking.ts';
 import { fileOf, type PkiStore } from '../store.ts';
 

@@ -3,14 +3,20 @@
 import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
 import { failure, isFailure } from '../../../base/errors.ts';
+import {
+  certificatePem,
+  crlPem,
+  namesOf,
+  parseSerial,
+  readCertificate,
+} from '../../../crypto/x509/certificate.ts';
+import { kindOf, publicKey } from '../../../crypto/x509/keytype.ts';
+import { nameText, readName } from '../../../crypto/x509/name.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { keysAnswer, paged, pageOf, raw } from '../asking.ts';
-import { certificatePem, crlPem, namesOf, parseSerial, readCertificate } from '../certificate.ts';
 import { chainOf, findIssuer } from '../issuers.ts';
 import { iso } from '../issuing.ts';
-import { kindOf, publicKey } from '../keytype.ts';
 import { refreshLists } from '../lists.ts';
-import { nameText, readName } from '../name.ts';
 import { fileOf, type PkiStore } from '../store.ts';
 import { CRL_TYPE, DER_TYPE, listOf, PEM_FILE, PEM_TYPE } from './issuers.ts';
 

@@ -4,6 +4,8 @@ import type { KeyObject } from 'node:crypto';
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { flag } from '../../../base/schema.ts';
+import { isSelfIssued, readCertificate, readPem, readRequest } from '../../../crypto/x509/certificate.ts';
+import { keyKind, makeKey, spkiOf } from '../../../crypto/x509/keytype.ts';
 import {
   type Call,
   type Mount,
@@ -21,10 +23,8 @@ import {
   wantedOf,
   written,
 } from '../asking.ts';
-import { isSelfIssued, readCertificate, readPem, readRequest } from '../certificate.ts';
 import { chainOf, findIssuer } from '../issuers.ts';
 import { checkKey, leafOf, verbatimExtensions } from '../issuing.ts';
-import { keyKind, makeKey, spkiOf } from '../keytype.ts';
 import { ANYTHING, type Role } from '../role.ts';
 import { type Body, draft, leafBody } from '../signing.ts';
 import type { PkiStore } from '../store.ts';

@@ -2,11 +2,11 @@
 
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
+import { keyIdOf } from '../../../crypto/x509/extensions.ts';
+import { keyKind, kindOf, makeKey, privateKeyOfPem, spkiOf } from '../../../crypto/x509/keytype.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { formatFields, keyFields, keyText, nothing } from '../asking.ts';
-import { keyIdOf } from '../extensions.ts';
 import { checkedName, findKey, linkKey } from '../issuers.ts';
-import { keyKind, kindOf, makeKey, privateKeyOfPem, spkiOf } from '../keytype.ts';
 import { refreshLists } from '../lists.ts';
 import type { PkiStore } from '../store.ts';
 

@@ -3,12 +3,12 @@
 import { z } from 'zod';
 import { seconds } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
+import { type Certificate, parseSerial, readCertificate } from '../../../crypto/x509/certificate.ts';
+import { privateKeyOfPem, spkiOf } from '../../../crypto/x509/keytype.ts';
 import { operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { nothing, onePem, raw } from '../asking.ts';
-import { type Certificate, parseSerial, readCertificate } from '../certificate.ts';
 import { groupOf, opened, signerFor } from '../issuers.ts';
 import { iso } from '../issuing.ts';
-import { privateKeyOfPem, spkiOf } from '../keytype.ts';
 import { isAbout, ocspError, readOcspRequest, type Status, signOcsp } from '../ocsp.ts';
 import { revoke } from '../revoking.ts';
 import { fileOf, type PkiStore, type Revoked } from '../store.ts';

@@ -5,6 +5,30 @@ import { z } from 'zod';
 import { base64 } from '../../../base/bytes.ts';
 import { failure } from '../../../base/errors.ts';
 import { flag } from '../../../base/schema.ts';
+import {
+  certificatePem,
+  isSelfIssued,
+  namesOf,
+  readCertificate,
+  readRequest,
+  requestPem,
+  serialText,
+  signCertificate,
+  signRequest,
+} from '../../../crypto/x509/certificate.ts';
+import {
+  alternativeNames,
+  authorityKeyId,
+  basicConstraints,
+  EXT,
+  extensionOf,
+  keyIdOf,
+  keyUsage,
+  keyUsageBits,
+  subjectKeyId,
+} from '../../../crypto/x509/extensions.ts';
+import { type KeyKind, keyKind, kindOf, makeKey, signerOf, spkiOf } from '../../../crypto/x509/keytype.ts';
+import { encodeName, isEmpty } from '../../../crypto/x509/name.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import {
   certificateAnswer,
@@ -24,29 +48,7 @@ import {
   wantedOf,
   written,
 } from '../asking.ts';
-import {
-  certificatePem,
-  isSelfIssued,
-  namesOf,
-  readCertificate,
-  readRequest,
-  requestPem,
-  serialText,
-  signCertificate,
-  signRequest,
-} from '../certificate.ts';
 import { constraintsExtension } from '../constraints.ts';
-import {
-  alternativeNames,
-  authorityKeyId,
-  basicConstraints,
-  EXT,
-  extensionOf,
-  keyIdOf,
-  keyUsage,
-  keyUsageBits,
-  subjectKeyId,
-} from '../extensions.ts';
 import {
   chainOf,
   checkedName,
@@ -67,9 +69,7 @@ import {
   urlExtensions,
   withCommonName,
 } from '../issuing.ts';
-import { type KeyKind, keyKind, kindOf, makeKey, signerOf, spkiOf } from '../keytype.ts';
 import { refreshLists } from '../lists.ts';
-import { encodeName, isEmpty } from '../name.ts';
 import { ANYTHING } from '../role.ts';
 import { NO_URLS, type PkiStore } from '../store.ts';
 

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../../base/clock.ts';
+import { readPem } from '../../../crypto/x509/certificate.ts';
 import { mountForTest, type TestMount } from '../../../plugin/testing.ts';
-import { readPem } from '../certificate.ts';
 import { readList } from '../crl.ts';
 import { pki } from '../index.ts';
 

@@ -7,11 +7,11 @@ import { z } from 'zod';
 import { base64, fromBase64 } from '../../../base/bytes.ts';
 import { failure, isFailure } from '../../../base/errors.ts';
 import { duration, flag, integer } from '../../../base/schema.ts';
+import { crlPem, parseSerial, readPem } from '../../../crypto/x509/certificate.ts';
+import { isOid } from '../../../crypto/x509/der.ts';
+import { EXT, extensionOf } from '../../../crypto/x509/extensions.ts';
 import { operation, type Route } from '../../../plugin/plugin.ts';
-import { crlPem, parseSerial, readPem } from '../certificate.ts';
 import { type ListEntry, readList, signList } from '../crl.ts';
-import { isOid } from '../der.ts';
-import { EXT, extensionOf } from '../extensions.ts';
 import { findIssuer, signerFor } from '../issuers.ts';
 import type { PkiStore } from '../store.ts';
 

@@ -1,4 +1,4 @@
-/** Key pairs of the types that certificates may have here, and the signatures made with them. Bits and hashes are decided here alone. */
+/** Key pairs of the types that certificates may have, and the signatures made with them. Bits and hashes are decided here alone. */
 
 import {
   constants,

@@ -29,7 +29,7 @@ export const TAG = {
   set: 0x31,
 } as const;
 
-/** Nothing that this engine reads is bigger: a length beyond it is no length. */
+/** Nothing that is read here is bigger: a length beyond it is no length. */
 const MOST_LENGTH_BYTES = 4;
 const MOST_ARC = 2 ** 48;
 
