@@ -6,10 +6,7 @@
 
 import { parseDuration } from '../base/duration.ts';
 import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
-import type { Log } from '../base/log.ts';
-import { nearest } from '../base/nearest.ts';
-import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
-import type { WayOut } from '../provider/egress.ts';
+import type { KubeObject } from '../kube/kube.ts';
 import type {
   PropertyReader,
   Provider,
@@ -19,18 +16,13 @@ import type {
   Ref,
   Watcher,
 } from '../provider/provider.ts';
-import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
 import { storeSpec } from './api/store.ts';
 import type { Place } from './demand.ts';
+import { environmentOf, materialId, type World } from './environment.ts';
 import type { Answer, Need, StoreName } from './plan.ts';
-import { resolveRef, type StoreScope } from './resolve.ts';
 
-export interface ConnectionsOptions {
-  readonly kube: Kube;
+export interface ConnectionsOptions extends World {
   readonly providers: readonly ProviderType[];
-  readonly log: Log;
-  readonly wayOut: WayOut;
-  resolve(host: string, port: number): ReturnType<ProviderEnv['resolve']>;
   /** The version of a Secret or ConfigMap as it is watched; undefined where there is none. */
   versionOf(kind: 'Secret' | 'ConfigMap', namespace: string, name: string): string | undefined;
 }
@@ -41,9 +33,6 @@ interface Connection {
   readonly material: Map<string, string | undefined>;
   readonly provider: Promise<Provider>;
 }
-
-/** A Secret or ConfigMap that a store reads: "Secret/team/vault-token". */
-const materialId = (kind: string, namespace: string, name: string): string => `${kind}/${namespace}/${name}`;
 
 /** A store by its place: "SecretStore/team/vault", "ClusterSecretStore//vault". */
 export const storeKey = (kind: string, namespace: string | undefined, name: string): string =>
@@ -187,77 +176,25 @@ export class Connections {
     referent: string | undefined,
     material: Map<string, string | undefined>,
   ): ProviderEnv {
-    const { kube, log } = this.#options;
     const { namespace, name } = store.metadata;
     const named: StoreName = {
       kind: store.kind === 'SecretStore' ? 'SecretStore' : 'ClusterSecretStore',
       name,
     };
-    const scope: StoreScope = {
-      store: named,
-      ...(namespace === undefined ? {} : { namespace }),
-      ...(referent === undefined ? {} : { referent }),
-    };
-    const label = `${store.kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`;
-    const read = async (
-      resource: Resource,
-      ref: { readonly name: string; readonly namespace?: string },
-    ): Promise<KubeObject> => {
-      const what = { kind: resource.kind, name: ref.name };
-      const at = resolveRef(scope, ref, what);
-      const id = materialId(resource.kind, at, ref.name);
-      const readers = this.#readers.get(id) ?? new Set();
-      this.#readers.set(id, readers.add(storeKey(store.kind, namespace, name)));
-      const object = await kube.get({ resource, namespace: at, name: ref.name });
-      material.set(id, object?.metadata.resourceVersion);
-      if (object === undefined) throw failure('operator.ref_missing', { ...what, namespace: at });
-      return object;
-    };
-    const readKey = async (
-      resource: Resource,
-      ref: { readonly name: string; readonly key: string; readonly namespace?: string },
-    ): Promise<string> => {
-      const object = await read(resource, ref);
-      const what = { kind: resource.kind, name: ref.name, namespace: object.metadata.namespace ?? '' };
-      const data = (object['data'] ?? {}) as Readonly<Record<string, string>>;
-      const value = Object.hasOwn(data, ref.key) ? data[ref.key] : undefined;
-      if (value === undefined) {
-        const near = nearest(ref.key, Object.keys(data));
-        throw failure('operator.ref_key', { ...what, key: ref.key, near });
-      }
-      return value;
-    };
-    return {
-      store: label,
+    return environmentOf(this.#options, {
+      label: `${store.kind} ${namespace === undefined ? '' : `${namespace}/`}${name}`,
+      scope: {
+        store: named,
+        ...(namespace === undefined ? {} : { namespace }),
+        ...(referent === undefined ? {} : { referent }),
+      },
       ...retryOf(store),
-      log: log.with({ store: label }),
-      cluster: namespace === undefined,
-      wayOut: this.#options.wayOut,
-      namespace: () => resolveRef(scope, {}, { kind: 'ExternalSecret', name: 'that uses it' }),
-      secret: async (ref) => {
-        const object = await read(SECRETS, ref);
-        const data = Object.entries((object['data'] ?? {}) as Readonly<Record<string, string>>);
-        return {
-          labels: object.metadata.labels ?? {},
-          data: new Map(data.map(([key, text]) => [key, Buffer.from(text, 'base64')])),
-        };
+      asked: (id) => {
+        const readers = this.#readers.get(id) ?? new Set();
+        this.#readers.set(id, readers.add(storeKey(store.kind, namespace, name)));
       },
-      secretKey: async (ref) => Buffer.from(await readKey(SECRETS, ref), 'base64'),
-      configMapKey: async (ref) => Buffer.from(await readKey(CONFIG_MAPS, ref)),
-      serviceAccountAnnotations: async (ref) => {
-        const what = { kind: 'ServiceAccount', name: ref.name };
-        const at = resolveRef(scope, ref, what);
-        const account = await kube.get({ resource: SERVICE_ACCOUNTS, namespace: at, name: ref.name });
-        if (account === undefined) throw failure('operator.ref_missing', { ...what, namespace: at });
-        return account.metadata.annotations ?? {};
-      },
-      serviceAccountToken: async (ref) => {
-        const what = { kind: 'ServiceAccount', name: ref.name };
-        const at = resolveRef(scope, ref, what);
-        return tokenOf(kube, { resource: SERVICE_ACCOUNTS, namespace: at, name: ref.name }, ref);
-      },
-      resolve: (host, port) => this.#options.resolve(host, port),
-    };
+      read: (id, version) => material.set(id, version),
+    });
   }
 }
 
@@ -281,31 +218,6 @@ function intervalOf(text: string): { readonly retryIntervalMs?: number } {
   } catch {
     return {};
   }
-}
-
-/** TokenRequest (authentication.k8s.io/v1). @throws Failure operator.ref_missing, kube.* */
-async function tokenOf(
-  kube: Kube,
-  name: Name & { readonly namespace: string },
-  asked: { readonly audiences: readonly string[]; readonly expirationSeconds: number },
-): Promise<string> {
-  const request = {
-    apiVersion: 'authentication.k8s.io/v1',
-    kind: 'TokenRequest',
-    spec: { audiences: asked.audiences, expirationSeconds: asked.expirationSeconds },
-  };
-  let answer: KubeObject;
-  try {
-    answer = await kube.create(name, request, { subresource: 'token' });
-  } catch (error) {
-    if (asFailure(error).kind !== 'missing') throw error;
-    throw failure('operator.ref_missing', {
-      kind: 'ServiceAccount',
-      name: name.name,
-      namespace: name.namespace,
-    });
-  }
-  return (answer['status'] as { token?: string } | undefined)?.token ?? '';
 }
 
 /**
