@@ -80,8 +80,13 @@ export interface PushTarget {
 }
 
 export interface PushOptions {
-  /** Who pushes, by something that nobody else can take over: the UID of a PushSecret. */
+  /** Who pushes, by something that nobody outside a namespace can have: letters, digits and dashes, at most 63. */
   readonly owner: string;
+  /**
+   * Whether what is there, and is not this owner's, may be taken over: what another owner pushed, or (`undefined`) what no
+   * push made. Asked only before a refusal. Absent: never.
+   */
+  readonly adopt?: (owner: string | undefined) => boolean;
   /** `updatePolicy: IfNotExists`: what is there stays as it is. */
   readonly onlyNew?: boolean;
   /** The key of the pushed Secret that the value is of; absent for a whole Secret. */
