@@ -5,6 +5,7 @@
 
 import { textOf } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
+import { renewed as renewedOf } from '../../base/renewed.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { clientConfig, failed, type Keys, type KeysSource } from './client.ts';
 import type { Service } from './endpoints.ts';
@@ -17,8 +18,6 @@ const DEFAULT_AUDIENCE = 'sts.amazonaws.com';
 const WEB_SESSION = 'external-secrets-provider-aws';
 /** The token is shown once, at once; Kubernetes gives none for less. */
 const TOKEN_SECONDS = 600;
-/** So long before their end keys are not used any more. */
-const MARGIN_MS = 5 * 60_000;
 
 export interface KeysOptions {
   readonly endpoint: (service: Service) => string | undefined;
@@ -203,26 +202,6 @@ function refused(error: unknown, store: string, role: string, action: string): E
   });
 }
 
-/** Keys until shortly before they end, then new ones; one asks, whoever waits. */
-export function renewed(now: () => number, fetch: KeysSource): KeysSource {
-  let held: Keys | undefined;
-  let pending: Promise<Keys> | undefined;
-  return () => {
-    const ends = held?.expiration?.getTime() ?? Number.POSITIVE_INFINITY;
-    if (held !== undefined && now() < ends - MARGIN_MS) return Promise.resolve(held);
-    pending ??= fetch().then(
-      (keys) => {
-        pending = undefined;
-        held = keys;
-        return keys;
-      },
-      (error: unknown) => {
-        pending = undefined;
-        // They are good for some minutes yet: what fails to be renewed must not fail the reads of now.
-        if (held !== undefined && now() < ends - 30_000) return held;
-        throw error;
-      },
-    );
-    return pending;
-  };
-}
+/** Keys until shortly before they end, then new ones. */
+export const renewed = (now: () => number, fetch: KeysSource): KeysSource =>
+  renewedOf({ fetch, now, endsAt: ({ expiration }) => expiration?.getTime() });

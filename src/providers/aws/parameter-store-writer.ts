@@ -2,14 +2,14 @@
 
 import { base64, sameSecret, textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
+import { bytesOf, hasProperty, NotWritable, withoutProperty, withProperty } from '../../provider/document.ts';
 import type { PushOptions, PushTarget, Value, Writer } from '../../provider/provider.ts';
+import { Turns } from '../../provider/turns.ts';
 import { failed } from './client.ts';
-import { bytesOf, hasProperty, NotWritable, withoutProperty, withProperty } from './document.ts';
 import { MANAGED_BY, MANAGER, mayDelete, mayPush, ownerTag, type Tags, tagChange } from './ownership.ts';
 import { isAbsent, type ParametersContext } from './parameter-store.ts';
 import { type ParameterMetadata, parameterMetadata } from './push-metadata.ts';
 import * as sdk from './sdk.ts';
-import { Turns } from './turns.ts';
 
 interface Existing {
   readonly text: string;

@@ -1,8 +1,8 @@
 /** `metadata` of a push to AWS, read strictly, with upstream's defaults. */
 
 import { z } from 'zod';
-import { failure } from '../../base/errors.ts';
 import type { PushOptions } from '../../provider/provider.ts';
+import { readPushMetadata } from '../../provider/push-metadata.ts';
 import { isOurs, MANAGED_BY } from './ownership.ts';
 
 const DESCRIPTION = "secret 'managed-by:external-secrets'";
@@ -13,13 +13,6 @@ const tags = z
     error: `error parsing tags in metadata: Cannot specify a '${MANAGED_BY}' tag, nor one of holdfast.dev/pushed-by`,
   })
   .optional();
-
-const around = <S extends z.ZodType>(spec: S) =>
-  z.strictObject({
-    apiVersion: z.literal('kubernetes.external-secrets.io/v1alpha1'),
-    kind: z.literal('PushSecretMetadata'),
-    spec,
-  });
 
 const secretSpec = z
   .strictObject({
@@ -63,18 +56,8 @@ export type ParameterMetadata = z.output<typeof parameterSpec>;
 
 /** @throws Failure provider.push */
 export const secretMetadata = (options: PushOptions, store: string, path: string): SecretMetadata =>
-  read(secretSpec, options.metadata, store, path);
+  readPushMetadata(secretSpec, options.metadata, store, path);
 
 /** @throws Failure provider.push */
 export const parameterMetadata = (options: PushOptions, store: string, path: string): ParameterMetadata =>
-  read(parameterSpec, options.metadata, store, path);
-
-function read<S extends z.ZodType>(spec: S, given: unknown, store: string, path: string): z.output<S> {
-  const schema = around(spec);
-  const empty = { apiVersion: 'kubernetes.external-secrets.io/v1alpha1', kind: 'PushSecretMetadata' };
-  const result = schema.safeParse(given ?? empty);
-  if (result.success) return (result.data as { spec: z.output<S> }).spec;
-  const [issue] = result.error.issues;
-  const reason = `failed to parse metadata: ${issue?.path.join('.')}: ${issue?.message}`;
-  throw failure('provider.push', { store, path, reason });
-}
+  readPushMetadata(parameterSpec, options.metadata, store, path);

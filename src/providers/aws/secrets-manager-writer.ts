@@ -5,15 +5,15 @@ import { isDeepStrictEqual } from 'node:util';
 import type { DescribeSecretResponse } from '@aws-sdk/client-secrets-manager';
 import { sameSecret, textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
+import { bytesOf, hasProperty, NotWritable, withoutProperty, withProperty } from '../../provider/document.ts';
 import type { PushOptions, PushTarget, Value, Writer } from '../../provider/provider.ts';
+import { Turns } from '../../provider/turns.ts';
 import { failed } from './client.ts';
-import { bytesOf, hasProperty, NotWritable, withoutProperty, withProperty } from './document.ts';
 import { MANAGED_BY, MANAGER, mayDelete, mayPush, ownerTag, type Tags, tagChange } from './ownership.ts';
 import { type SecretMetadata, secretMetadata } from './push-metadata.ts';
 import * as sdk from './sdk.ts';
 import { isGone, type SecretsContext } from './secrets-manager.ts';
 import type { AwsSpec } from './spec.ts';
-import { Turns } from './turns.ts';
 
 /** Upstream's token of a secret's first version: two that create the same at once make one version. */
 const FIRST_VERSION = '00000000-0000-0000-0000-000000000001';

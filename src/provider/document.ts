@@ -1,8 +1,8 @@
-/** The one value that a secret of AWS is, and a property within it where that value is a JSON object. Pure. */
+/** The one value that a secret of a cloud is, and a property within it where that value is a JSON object. Pure. */
 
-import { textOf, utf8 } from '../../base/bytes.ts';
-import { Ordered, type OrderedJson, parseOrdered, stringify } from '../../base/json.ts';
-import type { Value } from '../../provider/provider.ts';
+import { textOf, utf8 } from '../base/bytes.ts';
+import { Ordered, type OrderedJson, parseOrdered, stringify } from '../base/json.ts';
+import type { Value } from './provider.ts';
 
 /** Why a value cannot be written: for the failure that the caller makes of it. */
 export class NotWritable extends Error {}

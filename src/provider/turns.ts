@@ -1,4 +1,4 @@
-/** One after the other for each key: a property is written by reading the whole, and AWS has no compare-and-set. */
+/** One after the other for each key: a property is written by reading the whole, and clouds have no compare-and-set. */
 
 export class Turns {
   readonly #last = new Map<string, Promise<unknown>>();
