@@ -5,9 +5,10 @@
 
 import http from 'node:http';
 import https from 'node:https';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import tls from 'node:tls';
-import { type Failure, failure } from '../base/errors.ts';
+import { Failure, failure } from '../base/errors.ts';
+import { judgedLookup } from '../base/judged.ts';
 import { networkTrouble } from '../base/network.ts';
 
 export interface Target {
@@ -27,6 +28,10 @@ export interface TransportOptions {
   readonly serverName?: string | undefined;
   /** Where a host is really found, and the authority it is trusted by there. */
   readonly resolve?: ((host: string, port: number) => Target) | undefined;
+  /** Whether an address may be connected to; `host` and `port` are what was named. Absent: any. */
+  readonly allow?:
+    | ((at: { readonly host: string; readonly port: number; readonly ip: string }) => boolean)
+    | undefined;
 }
 
 export interface Exchange {
@@ -74,16 +79,23 @@ export class Transport {
     });
   }
 
-  /** The TLS and address options of a connection to `url`, for whoever opens a socket of another kind (events). */
+  /**
+   * The TLS and address options of a connection to `url`, for whoever opens a socket of another kind (events).
+   * @throws Failure dial.refused for an address that may not be connected to
+   */
   connection(url: URL): https.RequestOptions {
     const secure = url.protocol === 'https:';
     const named = { host: bare(url.hostname), port: Number(url.port) || (secure ? 443 : 80) };
     const target = this.#options.resolve?.(named.host, named.port) ?? named;
     const ca = 'ca' in target ? target.ca : undefined;
     const isName = !/^[\d.]+$|:/.test(named.host);
+    const { allow } = this.#options;
+    const may = (ip: string): boolean => allow === undefined || allow({ ...named, ip });
+    if (isIP(target.host) !== 0 && !may(target.host)) throw failure('dial.refused', named);
     return {
       host: target.host,
       port: target.port,
+      ...(allow === undefined ? {} : { lookup: judgedLookup(may, named) }),
       ...(secure
         ? {
             ...tlsOptions(this.#options),
@@ -200,8 +212,9 @@ const CODES = {
   garbage: 'api.garbage',
 } as const;
 
-/** The failure for an error of a socket, told by its class. */
+/** The failure for an error of a socket, told by its class; one that is a failure already stays what it is. */
 export function networkFailure(error: unknown, address: string): Failure {
+  if (error instanceof Failure) return error;
   const { kind, reason } = networkTrouble(error);
   return failure(CODES[kind], { address, reason });
 }

@@ -26,10 +26,12 @@ export interface EgressRules {
   isCluster(at: At): boolean;
 }
 
-/** The two ways out of a provider. */
+/** The ways out of a provider. */
 export interface WayOut {
   /** HTTP to whatever a manifest names. @throws Failure dial.* */
   readonly dial: Dial;
+  /** Whether a client that keeps its connections (Vault's) may connect there: the same list. */
+  readonly mayReach: Judge;
   /** Whether a client of a Kubernetes API may connect there. */
   readonly mayReachCluster: Judge;
 }
@@ -63,5 +65,6 @@ export const NO_WAY_OUT: WayOut = {
     const { hostname: host, port } = new URL(url);
     return Promise.reject(failure('dial.refused', { host, port: port || '443' }));
   },
+  mayReach: () => false,
   mayReachCluster: () => false,
 };

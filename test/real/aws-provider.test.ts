@@ -58,6 +58,7 @@ describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
         secretKey: async ({ key }) => utf8(`AKIA${key}`),
         wayOut: {
           dial: createDial({ target: (host, port) => ({ host, port }), allow: () => true }),
+          mayReach: () => false,
           mayReachCluster: () => false,
         },
         ...env,

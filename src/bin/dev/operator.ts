@@ -4,19 +4,18 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
-import { loginKubernetes } from '../../client/auth.ts';
-import { VaultClient } from '../../client/client.ts';
-import { subscribe } from '../../client/events.ts';
 import { createKube } from '../../kube/client.ts';
 import { createOperator, type Operator } from '../../operator/operator.ts';
 import type { Subscribe } from '../../operator/push.ts';
 import { createRendering } from '../../operator/rendering.ts';
 import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
 import { createDial } from '../../server/http/dial.ts';
+import { hearing } from '../operator/hearing.ts';
 import { providers } from '../operator/providers.ts';
 import type { Home } from './home.ts';
 import { accountToken, OPERATOR } from './kubernetes.ts';
 import { isLoopback } from './network.ts';
+import type { HostPort } from './options.ts';
 import type { Platform } from './platform.ts';
 import { EVENTS_ROLE } from './vault.ts';
 
@@ -49,7 +48,7 @@ export async function startOperator(
     log: log.with({ program: 'operator' }),
     random: Math.random,
     resolve,
-    subscribe: subscribing(platform),
+    subscribe: hearingOf(platform),
     envOf: createRendering({ seed: await renderingSeed(home) }),
   });
   const running = operator.start(signal);
@@ -64,17 +63,18 @@ export async function startOperator(
   };
 }
 
-/** Where stores may lead: on this machine only to what a Service or --resolve put there, which no store can. */
-function wayOut({ api, resolve }: Platform): WayOut {
+/** Where stores may lead: on this machine only to our own server and to what a Service or --resolve put there. */
+function wayOut(platform: Platform): WayOut {
+  const { api, resolve } = platform;
   const isCluster: EgressRules['isCluster'] = ({ host, port, ip }) =>
     isLoopback(ip) && resolve(host, port).port === api.port;
   const rules: EgressRules = {
     isCluster,
-    // What was found elsewhere than by its own name was put there by a Service or --resolve.
-    allowed: (at) => resolve(at.host, at.port).ca !== undefined && !isCluster(at),
+    allowed: (at) => isPlaced(platform, at) && !isCluster(at),
   };
   return {
     dial: createDial({ target: resolve, allow: webJudge(rules) }),
+    mayReach: webJudge(rules),
     mayReachCluster: clusterJudge(rules),
   };
 }
@@ -88,16 +88,20 @@ async function renderingSeed(home: Home): Promise<Uint8Array> {
   return made;
 }
 
-/** Hears of changes under the operator's own login, which may subscribe and nothing else. */
-function subscribing({ kube, resolve }: Platform): Subscribe {
-  return async function* (server, { after, signal, opened }) {
-    const bare = new VaultClient({ address: server, resolve, retries: 0 });
-    try {
-      const jwt = await accountToken(kube, OPERATOR, 'vault', 600);
-      const { clientToken } = await loginKubernetes(bare, { role: EVENTS_ROLE, jwt }, { signal });
-      yield* subscribe(bare.with({ token: clientToken }), { type: '*', after, signal, opened });
-    } finally {
-      bare.close();
-    }
-  };
-}
+/** Our own server, or what was found elsewhere than by its own name: a Service or --resolve put it there, which no store can. */
+const isPlaced = ({ listener, resolve }: Platform, { host, port }: HostPort): boolean =>
+  resolve(host, port).ca !== undefined || (isLoopback(host) && port === listener.address.port);
+
+/** The operator's own login, which may subscribe and nothing else, for servers that stand on this machine. */
+const hearingOf = (platform: Platform): Subscribe =>
+  hearing({
+    isKnown(server) {
+      const { hostname, port, protocol } = new URL(server);
+      const host = hostname.replace(/^\[|\]$/g, '');
+      return isPlaced(platform, { host, port: Number(port) || (protocol === 'https:' ? 443 : 80) });
+    },
+    mount: 'kubernetes',
+    role: EVENTS_ROLE,
+    jwt: () => accountToken(platform.kube, OPERATOR, 'vault', 600),
+    resolve: platform.resolve,
+  });

@@ -32,6 +32,7 @@ const wayOutTo = (fake: FakeAws): WayOut => ({
     target: (host, port) => ({ host, port }),
     allow: webJudge({ allowed: ({ port }) => port === fake.port, isCluster: () => false }),
   }),
+  mayReach: () => false,
   mayReachCluster: () => false,
 });
 

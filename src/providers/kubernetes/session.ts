@@ -3,10 +3,10 @@
  * tenant's, so what is connected to is judged, whatever name led there.
  */
 
-import { type LookupAddress, lookup as systemLookup } from 'node:dns';
-import { isIP, type LookupFunction } from 'node:net';
+import { isIP } from 'node:net';
 import { textOf } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
+import { judgedLookup } from '../../base/judged.ts';
 import { createKube, type KubeClient, type KubeConfig, parseKubeconfig } from '../../kube/client.ts';
 import { authorityOf } from '../../provider/authority.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
@@ -142,20 +142,6 @@ function located(config: KubeConfig, env: ProviderEnv): KubeConfig {
     server: url.href,
     ...(target.ca === undefined ? {} : { ca: target.ca }),
     ...(config.serverName === undefined && isIP(host) === 0 ? { serverName: host } : {}),
-    lookup: judged(may, { host, port }),
+    lookup: judgedLookup(may, { host, port }),
   };
 }
-
-/** A lookup that gives only addresses that may be connected to. */
-const judged =
-  (may: (ip: string) => boolean, named: { readonly host: string; readonly port: number }): LookupFunction =>
-  (name, options, done) => {
-    systemLookup(name, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
-      if (error) return done(error, '', 0);
-      const allowed = addresses.filter(({ address }) => may(address));
-      const [first] = allowed;
-      if (first === undefined) return done(failure('dial.refused', named) as NodeJS.ErrnoException, '', 0);
-      if (options.all === true) return done(null, allowed);
-      done(null, first.address, first.family);
-    });
-  };

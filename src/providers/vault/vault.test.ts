@@ -4,6 +4,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
 import { describeProvider } from '../../provider/conformance.ts';
+import { NO_WAY_OUT } from '../../provider/egress.ts';
 import { lookup } from '../../provider/property.ts';
 import { testEnv } from '../../provider/testing.ts';
 import { dataPath, metadataPath } from './path.ts';
@@ -129,6 +130,7 @@ async function start(read: Fake['read'], spec: Record<string, unknown> = {}) {
   const env = testEnv({
     store: 'SecretStore team/vault',
     retry: { maxRetries: 0 },
+    wayOut: { ...NO_WAY_OUT, mayReach: () => true },
     secretKey: async () => utf8('hvs.static\n'),
     configMapKey: async () => utf8(''),
     serviceAccountToken: async ({ audiences }) => `jwt:${audiences.join(',')}`,

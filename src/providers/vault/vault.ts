@@ -269,5 +269,6 @@ async function clientOf(spec: VaultSpec, env: ProviderEnv): Promise<VaultClient>
     retries: env.retry === undefined ? undefined : (env.retry.maxRetries ?? 0),
     retryWaitMs: env.retry?.retryIntervalMs,
     resolve: (host, port) => env.resolve(host, port),
+    allow: env.wayOut.mayReach,
   });
 }

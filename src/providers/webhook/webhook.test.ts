@@ -53,7 +53,7 @@ const open = createDial({ target: (host, port) => ({ host, port }), allow: () =>
 const connect = (spec: object, env: Partial<ProviderEnv> = {}): Promise<Provider> =>
   createWebhookProvider().connect(
     webhookSpec.parse(spec),
-    testEnv({ wayOut: { dial: open, mayReachCluster: () => false }, ...env }),
+    testEnv({ wayOut: { dial: open, mayReach: () => false, mayReachCluster: () => false }, ...env }),
   );
 
 const secret = (
@@ -193,7 +193,7 @@ describe('what a request may not become', () => {
     const dial = createDial({ target: (host, port) => ({ host, port }), allow: judge });
     const provider = await connect(
       { url: '{{ .at.url }}/x', secrets: [{ name: 'at', secretRef: { name: 's' } }] },
-      { ...secret({ url }), wayOut: { dial, mayReachCluster: () => false } },
+      { ...secret({ url }), wayOut: { dial, mayReach: () => false, mayReachCluster: () => false } },
     );
     await expect(provider.get({ key: 'k' })).rejects.toMatchObject({ code: 'dial.refused' });
     expect(seen).toEqual([]);

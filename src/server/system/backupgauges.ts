@@ -1,7 +1,7 @@
 /** Numbers about backups: under the names of upstream's automated snapshots where it has one, and under ours. */
 
+import type { Gauge, Sample } from '../../base/exposition.ts';
 import type { Backups, TargetState } from '../backup/backups.ts';
-import type { Gauge, Sample } from '../metrics/registry.ts';
 
 /**
  * None while the schedules do not run: a standby knows nothing of backups, and must not raise an alarm.

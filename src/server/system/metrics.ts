@@ -2,10 +2,10 @@
 
 import { z } from 'zod';
 import { utf8 } from '../../base/bytes.ts';
+import { bounded, type Gauge, gaugeText, type Sample } from '../../base/exposition.ts';
 import { operation, type Route } from '../../plugin/plugin.ts';
 import type { Core, Platform, Services } from '../core/core.ts';
 import { keptFor } from '../metrics/kept.ts';
-import { bounded, type Gauge, gaugeText, type Sample } from '../metrics/registry.ts';
 import { backupGauges } from './backupgauges.ts';
 import { bare } from './replies.ts';
 
