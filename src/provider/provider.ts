@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
 import type { WayOut } from './egress.ts';
+import type { Issuer, Lessor } from './issuer.ts';
 
 /** Values may be binary and never pass through JSON on the way. `fields` keeps the order and digits of the source. */
 export type Value =
@@ -116,7 +117,7 @@ export interface Writer {
   ): Promise<'deleted' | 'absent' | 'foreign'>;
 }
 
-export type Provider = Reader & Partial<PropertyReader & Finder & MetadataReader & Watcher & Writer>;
+export type Provider = Reader & Partial<PropertyReader & Finder & MetadataReader & Watcher & Writer & Issuer>;
 
 /** What connecting may ask of the cluster, already held to the namespace rules of the store (`resolveRef`). */
 export interface ProviderEnv {
@@ -171,4 +172,6 @@ export interface ProviderType<S = unknown> {
   readonly name: string;
   readonly spec: z.ZodType<S>;
   connect(spec: S, env: ProviderEnv): Promise<Provider>;
+  /** Of a type whose stores issue credentials: what keeps them. */
+  readonly lessor?: Lessor;
 }

@@ -1,17 +1,16 @@
 /** The Vault provider: KV version 1 and 2 of any server that speaks the Vault API, as upstream's stores describe it. */
 
-import { textOf } from '../../base/bytes.ts';
 import { Failure, failure, isFailure } from '../../base/errors.ts';
-import { Ordered, type OrderedJson, parseOrdered } from '../../base/json.ts';
+import { Ordered } from '../../base/json.ts';
 import { lookupSelf } from '../../client/auth.ts';
 import { type Answer, VaultClient } from '../../client/client.ts';
 import { isBag, problemOf } from '../../client/envelope.ts';
 import { list, orAbsent } from '../../client/kv.ts';
 import { capabilities, health } from '../../client/sys.ts';
-import { authorityOf } from '../../provider/authority.ts';
 import { namePattern } from '../../provider/pattern.ts';
-import { objectValue } from '../../provider/property.ts';
 import type { Provider, ProviderEnv, ProviderType, Read, Value } from '../../provider/provider.ts';
+import { memberOf, ordered, secretOf } from './answer.ts';
+import { connectionOf } from './connection.ts';
 import { dataPath, metadataPath, searchRoot } from './path.ts';
 import { Reads } from './reads.ts';
 import { createSession, type Session } from './session.ts';
@@ -32,7 +31,7 @@ export const createVaultProvider = (
   name: 'vault',
   spec: vaultSpec as ProviderType<VaultSpec>['spec'],
   async connect(spec, env) {
-    const client = await clientOf(spec, env);
+    const client = new VaultClient(await connectionOf(spec, env));
     return connected(spec, env, client, createSession(client, spec.auth, env, monotonic));
   },
 });
@@ -218,57 +217,10 @@ const readV1 = (answer: Answer, path: string, env: ProviderEnv): Found => ({
   version: undefined,
 });
 
-function secretOf(data: OrderedJson | undefined, path: string, env: ProviderEnv): Value | undefined {
-  if (data === undefined || data === null) return undefined;
-  if (!(data instanceof Ordered))
-    throw failure('provider.read', { store: env.store, path, reason: 'its data is not a JSON object' });
-  return objectValue(data);
-}
-
-const memberOf = (value: OrderedJson | undefined, name: string): OrderedJson | undefined =>
-  value instanceof Ordered ? value.members.get(name) : undefined;
-
-/** The body with the order and the digits of its numbers. */
-function ordered(answer: Answer, path: string, env: ProviderEnv): OrderedJson | undefined {
-  const text = textOf(answer.bytes);
-  if (text === '') return undefined;
-  try {
-    if (text !== undefined) return parseOrdered(text, { depth: 128, count: 2_000_000 });
-  } catch {
-    // Replaced below: a parser's error quotes what it read.
-  }
-  throw failure('provider.read', { store: env.store, path, reason: 'the answer is not JSON' });
-}
-
 /** A deleted version answers 404 with its metadata: known, and as new as the event that told of it. */
 function versionOfDeleted(error: unknown): number | undefined {
   const data = problemOf(error)?.envelope?.data;
   const metadata = isBag(data) ? data['metadata'] : undefined;
   const version = isBag(metadata) ? metadata['version'] : undefined;
   return typeof version === 'number' ? version : undefined;
-}
-
-async function clientOf(spec: VaultSpec, env: ProviderEnv): Promise<VaultClient> {
-  const { certSecretRef, keySecretRef } = spec.tls ?? {};
-  const secret = async (ref: NonNullable<typeof certSecretRef>, key: string): Promise<Uint8Array> =>
-    env.secretKey({
-      name: ref.name,
-      key: ref.key ?? key,
-      ...(ref.namespace === undefined ? {} : { namespace: ref.namespace }),
-    });
-  const inconsistent = spec.readYourWrites === true && spec.forwardInconsistent === true;
-  return new VaultClient({
-    address: spec.server,
-    namespace: spec.namespace,
-    headers: { ...spec.headers, ...(inconsistent ? { 'X-Vault-Inconsistent': 'forward-active-node' } : {}) },
-    ca: await authorityOf(spec, env),
-    clientCert: certSecretRef === undefined ? undefined : await secret(certSecretRef, 'tls.crt'),
-    clientKey: keySecretRef === undefined ? undefined : await secret(keySecretRef, 'tls.key'),
-    timeoutMs: 30_000,
-    // Settings without a number of retries mean none, as upstream has it.
-    retries: env.retry === undefined ? undefined : (env.retry.maxRetries ?? 0),
-    retryWaitMs: env.retry?.retryIntervalMs,
-    resolve: (host, port) => env.resolve(host, port),
-    allow: env.wayOut.mayReach,
-  });
 }

@@ -1,0 +1,45 @@
+/** How the server of a store is reached: its address, whom it is trusted by, and what every request carries. */
+
+import type { ClientOptions } from '../../client/client.ts';
+import { authorityOf } from '../../provider/authority.ts';
+import type { ProviderEnv } from '../../provider/provider.ts';
+import type { VaultSpec } from './spec.ts';
+
+type Connecting =
+  | 'server'
+  | 'namespace'
+  | 'headers'
+  | 'readYourWrites'
+  | 'forwardInconsistent'
+  | 'caBundle'
+  | 'caProvider'
+  | 'tls';
+
+/** What a store's settings say of how its server is reached. @throws Failure provider.spec, operator.ref_* */
+export async function connectionOf(
+  spec: Pick<VaultSpec, Connecting>,
+  env: ProviderEnv,
+): Promise<ClientOptions> {
+  const { certSecretRef, keySecretRef } = spec.tls ?? {};
+  const secret = async (ref: NonNullable<typeof certSecretRef>, key: string): Promise<Uint8Array> =>
+    env.secretKey({
+      name: ref.name,
+      key: ref.key ?? key,
+      ...(ref.namespace === undefined ? {} : { namespace: ref.namespace }),
+    });
+  const inconsistent = spec.readYourWrites === true && spec.forwardInconsistent === true;
+  return {
+    address: spec.server,
+    namespace: spec.namespace,
+    headers: { ...spec.headers, ...(inconsistent ? { 'X-Vault-Inconsistent': 'forward-active-node' } : {}) },
+    ca: await authorityOf(spec, env),
+    clientCert: certSecretRef === undefined ? undefined : await secret(certSecretRef, 'tls.crt'),
+    clientKey: keySecretRef === undefined ? undefined : await secret(keySecretRef, 'tls.key'),
+    timeoutMs: 30_000,
+    // Settings without a number of retries mean none, as upstream has it.
+    retries: env.retry === undefined ? undefined : (env.retry.maxRetries ?? 0),
+    retryWaitMs: env.retry?.retryIntervalMs,
+    resolve: (host, port) => env.resolve(host, port),
+    allow: env.wayOut.mayReach,
+  };
+}
