@@ -4,6 +4,14 @@ import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { KubeObject, Resource } from '../../kube/kube.ts';
 import { externalSecretSpec, externalSecretStatus } from './externalsecret.ts';
+import {
+  CLUSTER_GENERATORS,
+  clusterGeneratorSpec,
+  GENERATOR_KINDS,
+  GENERATOR_STATES,
+  generatorStateSpec,
+  generatorStateStatus,
+} from './generators/kinds.ts';
 import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES } from './resources.ts';
 import { storeSpec, storeStatus } from './store.ts';
 import { structural } from './subset.ts';
@@ -87,8 +95,42 @@ const definitions: readonly Definition[] = [
   },
 ];
 
+const GENERATOR: Pick<Definition, 'category' | 'columns' | 'selectable'> = {
+  category: 'external-secrets-generators',
+  columns: [],
+  selectable: [],
+};
+
+const generators: readonly Definition[] = [
+  ...GENERATOR_KINDS.map(({ resource, description, spec }) => ({
+    ...GENERATOR,
+    resource,
+    description,
+    spec,
+  })),
+  {
+    ...GENERATOR,
+    resource: CLUSTER_GENERATORS,
+    description: 'ClusterGenerator is a generator that the ExternalSecrets of all namespaces may name.',
+    spec: clusterGeneratorSpec,
+  },
+  {
+    ...GENERATOR,
+    resource: GENERATOR_STATES,
+    shortName: 'gs',
+    description: 'GeneratorState is what a generator made and somebody has to take away again.',
+    spec: generatorStateSpec,
+    status: generatorStateStatus,
+    withoutSubresource: true,
+    columns: [
+      { name: 'GC Deadline', type: 'string', jsonPath: '.spec.garbageCollectionDeadline' },
+      { ...AGE, name: 'Age' },
+    ],
+  },
+];
+
 /** Every CustomResourceDefinition of the operator: one version stored, others served as the same superset, no conversion. */
-export const crds = (): readonly KubeObject[] => definitions.map(crd);
+export const crds = (): readonly KubeObject[] => [...definitions, ...generators].map(crd);
 
 function crd(definition: Definition): KubeObject {
   const { resource, shortName, category } = definition;

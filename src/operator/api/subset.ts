@@ -10,7 +10,14 @@ export type Structural = { readonly [key: string]: unknown };
 
 interface Marks {
   readonly crd?: 'intOrString' | 'preserve' | 'exactlyOne';
+  readonly rules?: readonly CelRule[];
   readonly description?: string;
+}
+
+/** A rule over an object that an API server checks: CEL, and what is said where it does not hold. */
+export interface CelRule {
+  readonly rule: string;
+  readonly message: string;
 }
 
 /** A whole number or text: `refreshInterval: 5` and `refreshInterval: 5m`. */
@@ -27,6 +34,10 @@ export const exactlyOne = <Shape extends Record<string, z.ZodOptional<z.ZodType>
       error: `exactly one of ${Object.keys(shape).join(', ')} must be set`,
     })
     .meta({ crd: 'exactlyOne' });
+
+/** An object that an API server holds to rules; who reads it where no such server stands has to look for itself. */
+export const ruled = <S extends z.ZodObject>(schema: S, rules: readonly CelRule[]): S =>
+  schema.meta({ rules }) as S;
 
 /**
  * The structural schema of a zod schema. Defaults are left out on purpose: a default that enters stored objects makes
@@ -48,9 +59,12 @@ export function structural(schema: z.ZodType): Structural {
     case 'exactlyOne':
       return { ...described, ...object(schema), ...onlyOne(schema) };
     default:
-      return { ...described, ...plain(schema) };
+      return { ...described, ...plain(schema), ...rulesOf(marks) };
   }
 }
+
+const rulesOf = ({ rules }: Marks): Structural =>
+  rules === undefined ? {} : { 'x-kubernetes-validations': rules };
 
 function plain(schema: z.ZodType): Structural {
   if (schema instanceof z.ZodOptional || schema instanceof z.ZodDefault) {
@@ -58,8 +72,7 @@ function plain(schema: z.ZodType): Structural {
   }
   if (schema instanceof z.ZodObject) return object(schema);
   if (schema instanceof z.ZodArray) {
-    const { minItems, maxItems } = bounds(schema, 'minItems', 'maxItems');
-    return { type: 'array', items: structural(schema.element as z.ZodType), ...minItems, ...maxItems };
+    return { type: 'array', items: structural(schema.element as z.ZodType), ...bounds(schema) };
   }
   if (schema instanceof z.ZodRecord) {
     return { type: 'object', additionalProperties: structural(schema.valueType as z.ZodType) };
@@ -67,7 +80,7 @@ function plain(schema: z.ZodType): Structural {
   if (schema instanceof z.ZodEnum) return { type: 'string', enum: [...schema.options] };
   if (schema instanceof z.ZodBoolean) return { type: 'boolean' };
   if (schema instanceof z.ZodString) return text(schema);
-  if (schema instanceof z.ZodNumber && schema.isInt) return { type: 'integer' };
+  if (schema instanceof z.ZodNumber && schema.isInt) return whole(schema);
   throw new TypeError(`no structural schema for zod's ${schema.def.type}`);
 }
 
@@ -116,12 +129,27 @@ function text(schema: z.ZodString): Structural {
   };
 }
 
+/** zod bounds every whole number by what a double holds exactly: that says nothing of the field. */
+function whole({ minValue, maxValue }: z.ZodNumber): Structural {
+  return {
+    type: 'integer',
+    ...(minValue === null || minValue === Number.MIN_SAFE_INTEGER ? {} : { minimum: minValue }),
+    ...(maxValue === null || maxValue === Number.MAX_SAFE_INTEGER ? {} : { maximum: maxValue }),
+  };
+}
+
 const isLengthOnly = (pattern: RegExp): boolean => /^\^\[\\s\\S\]\{\d+,\d*\}\$$/.test(pattern.source);
 
-function bounds(schema: z.ZodType, least: string, most: string): Record<string, Structural> {
-  const { minimum, maximum } = schema._zod.bag as { minimum?: number; maximum?: number };
+/** Of a list: zod has its bounds among its checks alone. */
+function bounds(schema: z.ZodArray): Structural {
+  const checks = (schema.def.checks ?? []).map(
+    ({ _zod }) =>
+      _zod.def as { readonly check: string; readonly minimum?: number; readonly maximum?: number },
+  );
+  const least = checks.find(({ check }) => check === 'min_length')?.minimum;
+  const most = checks.find(({ check }) => check === 'max_length')?.maximum;
   return {
-    [least]: minimum === undefined ? {} : { [least]: minimum },
-    [most]: maximum === undefined ? {} : { [most]: maximum },
+    ...(least === undefined ? {} : { minItems: least }),
+    ...(most === undefined ? {} : { maxItems: most }),
   };
 }
