@@ -13,10 +13,7 @@ import { failure } from './errors.ts';
  * @returns a lookup for sockets; it fails with `dial.refused` where no address is left
  */
 export const judgedLookup =
-  (
-    may: (ip: string) => boolean,
-    named: { readonly host: string; readonly port: number },
-  ): LookupFunction =>
+  (may: (ip: string) => boolean, named: { readonly host: string; readonly port: number }): LookupFunction =>
   (name, options, done) => {
     systemLookup(name, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
       if (error) return done(error, '', 0);

@@ -1,0 +1,93 @@
+/**
+ * How old the values in our Secrets are, and how often they changed. Read off what is watched: the hash of the data, which
+ * stands on each Secret, and the time of the last write by our field manager, which survives a restart. Values are never read.
+ */
+
+import type { Gauge, Labels } from '../../base/exposition.ts';
+import type { CacheChange } from '../../kube/cache.ts';
+import type { KubeObject } from '../../kube/kube.ts';
+import { ANNOTATION_HASH, LABEL_MANAGED, MANAGED } from '../controllers/externalsecret/secret.ts';
+
+interface Rotated {
+  hash: string;
+  /** Milliseconds since the epoch. */
+  since: number;
+  count: number;
+}
+
+/** Field managers of ours, upstream's names among them. */
+const OURS = 'externalsecrets.external-secrets.io/';
+
+export class Rotations {
+  readonly #known = new Map<string, Rotated>();
+  readonly #now: () => number;
+
+  /** @param now milliseconds since the epoch */
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** To be told of each change of a Secret. */
+  heard({ old, new: secret }: CacheChange): void {
+    const of = secret ?? old;
+    if (of === undefined) return;
+    const key = keyOf(of);
+    if (secret === undefined || secret.metadata.labels?.[LABEL_MANAGED] !== MANAGED) {
+      this.#known.delete(key);
+      return;
+    }
+    const hash = secret.metadata.annotations?.[ANNOTATION_HASH] ?? '';
+    const known = this.#known.get(key);
+    if (known === undefined) this.#known.set(key, { hash, since: this.#writtenAt(secret), count: 0 });
+    else if (known.hash !== hash) Object.assign(known, { hash, since: this.#now(), count: known.count + 1 });
+  }
+
+  /** @param providerOf the kind of store that a Secret comes from; @param most series of each metric */
+  gauges(
+    secrets: readonly KubeObject[],
+    providerOf: (secret: KubeObject) => string,
+    most: number,
+  ): readonly Gauge[] {
+    const told = secrets
+      .flatMap((secret) => {
+        const known = this.#known.get(keyOf(secret));
+        return known === undefined ? [] : [{ secret, known }];
+      })
+      .slice(0, most)
+      .map(({ secret, known }) => ({ known, labels: labelsOf(secret, providerOf(secret)) }));
+    const now = this.#now();
+    return [
+      {
+        name: 'holdfast_secret_age_seconds',
+        help: 'Seconds since the values of a Secret changed last.',
+        samples: told.map(({ labels, known }) => ({
+          labels,
+          value: Math.max(0, Math.round((now - known.since) / 1000)),
+        })),
+      },
+      {
+        name: 'holdfast_secret_rotations_total',
+        help: 'How often the values of a Secret changed since the operator began.',
+        kind: 'counter',
+        samples: told.map(({ labels, known }) => ({ labels, value: known.count })),
+      },
+    ];
+  }
+
+  #writtenAt({ metadata }: KubeObject): number {
+    const times = (metadata.managedFields ?? [])
+      .filter(({ manager, subresource }) => manager.startsWith(OURS) && (subresource ?? '') === '')
+      .map(({ time }) => Date.parse(time ?? ''))
+      .filter((time) => !Number.isNaN(time));
+    const made = Date.parse(metadata.creationTimestamp ?? '');
+    return times.length > 0 ? Math.max(...times) : Number.isNaN(made) ? this.#now() : made;
+  }
+}
+
+const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
+
+const labelsOf = ({ metadata }: KubeObject, provider: string): Labels => ({
+  secret_name: metadata.name,
+  namespace: metadata.namespace ?? '',
+  provider,
+});
