@@ -581,6 +581,11 @@ export const codes = {
     message: '{kind} "{name}" is not ready: {reason}',
     hint: 'Run: kubectl describe on the store; this is tried again the moment it becomes ready.',
   },
+  'operator.store_paused': {
+    kind: 'unavailable',
+    message: '{store} is left alone for a moment, because of how it answered before [{code}]',
+    hint: 'It is asked again by itself, within seconds or when it said.',
+  },
   'operator.store_denied': {
     kind: 'denied',
     message:

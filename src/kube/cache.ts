@@ -18,6 +18,8 @@ export interface CacheOptions {
   readonly fieldSelector?: string;
   readonly metadataOnly?: boolean;
   readonly pageSize?: number;
+  /** What is kept of an object; absent: all of it. */
+  readonly trim?: (object: KubeObject) => KubeObject;
   /** Named ways to find objects: each gives the values that an object is found under. */
   readonly indexes?: Readonly<Record<string, (object: KubeObject) => readonly string[]>>;
   readonly clock: Clock;
@@ -86,6 +88,8 @@ export function createCache(options: CacheOptions): Cache {
     }
   };
 
+  const kept = (object: KubeObject): KubeObject => options.trim?.(object) ?? object;
+
   const put = (object: KubeObject): void => {
     const key = keyOf(object);
     const old = objects.get(key);
@@ -122,7 +126,7 @@ export function createCache(options: CacheOptions): Cache {
         { ...asked, limit: options.pageSize ?? 500, ...(next === undefined ? {} : { continue: next }) },
         signal,
       );
-      listed.push(...page.items);
+      for (const item of page.items) listed.push(kept(item));
       resourceVersion = page.resourceVersion;
       next = page.continue;
     } while (next !== undefined);
@@ -154,7 +158,7 @@ export function createCache(options: CacheOptions): Cache {
         // An old object's farewell must not take the new one of its name away.
         if (objects.get(key)?.metadata.uid === object.metadata.uid) remove(key, object);
       } else {
-        put(object);
+        put(kept(object));
       }
       if (object.metadata.resourceVersion !== undefined) progress(object.metadata.resourceVersion);
     }

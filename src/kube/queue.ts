@@ -17,6 +17,8 @@ export interface Work {
   readonly class: WorkClass;
   /** How long it was due before it was handed out, in milliseconds. */
   readonly waitedMs: number;
+  /** The monotonic time of the last reason to work on it: what was learnt since then is new enough. */
+  readonly since: number;
 }
 
 export interface QueueOptions {
@@ -27,8 +29,11 @@ export interface QueueOptions {
 }
 
 export interface Queue {
-  /** Plans a key, `afterMs` from now. Planned already in this class: the earlier time stands. */
-  add(key: string, workClass: WorkClass, afterMs?: number): void;
+  /**
+   * Plans a key, `afterMs` from now. Planned already in this class: the earlier time stands.
+   * @param since the time of the reason, where that is earlier than when the key falls due
+   */
+  add(key: string, workClass: WorkClass, afterMs?: number, since?: number): void;
   /** The next key that is due, as soon as there is one; undefined when the signal is aborted. To be followed by `done`. */
   take(signal: AbortSignal): Promise<Work | undefined>;
   /** Says that the work on a key has ended, well or not. */
@@ -56,6 +61,8 @@ interface Entry {
   readonly dueAt: number;
   /** Breaks ties in the order of adding. */
   readonly sequence: number;
+  /** The time of the last reason, see `Work`. */
+  since: number;
   /** False once it was replaced, handed out or removed: heaps drop it when they meet it. */
   live: boolean;
 }
@@ -117,10 +124,15 @@ export function createQueue(options: QueueOptions): Queue {
     if (entry === undefined) return undefined;
     handedOut++;
     const state = stateOf(entry.key);
-    for (const planned of state.planned.values()) planned.live = false;
+    const now = clock.monotonic();
+    let { since } = entry;
+    for (const planned of state.planned.values()) {
+      planned.live = false;
+      if (planned.dueAt <= now) since = Math.max(since, planned.since);
+    }
     state.planned.clear();
     state.running = true;
-    return { key: entry.key, class: entry.class, waitedMs: clock.monotonic() - entry.dueAt };
+    return { key: entry.key, class: entry.class, waitedMs: now - entry.dueAt, since };
   };
 
   const pump = (): void => {
@@ -144,15 +156,20 @@ export function createQueue(options: QueueOptions): Queue {
     alarm = { at: head.dueAt, cancel };
   };
 
-  const add = (key: string, workClass: WorkClass, afterMs = 0): void => {
+  const add = (key: string, workClass: WorkClass, afterMs = 0, reason?: number): void => {
     const state = stateOf(key);
-    const dueAt = clock.monotonic() + Math.max(0, afterMs);
+    const now = clock.monotonic();
+    const dueAt = now + Math.max(0, afterMs);
+    const since = Math.min(reason ?? dueAt, dueAt);
     const planned = state.planned.get(workClass);
     if (planned !== undefined) {
-      if (planned.dueAt <= dueAt) return;
+      if (planned.dueAt <= dueAt) {
+        if (dueAt <= now) planned.since = Math.max(planned.since, since);
+        return;
+      }
       planned.live = false;
     }
-    const entry: Entry = { key, class: workClass, dueAt, sequence: sequence++, live: true };
+    const entry: Entry = { key, class: workClass, dueAt, sequence: sequence++, since, live: true };
     state.planned.set(workClass, entry);
     // What is added while the key runs has no place in a heap until it is done.
     if (!state.running) place(entry);

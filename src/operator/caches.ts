@@ -15,8 +15,9 @@ import {
 } from './api/resources.ts';
 import { storeKey } from './connections.ts';
 import { sourcesOf, storesOf, targetName } from './controllers/externalsecret/observed.ts';
+import { needsOf } from './controllers/externalsecret/rules/data.ts';
 import { LABEL_CREATED_BY } from './controllers/externalsecret/secret.ts';
-import type { StoreName } from './plan.ts';
+import type { Need, StoreName } from './plan.ts';
 
 export interface Caches {
   readonly externalSecrets: Cache;
@@ -41,16 +42,23 @@ export function createCaches(given: {
   };
   return {
     externalSecrets: cache(EXTERNAL_SECRETS, {
-      indexes: { store: storeKeysOf, source: sourceKeysOf, target: targetKeysOf },
+      trim: withoutManagers,
+      indexes: {
+        store: (object) => keysOf(object).stores,
+        source: (object) => keysOf(object).sources,
+        target: (object) => keysOf(object).targets,
+        need: (object) => keysOf(object).needs,
+      },
     }),
     stores: cache(SECRET_STORES),
     clusterStores: cache(CLUSTER_SECRET_STORES),
     secrets: cache(SECRETS, {
       metadataOnly: true,
+      trim: withoutManagers,
       indexes: { createdBy: ({ metadata }) => [metadata.labels?.[LABEL_CREATED_BY] ?? ''].filter(Boolean) },
     }),
-    configMaps: cache(CONFIG_MAPS, { metadataOnly: true }),
-    namespaces: cache(NAMESPACES),
+    configMaps: cache(CONFIG_MAPS, { metadataOnly: true, trim: withoutManagers }),
+    namespaces: cache(NAMESPACES, { trim: withoutManagers }),
   };
 }
 
@@ -65,19 +73,45 @@ export const findStore = (caches: Caches, store: StoreName, namespace: string): 
 export const placeOfStore = (store: StoreName, namespace: string): string =>
   storeKey(store.kind, store.kind === 'SecretStore' ? namespace : undefined, store.name);
 
-function storeKeysOf(object: KubeObject): readonly string[] {
-  const spec = externalSecretSpec.safeParse(object['spec']);
-  if (!spec.success) return [];
-  return storesOf(spec.data).map((store) => placeOfStore(store, object.metadata.namespace ?? ''));
+/** What an ExternalSecret is found by. */
+interface Keys {
+  readonly stores: readonly string[];
+  readonly sources: readonly string[];
+  readonly targets: readonly string[];
+  /** What it reads of which store, see `needKey`. */
+  readonly needs: readonly string[];
 }
 
-function sourceKeysOf(object: KubeObject): readonly string[] {
+const NO_KEYS: Keys = { stores: [], sources: [], targets: [], needs: [] };
+/** Each object is asked twice for each index, when it comes and when it goes; reading a spec is the dear part of it. */
+const keysByObject = new WeakMap<KubeObject, Keys>();
+
+function keysOf(object: KubeObject): Keys {
+  const known = keysByObject.get(object);
+  if (known !== undefined) return known;
   const spec = externalSecretSpec.safeParse(object['spec']);
-  if (!spec.success) return [];
-  return sourcesOf(spec.data).map(({ kind, name }) => `${kind}/${object.metadata.namespace}/${name}`);
+  const { namespace = '' } = object.metadata;
+  const keys: Keys = spec.success
+    ? {
+        stores: storesOf(spec.data).map((store) => placeOfStore(store, namespace)),
+        sources: sourcesOf(spec.data).map(({ kind, name }) => `${kind}/${namespace}/${name}`),
+        targets: [`${namespace}/${targetName(object, spec.data)}`],
+        needs: needsOf(spec.data).map((need) => needKey(need, namespace)),
+      }
+    : NO_KEYS;
+  keysByObject.set(object, keys);
+  return keys;
 }
 
-function targetKeysOf(object: KubeObject): readonly string[] {
-  const spec = externalSecretSpec.safeParse(object['spec']);
-  return spec.success ? [`${object.metadata.namespace}/${targetName(object, spec.data)}`] : [];
-}
+/** Equal for all who read the same of the same store. */
+export const needKey = (need: Need, namespace: string): string =>
+  `${placeOfStore(need.store, namespace)} ${need.id}`;
+
+/** The stores that an ExternalSecret reads, by their places. */
+export const storesRead = (object: KubeObject): readonly string[] => keysOf(object).stores;
+
+/** Who wrote which field is as long as all the rest, and nobody asks it of what is watched. */
+const withoutManagers = ({
+  metadata: { managedFields: _, ...metadata },
+  ...object
+}: KubeObject): KubeObject => ({ ...object, metadata }) as KubeObject;

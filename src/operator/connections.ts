@@ -4,6 +4,7 @@
  * can take over. A client lives until its identity changes, not until a reconcile ends.
  */
 
+import type { Clock } from '../base/clock.ts';
 import { parseDuration } from '../base/duration.ts';
 import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
 import type { KubeObject } from '../kube/kube.ts';
@@ -20,14 +21,28 @@ import { storeSpec } from './api/store.ts';
 import type { Place } from './demand.ts';
 import { environmentOf, materialId, type World } from './environment.ts';
 import type { Answer, Need, StoreName } from './plan.ts';
+import type { SharedReads } from './schedule/reads.ts';
+import type { Traffic } from './schedule/traffic.ts';
 
 export interface ConnectionsOptions extends World {
   readonly providers: readonly ProviderType[];
   /** The version of a Secret or ConfigMap as it is watched; undefined where there is none. */
   versionOf(kind: 'Secret' | 'ConfigMap', namespace: string, name: string): string | undefined;
+  readonly reads: SharedReads;
+  readonly traffic: Traffic;
+  readonly clock: Clock;
+}
+
+interface AnswerOptions {
+  readonly notBefore?: { readonly version: number };
+  /** Monotonic; the answer must not have been begun before. Absent: now. */
+  readonly since?: number;
+  readonly signal?: AbortSignal;
 }
 
 interface Connection {
+  /** Unlike any other's: what was read over one is not given to another. */
+  readonly id: string;
   readonly generation: number;
   /** What was read to log in: id -> resourceVersion. */
   readonly material: Map<string, string | undefined>;
@@ -41,6 +56,7 @@ export const storeKey = (kind: string, namespace: string | undefined, name: stri
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #connections = new Map<string, Connection>();
+  #opened = 0;
   /** Material -> the stores that asked for it, whether they got it or not. */
   readonly #readers = new Map<string, Set<string>>();
   /** Stores (by UID and generation) that can only be used from a namespace. */
@@ -70,10 +86,17 @@ export class Connections {
     store: KubeObject,
     namespace: string,
     need: Need,
-    options: { readonly notBefore?: { readonly version: number }; readonly signal?: AbortSignal } = {},
+    options: AnswerOptions = {},
   ): Promise<Answer> {
     try {
-      return await this.#used(store, namespace, (provider) => ask(provider, need, options));
+      return await this.#used(store, namespace, async (connection) => {
+        const provider = await connection.provider;
+        const id = `${connection.id} ${need.id} ${(need.properties ?? []).join(' ')}`;
+        const { reads, clock } = this.#options;
+        return reads.get(id, options.since ?? clock.monotonic(), options.notBefore?.version, () =>
+          this.#request(store, need, () => ask(provider, need, options)),
+        );
+      });
     } catch (error) {
       const known = asFailure(error);
       if (!(error instanceof Failure)) {
@@ -86,15 +109,22 @@ export class Connections {
     }
   }
 
+  #request<T>(store: KubeObject, need: Need, request: () => Promise<T>): Promise<T> {
+    const { kind, metadata } = store;
+    const place = storeKey(kind, metadata.namespace, metadata.name);
+    return this.#options.traffic.ask(place, `${kind} "${metadata.name}"`, need.id, request);
+  }
+
   /**
    * Where the store keeps what a need names, in the words of its change events; nothing where it tells of none.
    * Undefined: there is no client that could say.
    */
   async locate(store: KubeObject, namespace: string, need: Need): Promise<readonly Place[] | undefined> {
     try {
-      return await this.#used(store, namespace, async (provider) =>
-        provider.locate === undefined ? [] : placesOf(provider as Provider & Watcher, need),
-      );
+      return await this.#used(store, namespace, async (connection) => {
+        const provider = await connection.provider;
+        return provider.locate === undefined ? [] : placesOf(provider as Provider & Watcher, need);
+      });
     } catch {
       // The read that follows says why.
       return undefined;
@@ -114,33 +144,42 @@ export class Connections {
     await Promise.allSettled(open.map(async (connection) => (await connection.provider).close()));
   }
 
-  async #used<T>(store: KubeObject, namespace: string, use: (provider: Provider) => Promise<T>): Promise<T> {
+  async #used<T>(
+    store: KubeObject,
+    namespace: string,
+    use: (connection: Connection) => Promise<T>,
+  ): Promise<T> {
     const version = `${store.metadata.uid}/${store.metadata.generation ?? 0}`;
     if (!this.#referent.has(version)) {
       try {
-        return await use(await this.connect(store));
+        return await use(this.#connect(store));
       } catch (error) {
         if (!isFailure(error, 'operator.ref_referent')) throw error;
         this.#referent.add(version);
       }
     }
-    return use(await this.connect(store, namespace));
+    return use(this.#connect(store, namespace));
   }
 
   /** The client of a store. @throws Failure why there is none */
-  async connect(store: KubeObject, referent?: string): Promise<Provider> {
+  connect(store: KubeObject, referent?: string): Promise<Provider> {
+    return this.#connect(store, referent).provider;
+  }
+
+  #connect(store: KubeObject, referent?: string): Connection {
     const key = `${store.metadata.uid}/${referent ?? ''}`;
     const known = this.#connections.get(key);
-    if (known !== undefined && this.#stands(known, store)) return known.provider;
+    if (known !== undefined && this.#stands(known, store)) return known;
     if (known !== undefined) this.#close(key, known);
     const material = new Map<string, string | undefined>();
     const provider = this.#open(store, referent, material);
-    const connection: Connection = { generation: store.metadata.generation ?? 0, material, provider };
+    const id = `${++this.#opened}:`;
+    const connection: Connection = { id, generation: store.metadata.generation ?? 0, material, provider };
     this.#connections.set(key, connection);
     provider.catch(() => {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
     });
-    return provider;
+    return connection;
   }
 
   #stands(connection: Connection, store: KubeObject): boolean {
@@ -155,6 +194,7 @@ export class Connections {
 
   #close(key: string, connection: Connection): void {
     this.#connections.delete(key);
+    this.#options.reads.drop(connection.id);
     connection.provider
       .then((provider) => provider.close())
       .catch((error: unknown) =>

@@ -11,8 +11,8 @@ import type { Action, Answer, Explain, Need, Plan, Steps } from './plan.ts';
 /** How a reconcile ended. */
 export type Outcome =
   | { readonly end: 'done'; readonly requeueAt?: Date }
-  /** Told in the condition; to be tried again with growing waits. */
-  | { readonly end: 'failed' }
+  /** Told in the condition; to be tried again with growing waits, and not before `retryAfterMs`. */
+  | { readonly end: 'failed'; readonly retryAfterMs?: number }
   /** Somebody else wrote in between: look again at once, tell nobody. */
   | { readonly end: 'stale' };
 
@@ -54,7 +54,11 @@ export async function apply(
       return { end: 'failed' };
     }
   }
-  if (steps.retry === true) return { end: 'failed' };
+  if (steps.retry === true)
+    return {
+      end: 'failed',
+      ...(steps.retryAfterMs === undefined ? {} : { retryAfterMs: steps.retryAfterMs }),
+    };
   return { end: 'done', ...(steps.requeueAt === undefined ? {} : { requeueAt: steps.requeueAt }) };
 }
 

@@ -7,12 +7,13 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import type { Cache } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
 import { createQueue, type Work, workOff } from '../kube/queue.ts';
 import { NO_WAY_OUT, type WayOut } from '../provider/egress.ts';
 import type { ProviderEnv, ProviderType } from '../provider/provider.ts';
 import { CLUSTER_SECRET_STORES, SECRET_STORES } from './api/resources.ts';
-import { allOf, createCaches } from './caches.ts';
+import { allOf, createCaches, storesRead } from './caches.ts';
 import { conditionOf } from './conditions.ts';
 import { Connections } from './connections.ts';
 import { ExternalSecretController } from './controllers/externalsecret/controller.ts';
@@ -22,7 +23,11 @@ import { Demands, ReadIndex } from './demand.ts';
 import { EventRecorder } from './events.ts';
 import type { Outcome } from './executor.ts';
 import { Push, type Subscribe } from './push.ts';
-import { listen, sweepKey, wakes } from './wakeups.ts';
+import type { Rate } from './schedule/bucket.ts';
+import { SharedReads } from './schedule/reads.ts';
+import { ALL, type Share } from './schedule/share.ts';
+import { Traffic } from './schedule/traffic.ts';
+import { listen, recoveredAt, sweepKey, wakes } from './wakeups.ts';
 
 export interface OperatorOptions {
   readonly kube: Kube;
@@ -42,6 +47,10 @@ export interface OperatorOptions {
   /** Absent: all namespaces. */
   readonly namespace?: string;
   readonly concurrency?: number;
+  /** How fast each store is asked at most. Absent: `schedule/traffic.ts` has the usual. */
+  readonly storeRate?: Rate;
+  /** What of the work is this replica's. Absent: all. */
+  readonly share?: Share;
 }
 
 /** How one ExternalSecret or store stands, as `kubectl get` would print it. */
@@ -57,6 +66,8 @@ export interface Standing {
 export interface Operator {
   /** Works until the signal is aborted; resolves when what was begun has ended. */
   start(signal: AbortSignal): Promise<void>;
+  /** Resolves when nothing is being worked on that is not owned by this measure. */
+  drained(owns: (key: string) => boolean): Promise<void>;
   /** Resolves when everything that is watched was listed once. */
   ready(signal?: AbortSignal): Promise<void>;
   externalSecrets(): readonly Standing[];
@@ -65,12 +76,29 @@ export interface Operator {
   eventsWritten(): Promise<void>;
 }
 
+/** A kind that is reconciled. */
+interface Kind {
+  readonly cache: Cache;
+  /** The places of the stores that one of its objects reads. */
+  readonly stores?: (object: KubeObject) => readonly string[];
+  reconcile(
+    work: Work,
+    at: { readonly namespace: string; readonly name: string },
+    signal: AbortSignal,
+  ): Promise<Outcome>;
+}
+
+/** They wait for the API server and for stores nearly all the time. */
+const WORKERS = 24;
+/** Between the failures of one key: whatever was mended, in half a minute all is right again. */
+const RETRY = { baseMs: 1000, maxMs: 25_000 };
 /** A reconcile that lost a race looks again after this long. */
 const STALE_MS = 50;
+
 export function createOperator(options: OperatorOptions): Operator {
   const { kube, clock, log, random } = options;
   const controllerClass = options.controllerClass ?? 'default';
-  const queue = createQueue({ clock, random });
+  const queue = createQueue({ clock, random, backoff: RETRY });
   const caches = createCaches({
     kube,
     clock,
@@ -79,8 +107,20 @@ export function createOperator(options: OperatorOptions): Operator {
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
   });
   const events = new EventRecorder(kube, clock, log);
+  const workers = options.concurrency ?? WORKERS;
+  const traffic: Traffic = new Traffic({
+    clock,
+    random,
+    workers,
+    again: ({ key, class: workClass, since }) => queue.add(key, workClass, 0, since),
+    recovered: (store) => recoveredAt(store, caches, queue),
+    ...(options.storeRate === undefined ? {} : { rate: options.storeRate }),
+  });
   const connections = new Connections({
     kube,
+    clock,
+    traffic,
+    reads: new SharedReads(clock),
     providers: options.providers,
     log,
     wayOut: options.wayOut ?? NO_WAY_OUT,
@@ -117,28 +157,71 @@ export function createOperator(options: OperatorOptions): Operator {
       if (places.some(({ server }) => push?.opened(server))) sweepKey(key, queue, demands, index, random);
     },
     suspect: (store) => queue.add(store, 'pushed'),
+    companion: (key, since) => {
+      demands.add(key);
+      queue.add(key, 'periodic', 0, since);
+    },
   });
-  listen(caches, queue, connections, demands, index);
+  listen(caches, queue, connections, traffic, demands, index);
 
-  const reconcile = (key: string, signal: AbortSignal): Promise<Outcome> => {
-    const [kind, namespace = '', name = ''] = key.split('/');
-    switch (kind) {
-      case 'SecretStore':
-        return stores.reconcile(SECRET_STORES, namespace, name, signal);
-      case 'ClusterSecretStore':
-        return stores.reconcile(CLUSTER_SECRET_STORES, undefined, name, signal);
-      default:
-        return externalSecrets.reconcile(key, namespace, name, signal);
-    }
-  };
+  /** What is reconciled: a row each. */
+  const kinds: ReadonlyMap<string, Kind> = new Map(
+    Object.entries({
+      SecretStore: {
+        cache: caches.stores,
+        reconcile: (_, { namespace, name }, signal) =>
+          stores.reconcile(SECRET_STORES, namespace, name, signal),
+      },
+      ClusterSecretStore: {
+        cache: caches.clusterStores,
+        reconcile: (_, { name }, signal) => stores.reconcile(CLUSTER_SECRET_STORES, undefined, name, signal),
+      },
+      ExternalSecret: {
+        cache: caches.externalSecrets,
+        stores: storesRead,
+        reconcile: (work, { namespace, name }, signal) =>
+          externalSecrets.reconcile(work, namespace, name, signal),
+      },
+    } satisfies Record<string, Kind>),
+  );
 
-  const handle = async ({ key }: Work, signal: AbortSignal): Promise<void> => {
-    const outcome = await reconcile(key, signal);
-    if (outcome.end === 'stale') return queue.add(key, 'pushed', STALE_MS);
-    if (outcome.end === 'failed') return void queue.retry(key);
+  const running = new Map<string, Promise<void>>();
+  const share = options.share ?? ALL;
+  share.onGain(() => {
+    for (const [kind, { cache }] of kinds)
+      for (const { metadata } of cache.list()) {
+        const key = `${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
+        if (share.owns(key)) queue.add(key, 'pushed');
+      }
+  });
+
+  const settled = (work: Work, outcome: Outcome): void => {
+    const { key, since } = work;
+    if (outcome.end === 'stale') return queue.add(key, 'pushed', STALE_MS, since);
+    if (outcome.end === 'failed') return void queue.retry(key, spread(outcome.retryAfterMs ?? 0, random));
     queue.succeeded(key);
     if (outcome.requeueAt !== undefined) {
       queue.add(key, 'periodic', outcome.requeueAt.getTime() - clock.now());
+    }
+  };
+
+  const handle = async (work: Work, signal: AbortSignal): Promise<void> => {
+    const { key } = work;
+    const [kind = '', namespace = '', name = ''] = key.split('/');
+    const row = kinds.get(kind);
+    // Another replica's, which was woken by the same change.
+    if (row === undefined || !share.owns(key)) return queue.succeeded(key);
+    const object = row.cache.get(namespace === '' ? undefined : namespace, name);
+    const leave = traffic.enter(object === undefined ? [] : (row.stores?.(object) ?? []), work);
+    // It waits for a store, and is planned again when there is room.
+    if (leave === undefined) return;
+    const done = row.reconcile(work, { namespace, name }, signal).then((outcome) => settled(work, outcome));
+    const ended = done.catch(() => {}).finally(() => running.delete(key));
+    running.set(key, ended);
+    try {
+      await done;
+    } finally {
+      leave();
     }
   };
 
@@ -151,7 +234,7 @@ export function createOperator(options: OperatorOptions): Operator {
       try {
         await Promise.all(allOf(caches).map((cache) => cache.synced(signal)));
         await workOff(queue, {
-          concurrency: options.concurrency ?? 8,
+          concurrency: workers,
           signal,
           handle: (work) => handle(work, signal),
           failed: ({ key }, error) => {
@@ -171,6 +254,9 @@ export function createOperator(options: OperatorOptions): Operator {
         await connections.close();
       }
     },
+    drained: async (owns) => {
+      await Promise.all([...running].filter(([key]) => !owns(key)).map(([, ended]) => ended));
+    },
     ready: async (signal) => {
       await Promise.all(allOf(caches).map((cache) => cache.synced(signal)));
     },
@@ -179,6 +265,9 @@ export function createOperator(options: OperatorOptions): Operator {
     eventsWritten: () => events.flushed(),
   };
 }
+
+/** Those who were told the same time do not come back in the same moment. */
+const spread = (ms: number, random: () => number): number => ms + random() * Math.min(ms / 4, 10_000);
 
 function standing(object: KubeObject): Standing {
   const condition = conditionOf(object);

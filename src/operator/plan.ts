@@ -71,6 +71,8 @@ export interface Steps {
   readonly requeueAt?: Date;
   /** Failed in a way that time may mend: again in seconds. */
   readonly retry?: boolean;
+  /** Not before so many milliseconds are over: the store said so, or what is missing is waited for and wakes us. */
+  readonly retryAfterMs?: number;
 }
 
 export type Plan = { readonly read: readonly Need[] } | Steps;

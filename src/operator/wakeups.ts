@@ -11,6 +11,7 @@ import { conditionOf } from './conditions.ts';
 import { type Connections, storeKey } from './connections.ts';
 import type { Demands, ReadIndex } from './demand.ts';
 import type { PushOptions } from './push.ts';
+import type { Traffic } from './schedule/traffic.ts';
 
 /** A sweep is spread over this long for each key, up to a minute in all. */
 const SWEEP_STEP_MS = 20;
@@ -76,11 +77,18 @@ export function wakes(
   };
 }
 
+/** Wakes who failed through a store that answers again: none of them waits for its own next try. */
+export function recoveredAt(store: string, caches: Caches, queue: Queue): void {
+  for (const user of caches.externalSecrets.byIndex('store', store))
+    if (readyIs(user) !== 'True') queue.add(externalSecretKey(user), 'pushed');
+}
+
 /** Wakes whoever a change in the cluster concerns. */
 export function listen(
   caches: Caches,
   queue: Queue,
   connections: Connections,
+  traffic: Traffic,
   demands: Demands,
   index: ReadIndex,
 ): void {
@@ -114,10 +122,12 @@ export function listen(
     if (now === undefined) {
       queue.remove(key);
       connections.retire(object.metadata.uid ?? '');
+      traffic.forget(key);
       return;
     }
     const changed = specChanged(old, now);
     if (changed) queue.add(key, 'pushed');
+    if (changed || (readyIs(now) === 'True' && readyIs(old) !== 'True')) traffic.hope(key);
     // Whoever waits for the store goes on the moment it is ready, not when its own wait is over (upstream's #4340).
     if (readyIs(now) !== readyIs(old) || changed) look(users, changed && old !== undefined);
   };

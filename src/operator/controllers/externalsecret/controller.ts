@@ -2,7 +2,8 @@
 
 import type { Clock } from '../../../base/clock.ts';
 import { failure } from '../../../base/errors.ts';
-import { type Caches, findStore, placeOfStore } from '../../caches.ts';
+import type { Work } from '../../../kube/queue.ts';
+import { type Caches, findStore, needKey, placeOfStore } from '../../caches.ts';
 import type { Connections } from '../../connections.ts';
 import type { Demand, Demands, Place, ReadIndex } from '../../demand.ts';
 import type { EventRecorder } from '../../events.ts';
@@ -11,6 +12,7 @@ import type { Answer, Need, Steps } from '../../plan.ts';
 import { type Gathering, observe } from './observe.ts';
 import { type Env, namespaceOf, type Observed, storeId, storesOf } from './observed.ts';
 import { plan, refused } from './plan.ts';
+import { nearlyDue } from './rules/companion.ts';
 import { needsOf } from './rules/data.ts';
 import { follows } from './rules/refresh.ts';
 import { wrongs } from './rules/validation.ts';
@@ -30,6 +32,8 @@ export interface ControllerOptions extends Gathering {
   unheard(key: string, places: readonly Place[]): void;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
+  /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
+  companion(key: string, since: number): void;
 }
 
 type Places = ReadonlyMap<string, readonly Place[]>;
@@ -46,8 +50,9 @@ export class ExternalSecretController {
     this.#options = options;
   }
 
-  /** @param key what the queue calls it, for demands. @throws Failure where the cluster does not answer */
-  async reconcile(key: string, namespace: string, name: string, signal: AbortSignal): Promise<Outcome> {
+  /** @param work what the queue handed out. @throws Failure where the cluster does not answer */
+  async reconcile(work: Work, namespace: string, name: string, signal: AbortSignal): Promise<Outcome> {
+    const { key } = work;
     const { demands, index, kube, events } = this.#options;
     const now = new Date(this.#options.clock.now());
     const demand = demands.take(key);
@@ -72,7 +77,7 @@ export class ExternalSecretController {
         (answers) => plan({ ...observed, answers }, now, env),
         (need) => {
           asked.add(need.id);
-          return this.#answer(key, observed, need, places, demand, signal);
+          return this.#answer(work, observed, need, places, demand, signal);
         },
       );
       this.#noteDeletion(observed, steps);
@@ -80,6 +85,7 @@ export class ExternalSecretController {
         refused(observed, now, action.failing, failure),
       );
       if (outcome.end !== 'done') demands.restore(key, demand);
+      else if (asked.size > 0) this.#companions(work, observed, now);
       const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
       const fresh = unread.filter(({ path }) => !known.has(path));
       if (fresh.length > 0) this.#options.unheard(key, fresh);
@@ -120,8 +126,25 @@ export class ExternalSecretController {
     return places;
   }
 
+  /**
+   * Has those read too that read the same and are due within the spread of their interval anyway: a round of refreshes then
+   * reads each secret once, however many use it. One that waits for a window to open is left to it.
+   */
+  #companions({ key, since }: Work, { object, spec }: Observed, now: Date): void {
+    if ('malformed' in spec) return;
+    const { caches, companion } = this.#options;
+    const namespace = namespaceOf(object);
+    const others = needsOf(spec).flatMap((need) =>
+      caches.externalSecrets.byIndex('need', needKey(need, namespace)),
+    );
+    for (const other of new Set(others)) {
+      const otherKey = `ExternalSecret/${namespaceOf(other)}/${other.metadata.name}`;
+      if (otherKey !== key && nearlyDue(other, now)) companion(otherKey, since);
+    }
+  }
+
   async #answer(
-    key: string,
+    { key, since }: Work,
     observed: Observed,
     need: Need,
     places: Places,
@@ -140,12 +163,17 @@ export class ExternalSecretController {
     const version = place === undefined ? undefined : demand?.versions.get(place.path);
     const answer = await connections.answer(store, namespace, need, {
       signal,
+      since,
       ...(version === undefined ? {} : { notBefore: { version } }),
     });
     const read = 'read' in answer ? Number(answer.read.version) : Number.NaN;
     if (place !== undefined) index.saw(key, place.path, Number.isSafeInteger(read) ? read : undefined);
     // A store that is away should say so itself: then nobody else tries it, and all go on when it is back.
-    if ('failed' in answer && answer.failed.kind === 'unavailable')
+    if (
+      'failed' in answer &&
+      answer.failed.kind === 'unavailable' &&
+      answer.failed.code !== 'operator.store_paused'
+    )
       suspect(placeOfStore(need.store, namespace));
     return answer;
   }

@@ -42,6 +42,9 @@ const IMMUTABLE = 'could not update secret, target is immutable';
 const NOT_OWNED = 'failed to take ownership of target secret';
 const OWNED = 'target is owned by another ExternalSecret';
 
+/** Whatever makes a store usable wakes its users; this is in case that was missed. */
+const WOKEN_MS = 5 * 60_000;
+
 /** One question about an ExternalSecret, with what the rules before it found out. */
 interface Case {
   readonly observed: Observed;
@@ -151,7 +154,12 @@ function hasNoUsableStore({ observed, spec, now }: Case): Plan | undefined {
         : 'refused' in sight
           ? sight.refused
           : undefined;
-    if (cause !== undefined) return { ...failed(observed, now, NO_DATA, cause, cause.message), retry: true };
+    if (cause !== undefined)
+      return {
+        ...failed(observed, now, NO_DATA, cause, cause.message),
+        retry: true,
+        retryAfterMs: WOKEN_MS,
+      };
   }
   return undefined;
 }
@@ -167,7 +175,11 @@ function couldNotRead(given: Case): Plan | undefined {
   const { observed, now } = given;
   const { entry, cause } = result.failed;
   const text = wrapped(entry, told(cause));
-  return { ...steps(observed, now, because(NO_DATA, text), wrapped(entry, cause.message)), retry: true };
+  return {
+    ...steps(observed, now, because(NO_DATA, text), wrapped(entry, cause.message)),
+    retry: true,
+    ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
+  };
 }
 
 /** Everything that the spec names is gone, and its deletion policy has let it go. */

@@ -28,6 +28,9 @@ export function plan({ object, name, checked, interval }: ObservedStore, now: Da
   const status = object['status'] as { conditions?: Condition[]; capabilities?: string } | undefined;
   const capabilities = capabilitiesOf(checked) ?? status?.capabilities ?? 'ReadOnly';
   const before = readyOf(status?.conditions);
+  // Asked too often is no sign that it is unwell: it answers, and who uses it goes on as it says.
+  if ('failed' in checked && checked.failed.kind === 'limited' && before?.status === 'True')
+    return { actions: [], ...againAfter(checked.failed) };
   const same =
     before?.status === verdict.status &&
     before.reason === verdict.reason &&
@@ -47,9 +50,14 @@ export function plan({ object, name, checked, interval }: ObservedStore, now: Da
     });
   }
   return 'failed' in checked
-    ? { actions, retry: true }
+    ? { actions, ...againAfter(checked.failed) }
     : { actions, requeueAt: new Date(now.getTime() + interval) };
 }
+
+const againAfter = ({ retryAfterMs }: Failure): Pick<Steps, 'retry' | 'retryAfterMs'> => ({
+  retry: true,
+  ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+});
 
 /** What a client of the store can do; undefined where none could be made. */
 const capabilitiesOf = (checked: Checked): string | undefined =>

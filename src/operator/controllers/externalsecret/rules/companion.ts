@@ -1,0 +1,24 @@
+/** Who is read along with another that reads the same. */
+
+import type { KubeObject } from '../../../../kube/kube.ts';
+import { externalSecretSpec, externalSecretStatus } from '../../../api/externalsecret.ts';
+import { readyOf } from '../../../conditions.ts';
+import { intervalOf } from '../observed.ts';
+import { follows } from './refresh.ts';
+
+const MOST_EARLY_MS = 300_000;
+
+/**
+ * Whether its interval is over, or so nearly that reading it now is within what refreshes are spread by. One that failed,
+ * was never synced or waits for a window is left to its own rules.
+ */
+export function nearlyDue(object: KubeObject, now: Date): boolean {
+  if (object.metadata.deletionTimestamp !== undefined) return false;
+  const spec = externalSecretSpec.safeParse(object['spec']);
+  const status = externalSecretStatus.safeParse(object['status'] ?? {});
+  if (!spec.success || !status.success || !follows(spec.data)) return false;
+  if (spec.data.syncWindows !== undefined || readyOf(status.data.conditions)?.status !== 'True') return false;
+  const interval = intervalOf(spec.data);
+  const due = Date.parse(status.data.refreshTime ?? '') + interval;
+  return now.getTime() >= due - Math.min(interval / 10, MOST_EARLY_MS);
+}
