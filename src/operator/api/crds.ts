@@ -129,6 +129,22 @@ const generators: readonly Definition[] = [
   },
 ];
 
+/** A kind of ours as whoever reads manifests has to know it. */
+export interface KnownKind {
+  readonly resource: Resource;
+  /** Every version that it is served in; the stored one first. */
+  readonly versions: readonly string[];
+  readonly spec: z.ZodType;
+}
+
+/** The kinds that CustomResourceDefinitions are made of. */
+export const knownKinds = (): readonly KnownKind[] =>
+  definitions.map(({ resource, alsoServed = [], spec }) => ({
+    resource,
+    versions: [resource.version, ...alsoServed],
+    spec,
+  }));
+
 /** Every CustomResourceDefinition of the operator: one version stored, others served as the same superset, no conversion. */
 export const crds = (): readonly KubeObject[] => [...definitions, ...generators].map(crd);
 
