@@ -23,7 +23,7 @@ const rooms = {
 
 const inside = (room) => `^src/${room}/`;
 const among = (names) => `^src/(${names.join('|')})/`;
-const all = ['bin', 'server', 'providers', 'platform', ...Object.keys(rooms)];
+const all = ['bin', 'server', 'providers', 'generators', 'platform', ...Object.keys(rooms)];
 
 const wall = (name, from, allowed) => ({
   name: `${name}-imports-only-its-neighbours`,
@@ -41,6 +41,7 @@ module.exports = {
     wall('providers-webhook', '^src/providers/webhook/', ['provider', 'template', 'base']),
     wall('providers-fake', '^src/providers/fake/', ['provider', 'base']),
     wall('providers-aws', '^src/providers/aws/', ['provider', 'aws', 'base']),
+    wall('generators', '^src/generators/[^/]+$', ['provider', 'operator/api', 'crypto', 'base']),
     {
       name: 'only-who-asks-aws-knows-its-clients',
       severity: 'error',

@@ -14,7 +14,7 @@ import {
   verify as verifyWith,
 } from 'node:crypto';
 import { base64, base64url, fromBase64 } from '../../base/bytes.ts';
-import { CURVES, curveBytes, pointJwk, publicKeyOf } from './publickey.ts';
+import { CURVES, curveBytes, pointJwk, publicKeyOf, type SshPublicKey } from './publickey.ts';
 import { mpint, Reader, string, uint32 } from './wire.ts';
 
 export interface KeyKind {
@@ -141,12 +141,12 @@ export function privatePem(key: KeyObject): string {
 const BLOCK_BYTES = 8;
 const LINE = 70;
 
-function openSshPem(key: KeyObject): string {
-  const { x = '', d = '' } = key.export({ format: 'jwk' });
-  const [pub, seed] = [Buffer.from(x, 'base64url'), Buffer.from(d, 'base64url')];
-  const blob = Buffer.concat([string('ssh-ed25519'), string(pub)]);
+/** OpenSSH's own form of a key of any kind, without a passphrase (PROTOCOL.key). @throws RangeError for a kind without a name */
+export function openSshPem(key: KeyObject, comment = ''): string {
+  const known = publicKeyOf(createPublicKey(key));
+  if (known === undefined) throw new RangeError('SSH has no name for keys of this kind');
   const check = randomBytes(4);
-  const inner = Buffer.concat([check, check, blob, string(Buffer.concat([seed, pub])), string('')]);
+  const inner = Buffer.concat([check, check, privateFields(known, key), string(comment)]);
   const padding = Buffer.from(
     Array.from({ length: (BLOCK_BYTES - (inner.length % BLOCK_BYTES)) % BLOCK_BYTES }, (_, at) => at + 1),
   );
@@ -156,9 +156,22 @@ function openSshPem(key: KeyObject): string {
     string('none'),
     string(''),
     uint32(1),
-    string(blob),
+    string(known.blob),
     string(Buffer.concat([inner, padding])),
   ]);
   const lines = base64(all).match(new RegExp(`.{1,${LINE}}`, 'g')) ?? [];
   return `-----BEGIN OPENSSH PRIVATE KEY-----\n${lines.join('\n')}\n-----END OPENSSH PRIVATE KEY-----\n`;
+}
+
+/** The key's numbers, in the order that its kind has in this form. */
+function privateFields({ family, type, blob }: SshPublicKey, key: KeyObject): Buffer {
+  const jwk = key.export({ format: 'jwk' });
+  const bytes = (text: string | undefined): Buffer => Buffer.from(text ?? '', 'base64url');
+  if (family === 'rsa')
+    return Buffer.concat([
+      string(type),
+      ...[jwk.n, jwk.e, jwk.d, jwk.qi, jwk.p, jwk.q].map((number) => mpint(bytes(number))),
+    ]);
+  if (family === 'ed25519') return Buffer.concat([blob, string(Buffer.concat([bytes(jwk.d), bytes(jwk.x)]))]);
+  return Buffer.concat([blob, mpint(bytes(jwk.d))]);
 }

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { fromBase32, toBase32 } from './base32.ts';
+import { fromBase32, toBase32 } from '../../base/base32.ts';
 import { type Algorithm, hotp, isRight, type Scheme, stepAt } from './code.ts';
 import { drawing } from './png.ts';
 import { qrCode } from './qr.ts';

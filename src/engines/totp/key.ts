@@ -1,7 +1,7 @@
 /** What a key is made of: given member by member, as an `otpauth://` URL, or generated. Pure but for the bytes handed in. */
 
+import { fromBase32, toBase32 } from '../../base/base32.ts';
 import { failure } from '../../base/errors.ts';
-import { fromBase32, toBase32 } from './base32.ts';
 import { ALGORITHMS, type Algorithm, type Scheme } from './code.ts';
 
 /** As it is stored. */

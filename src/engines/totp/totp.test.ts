@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { beforeEach, describe, expect, test } from 'vitest';
+import { fromBase32 } from '../../base/base32.ts';
 import type { Code } from '../../base/codes.ts';
 import { isFailure } from '../../base/errors.ts';
 import { mountForTest, type TestMount } from '../../plugin/testing.ts';
-import { fromBase32 } from './base32.ts';
 import { totp } from './index.ts';
 
 let mount: TestMount;

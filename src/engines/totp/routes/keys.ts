@@ -1,10 +1,10 @@
 /** `keys/`: bringing along or generating keys, and what is told of them; their secrets are told only as they are generated. */
 
 import { z } from 'zod';
+import { toBase32 } from '../../../base/base32.ts';
 import { base64 } from '../../../base/bytes.ts';
 import { duration, flag, integer } from '../../../base/schema.ts';
 import { type Mount, operation, type Route } from '../../../plugin/plugin.ts';
-import { toBase32 } from '../base32.ts';
 import { checkedName, name, nothing } from '../fields.ts';
 import {
   type Asked,
