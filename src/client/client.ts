@@ -56,6 +56,10 @@ export interface ClientOptions extends Identity, TransportOptions {
   readonly resolve?: ((host: string, port: number) => Target) | undefined;
   /** False: a redirect is a failure that names where it leads. Default true. */
   readonly redirects?: boolean | undefined;
+  /** Told of each try that ended: with the verb and path as they were asked for, and whether they were answered well. */
+  readonly ended?:
+    | ((request: { readonly method: Method; readonly path: string }, ok: boolean) => void)
+    | undefined;
 }
 
 export type Method = 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'LIST';
@@ -155,9 +159,12 @@ export class VaultClient {
     for (let attempt = 0; ; attempt++) {
       try {
         const answer = await this.#once(exchange);
-        if (isOk(answer.status) || options.accept?.includes(answer.status)) return answer;
-        throw answerFailure(answer, request, this.address, anonymous);
+        const well = isOk(answer.status) || options.accept?.includes(answer.status) === true;
+        if (!well) throw answerFailure(answer, request, this.address, anonymous);
+        this.#options.ended?.({ method, path }, true);
+        return answer;
       } catch (error) {
+        this.#options.ended?.({ method, path }, false);
         const unsent = error instanceof Unsent;
         const told = unsent ? error.failure : error;
         if (attempt >= retries || !mayRetry(told, safe || unsent)) throw told;

@@ -33,6 +33,11 @@ export interface KubeOptions {
   readonly userAgent?: string;
   readonly readFile?: (path: string) => string;
   readonly timeoutMs?: number;
+  /** Told of each request that ended, streams aside; `status` is undefined where no answer came. */
+  readonly ended?: (
+    request: { readonly method: string; readonly path: string },
+    status: number | undefined,
+  ) => void;
 }
 
 interface Sent extends Asked {
@@ -71,7 +76,13 @@ export function createKube(config: KubeConfig, options: KubeOptions = {}): KubeC
     };
     for (let attempt = 0; ; attempt++) {
       try {
-        const answer = await http.send({ ...request, headers: headers(sent) }, timeoutMs, LIST_LIMIT);
+        const answer = await http
+          .send({ ...request, headers: headers(sent) }, timeoutMs, LIST_LIMIT)
+          .catch((error: unknown) => {
+            options.ended?.(sent, undefined);
+            throw error;
+          });
+        options.ended?.(sent, answer.status);
         if (answer.status >= 200 && answer.status < 300) return answer;
         if (answer.status === 401 && attempt === 0 && credentials.refresh()) continue;
         throw statusFailure(answer, sent);

@@ -3,7 +3,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Log } from '../base/log.ts';
 import { type Cache, type CacheOptions, createCache } from '../kube/cache.ts';
-import type { Kube, KubeObject, Resource } from '../kube/kube.ts';
+import type { Kube, KubeObject, ManagedFields, Resource } from '../kube/kube.ts';
 import { externalSecretSpec } from './api/externalsecret.ts';
 import {
   CLUSTER_SECRET_STORES,
@@ -16,7 +16,7 @@ import {
 import { storeKey } from './connections.ts';
 import { sourcesOf, storesOf, targetName } from './controllers/externalsecret/observed.ts';
 import { needsOf } from './controllers/externalsecret/rules/data.ts';
-import { LABEL_CREATED_BY } from './controllers/externalsecret/secret.ts';
+import { isOurManager, LABEL_CREATED_BY } from './controllers/externalsecret/secret.ts';
 import type { Need, StoreName } from './plan.ts';
 
 export interface Caches {
@@ -54,7 +54,7 @@ export function createCaches(given: {
     clusterStores: cache(CLUSTER_SECRET_STORES),
     secrets: cache(SECRETS, {
       metadataOnly: true,
-      trim: withoutManagers,
+      trim: withOurLastWrite,
       indexes: { createdBy: ({ metadata }) => [metadata.labels?.[LABEL_CREATED_BY] ?? ''].filter(Boolean) },
     }),
     configMaps: cache(CONFIG_MAPS, { metadataOnly: true, trim: withoutManagers }),
@@ -115,3 +115,15 @@ const withoutManagers = ({
   metadata: { managedFields: _, ...metadata },
   ...object
 }: KubeObject): KubeObject => ({ ...object, metadata }) as KubeObject;
+
+/** Of Secrets it is told how old their values are: the time of our own last write stays, and nothing else of it. */
+function withOurLastWrite({ metadata: { managedFields, ...metadata }, ...object }: KubeObject): KubeObject {
+  const last = (managedFields ?? [])
+    .filter(({ manager, subresource }) => isOurManager(manager) && (subresource ?? '') === '')
+    .reduce<ManagedFields | undefined>(
+      (newest, entry) => ((entry.time ?? '') > (newest?.time ?? '') ? entry : newest),
+      undefined,
+    );
+  const kept = last === undefined ? {} : { managedFields: [{ ...last, fieldsV1: {} }] };
+  return { ...object, metadata: { ...metadata, ...kept } } as KubeObject;
+}

@@ -20,6 +20,7 @@ import type {
 import { storeSpec } from './api/store.ts';
 import type { Place } from './demand.ts';
 import { environmentOf, materialId, type World } from './environment.ts';
+import type { Expiring } from './observe/metrics.ts';
 import type { Answer, Need, StoreName } from './plan.ts';
 import type { SharedReads } from './schedule/reads.ts';
 import type { Traffic } from './schedule/traffic.ts';
@@ -47,6 +48,10 @@ interface Connection {
   /** What was read to log in: id -> resourceVersion. */
   readonly material: Map<string, string | undefined>;
   readonly provider: Promise<Provider>;
+  /** The same, once it is there. */
+  opened?: Provider;
+  /** For numbers: its place, and the namespace that it is used from where that matters. */
+  readonly label: string;
 }
 
 /** A store by its place: "SecretStore/team/vault", "ClusterSecretStore//vault". */
@@ -131,6 +136,14 @@ export class Connections {
     }
   }
 
+  /** What stores are logged in with, as far as it ends. */
+  expiring(): readonly Expiring[] {
+    return [...this.#connections.values()].flatMap(({ label, opened }) => {
+      const endsAt = opened?.endsAt?.();
+      return endsAt === undefined ? [] : [{ store: label, endsAt }];
+    });
+  }
+
   /** Closes what belongs to a store that changed or went. */
   retire(uid: string): void {
     for (const [key, connection] of this.#connections) {
@@ -174,11 +187,23 @@ export class Connections {
     const material = new Map<string, string | undefined>();
     const provider = this.#open(store, referent, material);
     const id = `${++this.#opened}:`;
-    const connection: Connection = { id, generation: store.metadata.generation ?? 0, material, provider };
+    const place = storeKey(store.kind, store.metadata.namespace, store.metadata.name);
+    const connection: Connection = {
+      id,
+      generation: store.metadata.generation ?? 0,
+      material,
+      provider,
+      label: referent === undefined ? place : `${place} from ${referent}`,
+    };
     this.#connections.set(key, connection);
-    provider.catch(() => {
-      if (this.#connections.get(key) === connection) this.#connections.delete(key);
-    });
+    provider.then(
+      (opened) => {
+        connection.opened = opened;
+      },
+      () => {
+        if (this.#connections.get(key) === connection) this.#connections.delete(key);
+      },
+    );
     return connection;
   }
 
@@ -229,6 +254,7 @@ export class Connections {
         ...(referent === undefined ? {} : { referent }),
       },
       ...retryOf(store),
+      ...providerNameOf(store),
       asked: (id) => {
         const readers = this.#readers.get(id) ?? new Set();
         this.#readers.set(id, readers.add(storeKey(store.kind, namespace, name)));
@@ -236,6 +262,13 @@ export class Connections {
       read: (id, version) => material.set(id, version),
     });
   }
+}
+
+/** The property under `spec.provider`, whether there is such a provider or not. */
+function providerNameOf(store: KubeObject): { readonly provider?: string } {
+  const { provider = {} } = (store['spec'] ?? {}) as { provider?: object };
+  const [name] = Object.keys(provider);
+  return name === undefined ? {} : { provider: name };
 }
 
 /** `spec.retrySettings`; an interval that is none is left to the provider's own. */

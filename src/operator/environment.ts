@@ -10,6 +10,7 @@ import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
 import type { WayOut } from '../provider/egress.ts';
 import type { ProviderEnv } from '../provider/provider.ts';
 import { CONFIG_MAPS, SECRETS, SERVICE_ACCOUNTS } from './api/resources.ts';
+import { type CountCall, countedWayOut, directCall } from './observe/calls.ts';
 import { resolveRef, type StoreScope } from './resolve.ts';
 
 /** What there is for all of them. */
@@ -18,6 +19,8 @@ export interface World {
   readonly log: Log;
   readonly wayOut: WayOut;
   resolve(host: string, port: number): ReturnType<ProviderEnv['resolve']>;
+  /** Told of each request to a store, by what dashboards call it. */
+  readonly count?: CountCall;
 }
 
 /** For whom it asks. */
@@ -25,6 +28,8 @@ export interface Asker extends Pick<ProviderEnv, 'retry'> {
   /** As messages name it: "SecretStore cicd/cicd". */
   readonly label: string;
   readonly scope: StoreScope;
+  /** The property under `spec.provider`, or the kind of generator: its requests are counted by it. */
+  readonly provider?: string;
   /** A Secret or ConfigMap is about to be read, by its `materialId`; it may not be there. */
   asked?(id: string): void;
   /** It was read in this version; undefined where there is none. */
@@ -36,8 +41,8 @@ export const materialId = (kind: string, namespace: string, name: string): strin
   `${kind}/${namespace}/${name}`;
 
 export function environmentOf(world: World, asker: Asker): ProviderEnv {
-  const { kube, log, wayOut } = world;
-  const { label, scope, retry } = asker;
+  const { kube, log, count } = world;
+  const { label, scope, retry, provider = 'other' } = asker;
   const read = async (
     resource: Resource,
     ref: { readonly name: string; readonly namespace?: string },
@@ -70,7 +75,8 @@ export function environmentOf(world: World, asker: Asker): ProviderEnv {
     ...(retry === undefined ? {} : { retry }),
     log: log.with({ store: label }),
     cluster: scope.namespace === undefined,
-    wayOut,
+    wayOut: count === undefined ? world.wayOut : countedWayOut(world.wayOut, provider, count),
+    ...(count === undefined ? {} : { called: (request, ok) => count(...directCall(provider, request), ok) }),
     namespace: () => resolveRef(scope, {}, { kind: 'ExternalSecret', name: 'that uses it' }),
     secret: async (ref) => {
       const object = await read(SECRETS, ref);

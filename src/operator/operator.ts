@@ -22,6 +22,8 @@ import { StoreController } from './controllers/secretstore/controller.ts';
 import { Demands, ReadIndex } from './demand.ts';
 import { EventRecorder } from './events.ts';
 import type { Outcome } from './executor.ts';
+import type { OperatorMetrics } from './observe/metrics.ts';
+import { countedQueue } from './observe/queue.ts';
 import { Push, type Subscribe } from './push.ts';
 import type { Rate } from './schedule/bucket.ts';
 import { SharedReads } from './schedule/reads.ts';
@@ -49,6 +51,10 @@ export interface OperatorOptions {
   readonly concurrency?: number;
   /** How fast each store is asked at most. Absent: `schedule/traffic.ts` has the usual. */
   readonly storeRate?: Rate;
+  /** How often a store is checked that is well and says nothing else, in milliseconds. Absent: five minutes. */
+  readonly storeInterval?: number;
+  /** What is counted while it works. */
+  readonly metrics?: OperatorMetrics;
   /** What of the work is this replica's. Absent: all. */
   readonly share?: Share;
 }
@@ -94,11 +100,13 @@ const WORKERS = 24;
 const RETRY = { baseMs: 1000, maxMs: 25_000 };
 /** A reconcile that lost a race looks again after this long. */
 const STALE_MS = 50;
+const RESULTS = { done: 'success', failed: 'error', stale: 'requeue' } as const;
 
 export function createOperator(options: OperatorOptions): Operator {
   const { kube, clock, log, random } = options;
   const controllerClass = options.controllerClass ?? 'default';
-  const queue = createQueue({ clock, random, backoff: RETRY });
+  const { metrics } = options;
+  const queue = countedQueue(createQueue({ clock, random, backoff: RETRY }), metrics);
   const caches = createCaches({
     kube,
     clock,
@@ -125,6 +133,7 @@ export function createOperator(options: OperatorOptions): Operator {
     log,
     wayOut: options.wayOut ?? NO_WAY_OUT,
     resolve: options.resolve,
+    ...(metrics === undefined ? {} : { count: metrics.called }),
     versionOf: (kind, namespace, name) =>
       (kind === 'Secret' ? caches.secrets : caches.configMaps).get(namespace, name)?.metadata.resourceVersion,
   });
@@ -161,7 +170,9 @@ export function createOperator(options: OperatorOptions): Operator {
       demands.add(key);
       queue.add(key, 'periodic', 0, since);
     },
+    rotated: (since) => metrics?.rotated(clock.monotonic() - since),
   });
+  metrics?.watch({ caches, queue, expiring: () => connections.expiring() });
   listen(caches, queue, connections, traffic, demands, index);
 
   /** What is reconciled: a row each. */
@@ -215,7 +226,17 @@ export function createOperator(options: OperatorOptions): Operator {
     const leave = traffic.enter(object === undefined ? [] : (row.stores?.(object) ?? []), work);
     // It waits for a store, and is planned again when there is room.
     if (leave === undefined) return;
-    const done = row.reconcile(work, { namespace, name }, signal).then((outcome) => settled(work, outcome));
+    metrics?.began(key, work.waitedMs);
+    const done = row.reconcile(work, { namespace, name }, signal).then(
+      (outcome) => {
+        metrics?.ended(key, RESULTS[outcome.end]);
+        settled(work, outcome);
+      },
+      (error: unknown) => {
+        metrics?.ended(key, 'error');
+        throw error;
+      },
+    );
     const ended = done.catch(() => {}).finally(() => running.delete(key));
     running.set(key, ended);
     try {

@@ -117,7 +117,14 @@ export interface Writer {
   ): Promise<'deleted' | 'absent' | 'foreign'>;
 }
 
-export type Provider = Reader & Partial<PropertyReader & Finder & MetadataReader & Watcher & Writer & Issuer>;
+/** A store that we are logged in to for a while. */
+export interface LoggedIn {
+  /** When what it is logged in with ends, in milliseconds since the epoch; undefined: it does not end, or there is none yet. */
+  endsAt(): number | undefined;
+}
+
+export type Provider = Reader &
+  Partial<PropertyReader & Finder & MetadataReader & Watcher & Writer & Issuer & LoggedIn>;
 
 /** What connecting may ask of the cluster, already held to the namespace rules of the store (`resolveRef`). */
 export interface ProviderEnv {
@@ -128,6 +135,8 @@ export interface ProviderEnv {
   readonly log: Log;
   /** Where a host that a tenant named may be connected to. */
   readonly wayOut: WayOut;
+  /** To be told of each request that ended, by a client that does not ask through `wayOut.dial`: it is counted. */
+  called?(request: { readonly method: string; readonly path: string }, ok: boolean): void;
   /** `spec.retrySettings` of the store, where it has them. */
   readonly retry?: { readonly maxRetries?: number; readonly retryIntervalMs?: number };
   /** One key of a Secret. @throws Failure operator.ref_* naming what is missing */

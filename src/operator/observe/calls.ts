@@ -63,8 +63,19 @@ export function countedWayOut(wayOut: WayOut, provider: string, count: CountCall
   };
 }
 
+/** What a request of a client with connections of its own is counted as. @returns provider and call */
+export function directCall(
+  provider: string,
+  { method, path }: { readonly method: string; readonly path: string },
+): [provider: string, call: string] {
+  return [
+    providerName(provider),
+    provider === 'kubernetes' ? kubernetesCall(method, path) : vaultCall(method, path),
+  ];
+}
+
 /** Requests to the Vault API. @param path as the client names it: "secret/data/app" */
-export function vaultCall(method: string, path: string): string {
+function vaultCall(method: string, path: string): string {
   if (path === 'auth/token/lookup-self') return 'LookupSelf';
   if (path === 'auth/token/revoke-self') return 'RevokeSelf';
   if (path === 'auth/token/renew-self') return 'RenewSelf';
@@ -75,15 +86,15 @@ export function vaultCall(method: string, path: string): string {
   return method === 'GET' ? 'ReadSecretData' : 'WriteSecretData';
 }
 
-/** Requests to the API of a cluster. */
-export const kubernetesCall = (method: string, list: boolean): string =>
-  ({
-    GET: list ? 'ListSecrets' : 'GetSecret',
-    POST: 'Create',
-    PUT: 'Update',
-    PATCH: 'Patch',
-    DELETE: 'Delete',
-  })[method] ?? 'Other';
+/** Requests to the API of a cluster: Secrets, and what the store may do with them. */
+function kubernetesCall(method: string, path: string): string {
+  if (method === 'POST' && path.includes('selfsubject')) return 'CreateSelfSubjectRulesReview';
+  if (method === 'GET') return path.endsWith('/secrets') ? 'ListSecrets' : 'GetSecret';
+  return (
+    { POST: 'CreateSecret', PUT: 'UpdateSecret', PATCH: 'PatchSecret', DELETE: 'DeleteSecret' }[method] ??
+    'Other'
+  );
+}
 
 function googleCall(method: string, url: string): string {
   const path = pathOf(url);

@@ -6,7 +6,12 @@
 import type { Gauge, Labels } from '../../base/exposition.ts';
 import type { CacheChange } from '../../kube/cache.ts';
 import type { KubeObject } from '../../kube/kube.ts';
-import { ANNOTATION_HASH, LABEL_MANAGED, MANAGED } from '../controllers/externalsecret/secret.ts';
+import {
+  ANNOTATION_HASH,
+  isOurManager,
+  LABEL_MANAGED,
+  MANAGED,
+} from '../controllers/externalsecret/secret.ts';
 
 interface Rotated {
   hash: string;
@@ -14,9 +19,6 @@ interface Rotated {
   since: number;
   count: number;
 }
-
-/** Field managers of ours, upstream's names among them. */
-const OURS = 'externalsecrets.external-secrets.io/';
 
 export class Rotations {
   readonly #known = new Map<string, Rotated>();
@@ -76,7 +78,7 @@ export class Rotations {
 
   #writtenAt({ metadata }: KubeObject): number {
     const times = (metadata.managedFields ?? [])
-      .filter(({ manager, subresource }) => manager.startsWith(OURS) && (subresource ?? '') === '')
+      .filter(({ manager }) => isOurManager(manager))
       .map(({ time }) => Date.parse(time ?? ''))
       .filter((time) => !Number.isNaN(time));
     const made = Date.parse(metadata.creationTimestamp ?? '');

@@ -41,7 +41,9 @@ export async function openSession(
   monotonic: () => number,
 ): Promise<Session> {
   const open = async (): Promise<Held> => ({
-    kube: createKube(located(await configOf(spec, env), env)),
+    kube: createKube(located(await configOf(spec, env), env), {
+      ended: (request, status) => env.called?.(request, status !== undefined && status < 400),
+    }),
     since: monotonic(),
     renewable: spec.authRef === undefined && spec.auth?.serviceAccount !== undefined,
   });

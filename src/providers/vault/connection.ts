@@ -41,5 +41,6 @@ export async function connectionOf(
     retryWaitMs: env.retry?.retryIntervalMs,
     resolve: (host, port) => env.resolve(host, port),
     allow: env.wayOut.mayReach,
+    ended: (request, ok) => env.called?.(request, ok),
   };
 }

@@ -26,6 +26,8 @@ export interface Session {
   /** Runs a request with a token that should be good; once more with a new one where the server forgot the old. */
   use<T>(call: (client: VaultClient) => Promise<T>): Promise<T>;
   readonly policies: readonly string[];
+  /** When the token at hand ends, in milliseconds since the epoch; undefined where it does not, or there is none. */
+  endsAt(): number | undefined;
   close(): Promise<void>;
 }
 
@@ -133,6 +135,10 @@ export function createSession(
     },
     get policies() {
       return held?.policies ?? [];
+    },
+    endsAt() {
+      if (held === undefined || held.leaseSeconds === 0) return undefined;
+      return Date.now() + held.at + held.leaseSeconds * 1000 - monotonic();
     },
     async close() {
       closed = true;

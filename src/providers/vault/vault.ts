@@ -165,6 +165,7 @@ function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, sessi
     },
 
     locate: (ref) => ({ server: client.address, path: dataPath(spec, ref.key) }),
+    endsAt: () => session.endsAt(),
   };
 
   /** The names below a folder, folders walked through in order. */

@@ -34,6 +34,8 @@ export interface ControllerOptions extends Gathering {
   suspect(store: string): void;
   /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
   companion(key: string, since: number): void;
+  /** A Secret holds what a store told of at `since`, monotonic. */
+  rotated?(since: number): void;
 }
 
 type Places = ReadonlyMap<string, readonly Place[]>;
@@ -84,6 +86,7 @@ export class ExternalSecretController {
       const outcome = await apply(kube, events, steps, (action, failure) =>
         refused(observed, now, action.failing, failure),
       );
+      if (outcome.end === 'done' && wasTold(demand) && writes(steps)) this.#options.rotated?.(work.since);
       if (outcome.end !== 'done') demands.restore(key, demand);
       else if (asked.size > 0) this.#companions(work, observed, now);
       const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
@@ -203,3 +206,10 @@ export class ExternalSecretController {
     }
   }
 }
+
+/** Whether a store told that something of it changed. */
+const wasTold = (demand: Demand | undefined): boolean =>
+  [...(demand?.versions.keys() ?? [])].some((path) => path !== '');
+
+const writes = ({ actions }: Steps): boolean =>
+  actions.some((action) => action.do === 'create' || action.do === 'update');

@@ -33,6 +33,9 @@ export function fieldManager(name: string): string {
   return plain.length > LONGEST_MANAGER ? `${MANAGER}sha3/${sha3(name)}` : plain;
 }
 
+/** Whether a field manager is one of ExternalSecrets: ours or upstream's. */
+export const isOurManager = (name: string): boolean => name.startsWith(MANAGER);
+
 /** The bytes of a Secret's data, in byte order of the keys. */
 export function dataOf(secret: KubeObject): Map<string, Uint8Array> {
   const data = (secret['data'] ?? {}) as Texts;
