@@ -5,8 +5,8 @@ import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import { systemClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
-import type { Log } from '../../base/log.ts';
 import { readServerConfig } from '../../server/config/config.ts';
+import { keepOutOfDumps } from '../coredumps.ts';
 import { pinoLog } from '../log.ts';
 import { readConfigTexts } from './files.ts';
 import { startService } from './service.ts';
@@ -56,15 +56,6 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
  */
 function keepHeapNear(): void {
   setFlagsFromString('--heap-growing-percent=40');
-}
-
-/** A dump of this process would hold its keys. Linux leaves out what the filter does not name; elsewhere it is said. */
-function keepOutOfDumps(log: Log): void {
-  try {
-    writeFileSync('/proc/self/coredump_filter', '0');
-  } catch {
-    log.warn('core dumps of this process could hold its keys: turn them off with ulimit -c 0');
-  }
 }
 
 function writePid(file: string): void {

@@ -1,0 +1,162 @@
+/** The operator that stands: a cluster, its settings and what is asked of it over HTTP, wired. */
+
+import { readFileSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../../base/clock.ts';
+import { asFailure, failure } from '../../base/errors.ts';
+import type { Log } from '../../base/log.ts';
+import { createKube } from '../../kube/client.ts';
+import { OperatorMetrics } from '../../operator/observe/metrics.ts';
+import { createOperator, type Operator } from '../../operator/operator.ts';
+import type { Subscribe } from '../../operator/push.ts';
+import { createRendering } from '../../operator/rendering.ts';
+import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
+import { allows } from '../../server/config/egress.ts';
+import { createDial } from '../../server/http/dial.ts';
+import { clusterApi, clusterOf } from './cluster.ts';
+import { type Endpoints, type Opened, openEndpoints } from './endpoints.ts';
+import { hearing } from './hearing.ts';
+import type { ControllerOptions, Hearing, HostPort } from './options.ts';
+import { providers } from './providers.ts';
+import { renderingSeed } from './seed.ts';
+
+type Env = Readonly<Record<string, string | undefined>>;
+
+export interface Controller {
+  readonly operator: Operator;
+  /** Where it is asked, by path. */
+  readonly addresses: Readonly<Partial<Record<'metrics' | 'live', HostPort>>>;
+  /** Resolves when everything that it watches was listed once. */
+  ready(signal?: AbortSignal): Promise<void>;
+  /** Ends what was begun, gives back what it logged in with, and resolves. Rejects with what the work broke on. */
+  close(): Promise<void>;
+}
+
+/** Hosts are where the cluster's own names say. */
+const asNamed = (host: string, port: number): HostPort => ({ host, port });
+
+/** @throws Failure config.refused, kube.*, cli.unreadable */
+export async function startController(
+  options: ControllerOptions,
+  world: { readonly log: Log; readonly clock: Clock; readonly env: Env },
+): Promise<Controller> {
+  const { log, clock, env } = world;
+  const cluster = clusterOf(options, env);
+  const metrics = new OperatorMetrics({
+    clock,
+    most: options.mostObjects,
+    extended: options.extendedLabels,
+  });
+  const kube = createKube(cluster);
+  const stopping = new AbortController();
+  const opened: Opened[] = [];
+  let isReady = false;
+  try {
+    const endpoints: Endpoints = {
+      metrics: () => metrics.text(),
+      waitsFor: () => (isReady ? undefined : 'the Kubernetes API has not listed all that is watched'),
+    };
+    const addresses = await openAll(options, endpoints, opened);
+    const seed = await renderingSeed(kube, env['POD_NAMESPACE'] || cluster.namespace || 'default');
+    const rules: EgressRules = {
+      allowed: (at) => allows(options.egress, at),
+      isCluster: await clusterApi(cluster, env),
+    };
+    const operator = createOperator({
+      kube,
+      providers: providers({ env, lendOwnKeys: options.lendOwnKeys }),
+      wayOut: wayOutOf(rules),
+      clock,
+      log,
+      random: Math.random,
+      resolve: asNamed,
+      envOf: createRendering({ seed }),
+      controllerClass: options.controllerClass,
+      concurrency: options.concurrency,
+      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+      ...(options.hearing === undefined ? {} : { subscribe: hearingOf(options.hearing) }),
+    });
+    const running = operator.start(stopping.signal);
+    running.catch(() => {});
+    const ready = operator.ready(stopping.signal).then(() => {
+      isReady = true;
+      log.info('watching', { namespace: options.namespace ?? 'all', class: options.controllerClass });
+    });
+    ready.catch(() => {});
+    return {
+      operator,
+      addresses,
+      ready: () => ready,
+      async close() {
+        stopping.abort(failure('base.internal'));
+        try {
+          await running;
+        } finally {
+          await Promise.all(opened.map((one) => one.close()));
+          kube.close();
+        }
+      },
+    };
+  } catch (error) {
+    stopping.abort();
+    await Promise.all(opened.map((one) => one.close()));
+    kube.close();
+    throw error;
+  }
+}
+
+const wayOutOf = (rules: EgressRules): WayOut => ({
+  dial: createDial({ target: asNamed, allow: webJudge(rules) }),
+  mayReach: webJudge(rules),
+  mayReachCluster: clusterJudge(rules),
+});
+
+/** One listener where both are asked for at one address. */
+async function openAll(
+  { metrics, live }: ControllerOptions,
+  endpoints: Endpoints,
+  opened: Opened[],
+): Promise<Controller['addresses']> {
+  const open = async (at: HostPort, paths: Parameters<typeof openEndpoints>[1]): Promise<HostPort> => {
+    const one = await openEndpoints(at, paths, endpoints);
+    opened.push(one);
+    return one.address;
+  };
+  const one = metrics !== undefined && live !== undefined && metrics.port !== 0 && same(metrics, live);
+  if (one) {
+    const address = await open(metrics, ['/metrics', '/healthz', '/readyz']);
+    return { metrics: address, live: address };
+  }
+  return {
+    ...(metrics === undefined ? {} : { metrics: await open(metrics, ['/metrics']) }),
+    ...(live === undefined ? {} : { live: await open(live, ['/healthz', '/readyz']) }),
+  };
+}
+
+const same = (a: HostPort, b: HostPort): boolean => a.host === b.host && a.port === b.port;
+
+function hearingOf(given: Hearing): Subscribe {
+  const ca = given.caFile === undefined ? undefined : textOf(given.caFile);
+  return hearing({
+    isKnown: (server) => given.servers.has(server),
+    mount: given.mount,
+    role: given.role,
+    ca,
+    // The kubelet renews it: it is read at each login.
+    jwt: async () => {
+      try {
+        return (await readFile(given.tokenFile, 'utf8')).trim();
+      } catch {
+        throw failure('cli.unreadable', { path: given.tokenFile });
+      }
+    },
+  });
+}
+
+function textOf(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw failure('cli.unreadable', { path }, { cause: asFailure(error) });
+  }
+}
