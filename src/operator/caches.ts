@@ -10,6 +10,7 @@ import {
   CONFIG_MAPS,
   EXTERNAL_SECRETS,
   NAMESPACES,
+  PUSH_SECRETS,
   SECRET_STORES,
   SECRETS,
 } from './api/resources.ts';
@@ -17,10 +18,12 @@ import { storeKey } from './connections.ts';
 import { sourcesOf, storesOf, targetName } from './controllers/externalsecret/observed.ts';
 import { needsOf } from './controllers/externalsecret/rules/data.ts';
 import { isOurManager, LABEL_CREATED_BY } from './controllers/externalsecret/secret.ts';
+import { pushKeysOf } from './controllers/pushsecret/keys.ts';
 import type { Need, StoreName } from './plan.ts';
 
 export interface Caches {
   readonly externalSecrets: Cache;
+  readonly pushSecrets: Cache;
   readonly stores: Cache;
   readonly clusterStores: Cache;
   readonly secrets: Cache;
@@ -48,6 +51,15 @@ export function createCaches(given: {
         source: (object) => keysOf(object).sources,
         target: (object) => keysOf(object).targets,
         need: (object) => keysOf(object).needs,
+      },
+    }),
+    pushSecrets: cache(PUSH_SECRETS, {
+      trim: withoutManagers,
+      indexes: {
+        store: (object) => pushKeysOf(object).stores,
+        source: (object) => pushKeysOf(object).sources,
+        selects: (object) => pushKeysOf(object).selects,
+        holds: (object) => pushKeysOf(object).holds,
       },
     }),
     stores: cache(SECRET_STORES),

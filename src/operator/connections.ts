@@ -16,6 +16,7 @@ import type {
   ReadOptions,
   Ref,
   Watcher,
+  Writer,
 } from '../provider/provider.ts';
 import { storeSpec } from './api/store.ts';
 import type { Place } from './demand.ts';
@@ -99,7 +100,7 @@ export class Connections {
         const id = `${connection.id} ${need.id} ${(need.properties ?? []).join(' ')}`;
         const { reads, clock } = this.#options;
         return reads.get(id, options.since ?? clock.monotonic(), options.notBefore?.version, () =>
-          this.#request(store, need, () => ask(provider, need, options)),
+          this.#request(store, need.id, () => ask(provider, need, options)),
         );
       });
     } catch (error) {
@@ -114,10 +115,29 @@ export class Connections {
     }
   }
 
-  #request<T>(store: KubeObject, need: Need, request: () => Promise<T>): Promise<T> {
+  /**
+   * Writes to a store for an object of `namespace`.
+   * @param what is written, for the measure of the store
+   * @throws Failure operator.cannot_push, operator.store_paused, and what the provider says
+   */
+  async write<T>(
+    store: KubeObject,
+    namespace: string,
+    what: string,
+    run: (writer: Writer) => Promise<T>,
+  ): Promise<T> {
+    return this.#used(store, namespace, async (connection) => {
+      const provider = await connection.provider;
+      if (provider.put === undefined || provider.delete === undefined)
+        throw failure('operator.cannot_push', { store: `${store.kind} "${store.metadata.name}"` });
+      return this.#request(store, what, () => run(provider as Provider & Writer));
+    });
+  }
+
+  #request<T>(store: KubeObject, what: string, request: () => Promise<T>): Promise<T> {
     const { kind, metadata } = store;
     const place = storeKey(kind, metadata.namespace, metadata.name);
-    return this.#options.traffic.ask(place, `${kind} "${metadata.name}"`, need.id, request);
+    return this.#options.traffic.ask(place, `${kind} "${metadata.name}"`, what, request);
   }
 
   /**

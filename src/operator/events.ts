@@ -55,6 +55,7 @@ export class EventRecorder {
     const now = this.#clock.now();
     const at = rfc3339(new Date(now));
     const message = cut(note.message, LONGEST);
+    const component = note.component ?? COMPONENT;
     const key = JSON.stringify([regarding.metadata.uid, note.type, note.reason, message]);
     const told = this.#told.get(key);
     if (told !== undefined && now - told.since < COUNTED_FOR) {
@@ -85,9 +86,9 @@ export class EventRecorder {
       type: note.type,
       reason: note.reason,
       message,
-      source: { component: COMPONENT },
-      reportingComponent: COMPONENT,
-      reportingInstance: COMPONENT,
+      source: { component },
+      reportingComponent: component,
+      reportingInstance: component,
       firstTimestamp: at,
       lastTimestamp: at,
       count: 1,

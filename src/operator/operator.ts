@@ -5,7 +5,7 @@
 
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
-import { asFailure } from '../base/errors.ts';
+import { asFailure, failure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Cache } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
@@ -18,6 +18,9 @@ import { conditionOf } from './conditions.ts';
 import { Connections } from './connections.ts';
 import { ExternalSecretController } from './controllers/externalsecret/controller.ts';
 import type { Env } from './controllers/externalsecret/observed.ts';
+import { PushSecretController } from './controllers/pushsecret/controller.ts';
+import { pushKeysOf } from './controllers/pushsecret/keys.ts';
+import { listenForPushes, pushesRecoveredAt } from './controllers/pushsecret/wakeups.ts';
 import { StoreController } from './controllers/secretstore/controller.ts';
 import { Demands, ReadIndex } from './demand.ts';
 import { EventRecorder } from './events.ts';
@@ -121,7 +124,10 @@ export function createOperator(options: OperatorOptions): Operator {
     random,
     workers,
     again: ({ key, class: workClass, since }) => queue.add(key, workClass, 0, since),
-    recovered: (store) => recoveredAt(store, caches, queue),
+    recovered: (store) => {
+      recoveredAt(store, caches, queue);
+      pushesRecoveredAt(store, caches, queue);
+    },
     ...(options.storeRate === undefined ? {} : { rate: options.storeRate }),
   });
   const connections = new Connections({
@@ -149,7 +155,14 @@ export function createOperator(options: OperatorOptions): Operator {
           log,
           ...wakes(caches, queue, demands, index, random),
         });
-  const stores = new StoreController({ kube, clock, connections, events, controllerClass });
+  const stores = new StoreController({
+    kube,
+    clock,
+    connections,
+    events,
+    controllerClass,
+    isHeld: (place) => caches.pushSecrets.byIndex('holds', place).length > 0,
+  });
   const externalSecrets = new ExternalSecretController({
     kube,
     caches,
@@ -187,7 +200,25 @@ export function createOperator(options: OperatorOptions): Operator {
         cache: caches.clusterStores,
         reconcile: (_, { name }, signal) => stores.reconcile(CLUSTER_SECRET_STORES, undefined, name, signal),
       },
+  const pushSecrets = new PushSecretController({
+    kube,
+    caches,
+    clock,
+    log,
+    connections,
+    controllerClass,
+    demands,
+    events,
+    envOf: ({ object }, now) => options.envOf(object, now),
+    generate: async () => ({
+      failed: failure('operator.spec_invalid', {
+        reason: 'spec.selector.generatorRef is not supported by this build',
+      }),
+    }),
+    suspect: (store) => queue.add(store, 'pushed'),
+  });
       ExternalSecret: {
+  listenForPushes(caches, queue, demands);
         cache: caches.externalSecrets,
         stores: storesRead,
         reconcile: (work, { namespace, name }, signal) =>
@@ -212,6 +243,12 @@ export function createOperator(options: OperatorOptions): Operator {
     if (outcome.end === 'failed') return void queue.retry(key, spread(outcome.retryAfterMs ?? 0, random));
     queue.succeeded(key);
     if (outcome.requeueAt !== undefined) {
+      PushSecret: {
+        cache: caches.pushSecrets,
+        stores: (object) => pushKeysOf(object).stores,
+        reconcile: (work, { namespace, name }, signal) =>
+          pushSecrets.reconcile(work, namespace, name, signal),
+      },
       queue.add(key, 'periodic', outcome.requeueAt.getTime() - clock.now());
     }
   };

@@ -60,6 +60,8 @@ export type Action =
       readonly uid: string;
       readonly failing: string;
     }
+  /** Whom the event names as its source, where upstream has another one than for ExternalSecrets. */
+  readonly component?: string;
   /** A merge patch of the object itself. */
   | { readonly do: 'patch'; readonly name: Name; readonly patch: object }
   | { readonly do: 'status'; readonly name: Name; readonly status: object }

@@ -129,7 +129,7 @@ export function listen(
     if (changed) queue.add(key, 'pushed');
     if (changed || (readyIs(now) === 'True' && readyIs(old) !== 'True')) traffic.hope(key);
     // Whoever waits for the store goes on the moment it is ready, not when its own wait is over (upstream's #4340).
-    if (readyIs(now) !== readyIs(old) || changed) look(users, changed && old !== undefined);
+    if (readyIs(now) !== readyIs(old) || changed) look(users, settingsChanged(old, now));
   };
   caches.stores.onChange(storeChanged('SecretStore'));
   caches.clusterStores.onChange(storeChanged('ClusterSecretStore'));
@@ -153,8 +153,17 @@ export function listen(
   });
 }
 
+/** Whether a store may lead elsewhere than before. Our own finalizer on it is no reason to read everything again. */
+const settingsChanged = (old: KubeObject | undefined, now: KubeObject): boolean => {
+  const bare = (store: KubeObject): KubeObject => ({
+    ...store,
+    metadata: { ...store.metadata, finalizers: [] },
+  });
+  return old !== undefined && specChanged(bare(old), bare(now));
+};
+
 /** Whether anything but the status changed. */
-function specChanged(old: KubeObject | undefined, now: KubeObject): boolean {
+export function specChanged(old: KubeObject | undefined, now: KubeObject): boolean {
   const face = ({ metadata }: KubeObject): string =>
     JSON.stringify([
       metadata.uid,
@@ -167,4 +176,4 @@ function specChanged(old: KubeObject | undefined, now: KubeObject): boolean {
   return old === undefined || face(old) !== face(now);
 }
 
-const readyIs = (object: KubeObject | undefined): string | undefined => conditionOf(object)?.status;
+export const readyIs = (object: KubeObject | undefined): string | undefined => conditionOf(object)?.status;

@@ -5,6 +5,7 @@
  */
 
 import { createHash } from 'node:crypto';
+import type { PushOptions } from './provider.ts';
 
 export type Tags = ReadonlyMap<string, string>;
 
@@ -17,9 +18,10 @@ export interface Ownership {
   /** Whether a tag is one of these, which no push may set by itself. */
   isOurs(tag: string): boolean;
   /**
-   * Whether `owner` may write there, or why not. What upstream pushed names no owner, and is taken over by who pushes to it.
+   * Whether `owner` may write there, or why not. What upstream pushed names no owner, and is taken over by who pushes to it;
+   * what else is there, only where `adopt` says so.
    */
-  mayPush(tags: Tags, property: string, owner: string): string | undefined;
+  mayPush(tags: Tags, property: string, owner: string, adopt?: PushOptions['adopt']): string | undefined;
   /** Whether this owner pushed it, and so may take it away. What names no owner stays. */
   mayDelete(tags: Tags, property: string, owner: string): boolean;
 }
@@ -36,11 +38,13 @@ export function ownershipBy(tag: string, separator: string): Ownership {
   return {
     ownerTag,
     isOurs: (name) => name === MANAGED_BY || isOwner(name),
-    mayPush(tags, property, owner) {
-      if (tags.get(MANAGED_BY) !== MANAGER) return 'secret not managed by external-secrets';
+    mayPush(tags, property, owner, adopt = () => false) {
+      if (tags.get(MANAGED_BY) !== MANAGER)
+        return adopt(undefined) ? undefined : 'secret not managed by external-secrets';
       const others =
         property === '' ? ownersIn(tags) : [tags.get(ownerTag(property)) ?? tags.get(tag) ?? owner];
-      return others.every((who) => who === owner) ? undefined : 'another PushSecret pushed it';
+      const mine = others.every((who) => who === owner || adopt(who));
+      return mine ? undefined : 'another PushSecret pushed it';
     },
     mayDelete(tags, property, owner) {
       if (tags.get(MANAGED_BY) !== MANAGER) return false;

@@ -12,7 +12,8 @@ import {
   generatorStateSpec,
   generatorStateStatus,
 } from './generators/kinds.ts';
-import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES } from './resources.ts';
+import { pushSecretSpec, pushSecretStatus } from './pushsecret.ts';
+import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, PUSH_SECRETS, SECRET_STORES } from './resources.ts';
 import { storeSpec, storeStatus } from './store.ts';
 import { structural } from './subset.ts';
 
@@ -72,6 +73,19 @@ const definitions: readonly Definition[] = [
       '.spec.target.name',
       '.spec.refreshInterval',
     ],
+  },
+  {
+    resource: PUSH_SECRETS,
+    shortName: 'ps',
+    description: 'PushSecret writes values of a Secret, or of a generator, to external stores.',
+    spec: pushSecretSpec,
+    status: pushSecretStatus,
+    columns: [
+      AGE,
+      { name: 'Status', type: 'string', jsonPath: READY('reason') },
+      { name: 'Last Sync', type: 'date', jsonPath: '.status.refreshTime' },
+    ],
+    selectable: [],
   },
   {
     resource: SECRET_STORES,

@@ -9,9 +9,10 @@ import { exactlyOne } from './subset.ts';
 const NAME = /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/;
 const KEY = /^[-._a-zA-Z0-9]+$/;
 
-const name = () => z.string().min(1).max(253).regex(NAME);
+/** A name of Kubernetes (RFC 1123 subdomain). */
+export const name = () => z.string().min(1).max(253).regex(NAME);
 const key = () => z.string().min(1).max(253).regex(KEY);
-const texts = () => z.record(z.string(), z.string());
+export const texts = () => z.record(z.string(), z.string());
 
 const storeRef = () =>
   z.object({
@@ -19,7 +20,7 @@ const storeRef = () =>
     kind: z.enum(['SecretStore', 'ClusterSecretStore']).default('SecretStore'),
   });
 
-const generatorRef = z.object({
+export const generatorRef = z.object({
   apiVersion: z.string().default('generators.external-secrets.io/v1alpha1'),
   kind: z.string(),
   name: name(),
@@ -92,7 +93,7 @@ const templateFrom = z.object({
   valuesDecodingStrategy: decodingStrategy,
 });
 
-const template = z.object({
+export const template = z.object({
   type: z.string().optional(),
   engineVersion: z.enum(['', 'v2']).default('v2'),
   metadata: z

@@ -4,9 +4,9 @@ import type { Resource } from '../../kube/kube.ts';
 
 export const GROUP = 'external-secrets.io';
 
-const own = (plural: string, kind: string, namespaced = true): Resource => ({
+const own = (plural: string, kind: string, namespaced = true, version = 'v1'): Resource => ({
   group: GROUP,
-  version: 'v1',
+  version,
   plural,
   kind,
   namespaced,
@@ -22,6 +22,9 @@ const core = (plural: string, kind: string, namespaced = true): Resource => ({
 export const EXTERNAL_SECRETS = own('externalsecrets', 'ExternalSecret');
 export const SECRET_STORES = own('secretstores', 'SecretStore');
 export const CLUSTER_SECRET_STORES = own('clustersecretstores', 'ClusterSecretStore', false);
+export const PUSH_SECRETS = own('pushsecrets', 'PushSecret', true, 'v1alpha1');
+export const CLUSTER_PUSH_SECRETS = own('clusterpushsecrets', 'ClusterPushSecret', false, 'v1alpha1');
+export const CLUSTER_EXTERNAL_SECRETS = own('clusterexternalsecrets', 'ClusterExternalSecret', false);
 export const SECRETS = core('secrets', 'Secret');
 export const CONFIG_MAPS = core('configmaps', 'ConfigMap');
 export const SERVICE_ACCOUNTS = core('serviceaccounts', 'ServiceAccount');

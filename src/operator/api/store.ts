@@ -65,7 +65,7 @@ const provider = z
   )
   .meta({ description: 'Exactly one provider and its settings.' });
 
-const labelSelector = z.object({
+export const labelSelector = z.object({
   matchLabels: z.record(z.string(), z.string()).optional(),
   matchExpressions: z
     .array(z.object({ key: z.string(), operator: z.string(), values: z.array(z.string()).optional() }))

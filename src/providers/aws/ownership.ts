@@ -13,9 +13,10 @@ export function tagChange(
 ): { readonly set: ReadonlyMap<string, string>; readonly remove: readonly string[] } {
   const all = { ...wanted, ...owned };
   const set = new Map(Object.entries(all).filter(([tag, value]) => tags.get(tag) !== value));
-  const remove =
-    wanted === undefined
-      ? []
-      : [...tags.keys()].filter((tag) => !isOurs(tag) && !tag.startsWith('aws:') && !Object.hasOwn(all, tag));
+  // Who pushes the whole owns every property of it; what names others there was taken over.
+  const isWhole = Object.hasOwn(owned, ownerTag(''));
+  const isStale = (tag: string): boolean =>
+    isOurs(tag) ? isWhole : wanted !== undefined && !tag.startsWith('aws:');
+  const remove = [...tags.keys()].filter((tag) => isStale(tag) && !Object.hasOwn(all, tag));
   return { set, remove };
 }

@@ -130,7 +130,7 @@ export function createParametersWriter({ client, env, prefix }: ParametersContex
   ): Promise<'written' | 'unchanged' | 'kept'> => {
     const { property = '' } = target;
     if (options.onlyNew === true && (property === '' || hasProperty(utf8(before), property))) return 'kept';
-    const reason = mayPush(tags, property, options.owner);
+    const reason = mayPush(tags, property, options.owner, options.adopt);
     if (reason !== undefined) {
       const path = property === '' ? name : `${name}[${property}]`;
       throw failure('provider.foreign', { store, path, reason });

@@ -214,7 +214,7 @@ export function createSecretsWriter(
     if (options.onlyNew === true && before !== undefined) {
       if (property === '' || hasProperty(before.bytes, property)) return 'kept';
     }
-    const reason = mayPush(tags, property, options.owner);
+    const reason = mayPush(tags, property, options.owner, options.adopt);
     if (reason !== undefined)
       throw failure('provider.foreign', { store, path: placeOf(name, property), reason });
     if (isDeleted)

@@ -62,17 +62,17 @@ function connected(spec: FakeSpec, store: string, memory: Memory): Provider {
       for (const [key, value] of newest(spec, memory)) if (matches(key)) yield [key, value] as const;
     },
 
-    async put({ key, property }, value, { owner, onlyNew = false }) {
+    async put({ key, property }, value, { owner, onlyNew = false, adopt = () => false }) {
       if (property !== undefined && property !== '')
         throw failure('provider.push', { store, path: key, reason: 'the fake provider has no properties' });
       const before = memory.get(key);
       if (onlyNew && (before !== undefined || isGiven(key))) return 'kept';
       if (isGiven(key))
         throw failure('provider.foreign', { store, path: key, reason: 'key already exists in the manifest' });
-      if (before !== undefined && before.owner !== owner)
+      if (before !== undefined && before.owner !== owner && !adopt(before.owner))
         throw failure('provider.foreign', { store, path: key, reason: 'somebody else pushed it' });
       const bytes = 'bytes' in value ? value.bytes : utf8(value.json);
-      if (before !== undefined && Buffer.compare(before.bytes, bytes) === 0) return 'unchanged';
+      if (before?.owner === owner && Buffer.compare(before.bytes, bytes) === 0) return 'unchanged';
       memory.set(key, { bytes, owner });
       return 'written';
     },

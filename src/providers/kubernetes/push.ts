@@ -61,7 +61,8 @@ export function pushed(
   const refuse = (reason: string): Error => failure('provider.push', { store: at.store, path: key, reason });
   const ledger = ledgerOf(existing);
   const others = property === '' ? Object.values(ledger) : [ledger[property] ?? ledger[''] ?? options.owner];
-  if (others.some((owner) => owner !== options.owner))
+  const { owner, adopt = () => false } = options;
+  if (others.some((other) => other !== owner && !adopt(other)))
     throw failure('provider.foreign', {
       store: at.store,
       path: property === '' ? key : `${key}[${property}]`,

@@ -4,7 +4,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { parseDuration } from '../../../base/duration.ts';
 import { asFailure } from '../../../base/errors.ts';
 import type { Kube, KubeObject, Resource } from '../../../kube/kube.ts';
-import type { Connections } from '../../connections.ts';
+import { type Connections, storeKey } from '../../connections.ts';
 import type { EventRecorder } from '../../events.ts';
 import { apply, type Outcome } from '../../executor.ts';
 import { type Checked, plan } from './plan.ts';
@@ -16,6 +16,8 @@ export interface StoreControllerOptions {
   readonly connections: Connections;
   readonly events: EventRecorder;
   readonly controllerClass: string;
+  /** Whether a PushSecret has to take away what it pushed to the store of that place before the store may go. */
+  isHeld(place: string): boolean;
 }
 
 /** `--store-requeue-interval` of external-secrets. */
@@ -44,7 +46,8 @@ export class StoreController {
     const ours = isOurs(spec.controller, controllerClass);
     const checked = ours ? await this.#check(object, signal) : undefined;
     const interval = intervalOf(spec.refreshInterval);
-    const steps = plan({ object, name: at, checked, interval }, now);
+    const held = this.#options.isHeld(storeKey(resource.kind, namespace, name));
+    const steps = plan({ object, name: at, checked, interval, held }, now);
     return apply(kube, events, steps, () => ({ actions: [] }));
   }
 

@@ -18,12 +18,18 @@ export interface ObservedStore {
   readonly checked: Checked | undefined;
   /** How long a good answer holds, in milliseconds. */
   readonly interval: number;
+  /** A PushSecret has to take away what it pushed here before the store may go. */
+  readonly held: boolean;
 }
+
+/** While a PushSecret with deletionPolicy Delete uses the store; upstream's. */
+export const FINALIZER = 'secretstore.externalsecrets.io/finalizer';
 
 const TEXTS = { connect: 'unable to create client', validate: 'unable to validate store' } as const;
 
-export function plan({ object, name, checked, interval }: ObservedStore, now: Date): Steps {
-  if (checked === undefined || object.metadata.deletionTimestamp !== undefined) return { actions: [] };
+export function plan({ object, name, checked, interval, held }: ObservedStore, now: Date): Steps {
+  if (checked === undefined) return { actions: [] };
+  if (object.metadata.deletionTimestamp !== undefined) return { actions: holding(object, name, held) };
   const verdict = verdictOf(checked);
   const status = object['status'] as { conditions?: Condition[]; capabilities?: string } | undefined;
   const capabilities = capabilitiesOf(checked) ?? status?.capabilities ?? 'ReadOnly';
@@ -35,7 +41,7 @@ export function plan({ object, name, checked, interval }: ObservedStore, now: Da
     before?.status === verdict.status &&
     before.reason === verdict.reason &&
     before.message === verdict.message;
-  const actions: Action[] = [];
+  const actions: Action[] = holding(object, name, held);
   if (!same || status?.capabilities !== capabilities) {
     const conditions = withCondition(status?.conditions ?? [], { type: 'Ready', ...verdict }, now);
     actions.push({ do: 'status', name, status: { capabilities, conditions } });
@@ -58,6 +64,16 @@ const againAfter = ({ retryAfterMs }: Failure): Pick<Steps, 'retry' | 'retryAfte
   retry: true,
   ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
 });
+
+/** The finalizer, as long as it is needed. A merge patch replaces the whole list, so it insists on the version of it. */
+function holding({ metadata }: KubeObject, name: Name, held: boolean): Action[] {
+  const had = metadata.finalizers ?? [];
+  // What is being deleted takes no new finalizer.
+  if (had.includes(FINALIZER) === held || (held && metadata.deletionTimestamp !== undefined)) return [];
+  const finalizers = held ? [...had, FINALIZER] : had.filter((one) => one !== FINALIZER);
+  const patch = { metadata: { finalizers, resourceVersion: metadata.resourceVersion } };
+  return [{ do: 'patch', name, patch }];
+}
 
 /** What a client of the store can do; undefined where none could be made. */
 const capabilitiesOf = (checked: Checked): string | undefined =>

@@ -3,10 +3,10 @@
  * `refreshInterval: 0` means "once", even when the spec changes later (its #4447).
  */
 
-import { sha256 } from '../../../../base/bytes.ts';
 import type { ExternalSecretSpec } from '../../../api/externalsecret.ts';
 import { readyOf } from '../../../conditions.ts';
 import { dataHash, resourceVersion } from '../../../hash.ts';
+import { spreadOf } from '../../../spread.ts';
 import { creationPolicy, intervalOf, type Observed } from '../observed.ts';
 import { ANNOTATION_HASH, dataOf, LABEL_MANAGED, MANAGED } from '../secret.ts';
 import { windowsAllow } from './window.ts';
@@ -50,14 +50,10 @@ export function shouldRefresh(observed: Observed, spec: ExternalSecretSpec, now:
 export const follows = (spec: ExternalSecretSpec): boolean =>
   (spec.refreshPolicy === 'Periodic' || spec.refreshPolicy === '') && intervalOf(spec) > 0;
 
-const MOST_SPREAD = 300_000;
 /** A window opens on a minute; looking each minute is exact and costs no read. */
 const WINDOW_STEP = 60_000;
 
-/**
- * When the interval is over: spread by the UID over the tenth after it, five minutes at most, because everything that was
- * created by one `kubectl apply` would else come back in one second for ever. Undefined where nothing is periodic.
- */
+/** When the interval is over, spread by `spreadOf`. Undefined where nothing is periodic. */
 export function nextRefresh(
   observed: Observed,
   spec: ExternalSecretSpec,
@@ -66,7 +62,6 @@ export function nextRefresh(
 ): Date | undefined {
   if (!follows(spec)) return undefined;
   const interval = intervalOf(spec);
-  const part = sha256(observed.object.metadata.uid ?? '').readUInt32BE(0) / 2 ** 32;
-  const due = refreshed + interval + Math.floor(part * Math.min(interval / 10, MOST_SPREAD));
+  const due = refreshed + interval + spreadOf(observed.object, interval);
   return new Date(due > now.getTime() ? due : now.getTime() + WINDOW_STEP);
 }
