@@ -6,6 +6,8 @@ const rooms = {
   base: [],
   crypto: ['base'],
   aws: ['base'],
+  gcp: ['base'],
+  azure: ['base'],
   storage: ['base'],
   plugin: ['base', 'storage'],
   engines: ['plugin', 'aws', 'crypto', 'storage', 'base'],
@@ -41,6 +43,8 @@ module.exports = {
     wall('providers-webhook', '^src/providers/webhook/', ['provider', 'template', 'base']),
     wall('providers-fake', '^src/providers/fake/', ['provider', 'base']),
     wall('providers-aws', '^src/providers/aws/', ['provider', 'aws', 'base']),
+    wall('providers-gcp', '^src/providers/gcp/', ['provider', 'gcp', 'crypto', 'base']),
+    wall('providers-azure', '^src/providers/azure/', ['provider', 'azure', 'base']),
     wall('generators', '^src/generators/[^/]+$', ['provider', 'operator/api', 'crypto', 'base']),
     {
       name: 'only-who-asks-aws-knows-its-clients',
@@ -51,6 +55,15 @@ module.exports = {
       },
       to: { path: '^src/aws/' },
     },
+    ...['gcp', 'azure'].map((cloud) => ({
+      name: `only-who-asks-${cloud}-knows-its-identities`,
+      severity: 'error',
+      from: {
+        path: '^src/',
+        pathNot: `^src/(${cloud}|providers/${cloud}|(operator/)?generators|server/seal|bin)/|\\.test\\.ts$`,
+      },
+      to: { path: `^src/${cloud}/` },
+    })),
     wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'aws', 'crypto', 'base']),
     {
       name: 'server-services-know-nothing-above-them',
