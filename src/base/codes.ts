@@ -586,6 +586,15 @@ export const codes = {
     message: '{store} is left alone for a moment, because of how it answered before [{code}]',
     hint: 'It is asked again by itself, within seconds or when it said.',
   },
+  'operator.not_held': {
+    kind: 'unavailable',
+    message: 'this replica no longer holds its Lease, and writes nothing',
+    hint: 'Another replica goes on with its work; this one takes part again when it can renew.',
+  },
+  'operator.shadow': {
+    kind: 'unsupported',
+    message: 'this operator runs in shadow, and writes nothing',
+  },
   'operator.store_denied': {
     kind: 'denied',
     message:

@@ -11,7 +11,7 @@ import { bagOf } from '../base/shape.ts';
 import { pause } from './cache.ts';
 import type { Kube, KubeObject, Name, Resource } from './kube.ts';
 
-const LEASES: Resource = {
+export const LEASES: Resource = {
   group: 'coordination.k8s.io',
   version: 'v1',
   plural: 'leases',
@@ -155,4 +155,4 @@ function unlessAborted(promise: Promise<boolean>, signal: AbortSignal): Promise<
 const specOf = (lease: KubeObject) => bagOf(lease['spec']);
 
 /** MicroTime: RFC 3339 with exactly six digits, which the API insists on. */
-const microTime = (at: number): string => new Date(at).toISOString().replace('Z', '000Z');
+export const microTime = (at: number): string => new Date(at).toISOString().replace('Z', '000Z');
