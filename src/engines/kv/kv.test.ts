@@ -50,6 +50,33 @@ describe('data', () => {
     expect((await get('app', { version: 0 })).data.data).toEqual({ a: '2' });
   });
 
+  test('line feeds in what was sent do not end the record that the value lies beside', async () => {
+    await secret.call('write', 'data/app', '{"data":{\n  "a": "1",\n  "b": [\n2]\n}}');
+    expect((await get('app')).data.data).toEqual({ a: '1', b: [2] });
+    await put('app', { a: '2' });
+    expect((await get('app', { version: 1 })).data.data).toEqual({ a: '1', b: [2] });
+  });
+
+  test('a value that lies in an entry of its own is read there, and stays there when the next one comes', async () => {
+    await put('app', { a: '1' });
+    const entry = await secret.storage.get('meta/app');
+    const [record = '', value = ''] = Buffer.from(entry?.value ?? '')
+      .toString()
+      .split('\n');
+    const { id } = JSON.parse(record) as { id: string };
+    await secret.storage.commit([
+      { key: 'meta/app', value: Buffer.from(record) },
+      { key: `versions/${id}/1`, value: Buffer.from(value) },
+    ]);
+    expect((await get('app')).data.data).toEqual({ a: '1' });
+    await put('app', { a: '2' });
+    expect((await get('app')).data.data).toEqual({ a: '2' });
+    expect((await get('app', { version: 1 })).data.data).toEqual({ a: '1' });
+    await secret.call('write', 'destroy/app', { versions: [1, 2] });
+    expect(await secret.storage.list(`versions/${id}/`)).toEqual([]);
+    expect(Buffer.from((await secret.storage.get('meta/app'))?.value ?? '').includes('\n')).toBe(false);
+  });
+
   test('numbers and the order of keys come back to the digit', async () => {
     const text =
       '{"10":12345678901234567890,"2":1.0,"a":1e400,"b":-0,"c":{"9":0.10,"1":[1.50,{"z":1,"0":2}]}}';

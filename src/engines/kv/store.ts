@@ -2,11 +2,14 @@
  * Where versioned secrets lie in the mount's storage, and the only place that reads and writes them:
  *
  *   config                  what holds for the mount
- *   meta/<path>             one `Secret` (JSON); listing this folder lists the secrets, and nothing else lies in it
- *   versions/<id>/<number>  the JSON text of one version, as it was sent; <id> is the secret's own, not its path
+ *   meta/<path>             one `Secret` (JSON) and, on a line of its own, the value of its current version; listing this
+ *                           folder lists the secrets, and nothing else lies in it
+ *   versions/<id>/<number>  the JSON text of an older version, as it was sent; <id> is the secret's own, not its path
  *
- * A change of one secret is one commit of its meta and its values, under the check that the meta is still the one that
- * was read. It trusts the storage to keep what it was given (the barrier sees to that) and nothing else.
+ * Nearly all reads are of the current version: so it is found with one look-up, and opened at once. It moves to its own entry
+ * when the next version takes its place. A change of one secret is one commit of its meta and its values, under the check that
+ * the meta is still the one that was read. It trusts the storage to keep what it was given (the barrier sees to that) and
+ * nothing else.
  */
 
 import { hex, textOf, utf8 } from '../../base/bytes.ts';
@@ -39,9 +42,11 @@ export interface Known {
   readonly entry: Entry;
   /** By number of the version. */
   readonly values: Map<number, Value>;
+  /** JSON text of the current version, where it lies beside its secret. */
+  readonly current?: string;
 }
 
-/** What a kept value costs beside its text: the text of its answer is as long again, and the answer is an object too. */
+/** What the value of an older version costs in memory beside its text: the text of its answer is as long again, and the answer is an object too. */
 const VALUE_BYTES = 768;
 
 /** What a change wants done. `secret: null` forgets the secret with all its values. */
@@ -96,19 +101,14 @@ export class SecretStore {
     return after(fresh ? storage.get(key) : near(storage, key), (entry) => entry && derived(entry, knownOf));
   }
 
-  /** The JSON text of a version; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
-  async text(secret: Secret, version: number): Promise<string | undefined> {
-    const entry = await this.#mount.storage.get(versionKey(secret.id, version));
-    return entry && textOf(entry.value);
-  }
-
-  /** As `text`, kept beside the secret. */
+  /** A version; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
   value(known: Known, version: number): Soon<Value | undefined> {
-    return known.values.get(version) ?? this.#value(known, version);
+    return known.values.get(version) ?? this.#older(known, version);
   }
 
-  async #value({ secret, entry, values }: Known, version: number): Promise<Value | undefined> {
-    const text = await this.text(secret, version);
+  async #older({ secret, entry, values }: Known, version: number): Promise<Value | undefined> {
+    const found = await this.#mount.storage.get(versionKey(secret.id, version));
+    const text = found && textOf(found.value);
     if (text === undefined) return undefined;
     const value: Value = { text };
     charge(entry, VALUE_BYTES + 3 * text.length);
@@ -128,15 +128,15 @@ export class SecretStore {
    */
   async change<T>(
     path: string,
-    rule: (before: Secret | undefined) => Change<T> | Promise<Change<T>>,
+    rule: (before: Secret | undefined, known: Known | undefined) => Change<T> | Promise<Change<T>>,
   ): Promise<Changed<T>> {
     const key = metaKey(path);
     return this.#queue.run(key, () =>
       retry(async (tries) => {
         const { storage } = this.#mount;
         const entry = await (tries === 0 ? near(storage, key) : storage.get(key));
-        const before = entry && derived(entry, knownOf).secret;
-        const change = await rule(before);
+        const before = entry && derived(entry, knownOf);
+        const change = await rule(before?.secret, before);
         if (change.secret === undefined) return { result: change.result, revision: undefined };
         const check: Check = { key, revision: entry?.revision ?? 0 };
         const revision = await storage.commit(writes(key, before, change.secret, change), [check]);
@@ -153,19 +153,23 @@ export class SecretStore {
 
 function writes(
   key: string,
-  before: Secret | undefined,
+  before: Known | undefined,
   after: Secret | null,
   { value, drop = [] }: { readonly value?: string; readonly drop?: readonly number[] },
 ): Write[] {
+  const inside = before?.current === undefined ? undefined : before.secret.current;
+  const gone = (id: string, numbers: readonly number[]): Write[] =>
+    numbers
+      .filter((number) => number !== inside)
+      .map((number): Write => ({ key: versionKey(id, number), delete: true }));
   if (after === null) {
-    const gone = Object.keys(before?.versions ?? {}).map((number) =>
-      versionKey(before?.id ?? '', Number(number)),
-    );
-    return [key, ...gone].map((name): Write => ({ key: name, delete: true }));
+    const all = Object.keys(before?.secret.versions ?? {}).map(Number);
+    return [{ key, delete: true }, ...gone(before?.secret.id ?? '', all)];
   }
-  const all: Write[] = [{ key, value: encode(after) }];
-  if (value !== undefined) all.push({ key: versionKey(after.id, after.current), value: utf8(value) });
-  for (const number of drop) all.push({ key: versionKey(after.id, number), delete: true });
+  const kept = inside === undefined || drop.includes(inside) ? undefined : before?.current;
+  const all: Write[] = [{ key, value: encodeRecord(after, value ?? kept) }, ...gone(after.id, drop)];
+  if (value !== undefined && kept !== undefined && inside !== undefined)
+    all.push({ key: versionKey(after.id, inside), value: utf8(kept) });
   return all;
 }
 
@@ -183,19 +187,31 @@ async function retry<T>(attempt: (tries: number) => Promise<T>): Promise<T> {
 const configOf = (entry: Entry | undefined): Config =>
   entry === undefined ? DEFAULT_CONFIG : derived(entry, readConfig);
 
-const readConfig = ({ key, value }: Entry): Config => decode<Config>(key, value);
+const readConfig = ({ key, value }: Entry): Config => parsed<Config>(key, textOf(value));
 
 function knownOf(entry: Entry): Known {
-  return { secret: decode<Secret>(entry.key, entry.value), entry, values: new Map() };
+  const text = textOf(entry.value);
+  if (text === undefined) throw failure('storage.corrupt', { key: entry.key });
+  // JSON as it is written here has no line feed of its own.
+  const end = text.indexOf('\n');
+  const secret = parsed<Secret>(entry.key, end === -1 ? text : text.slice(0, end));
+  const values = new Map<number, Value>();
+  if (end === -1) return { secret, entry, values };
+  const current = text.slice(end + 1);
+  values.set(secret.current, { text: current });
+  return { secret, entry, values, current };
 }
 
 const metaKey = (path: string): string => `meta/${path}`;
 const versionKey = (id: string, version: number): string => `versions/${id}/${version}`;
 /** Records have neither numbers that a double would change nor members in an order of their own. */
-const encode = (value: Secret | Config): Uint8Array => Buffer.from(JSON.stringify(value));
+const encode = (config: Config): Uint8Array => Buffer.from(JSON.stringify(config));
 
-function decode<T>(key: string, bytes: Uint8Array): T {
-  const text = textOf(bytes);
+/** @param value JSON text of the current version; absent where that is destroyed, or there is none */
+const encodeRecord = (secret: Secret, value: string | undefined): Uint8Array =>
+  Buffer.from(value === undefined ? JSON.stringify(secret) : `${JSON.stringify(secret)}\n${value}`);
+
+function parsed<T>(key: string, text: string | undefined): T {
   if (text === undefined) throw failure('storage.corrupt', { key });
   try {
     return JSON.parse(text) as T;

@@ -167,10 +167,10 @@ export function createAuditBroker({
     }
   };
 
-  const write = async (type: 'request' | 'response', input: LineInput): Promise<void> => {
-    if (active.size === 0) return;
+  const write = (type: 'request' | 'response', input: LineInput): Promise<void> => {
+    if (active.size === 0) return Promise.resolve();
     const at = clock.now();
-    await give(type, input.request.id, ({ hasher, settings }) =>
+    return give(type, input.request.id, ({ hasher, settings }) =>
       auditLine(type, input, hasher, settings, at),
     );
   };

@@ -4,8 +4,8 @@
  */
 
 import { randomBytes } from 'node:crypto';
-import { hex, utf8 } from '../../base/bytes.ts';
-import { type Anchor, FIRST, link } from '../../base/chain.ts';
+import { hex } from '../../base/bytes.ts';
+import { type Anchor, FIRST, linkAll } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AuditSink } from './audit.ts';
 
@@ -34,6 +34,8 @@ const QUEUE_LIMIT = 8192;
 const BATCH_BYTES = 1024 * 1024;
 const ANCHOR_LINES = 256;
 const ANCHOR_MS = 1000;
+/** An anchor is a commit: under load, one for so many lines would be most of what the trail costs. */
+const ANCHOR_REST_MS = 50;
 
 const newWriter = (): Anchor => ({ writer: hex(randomBytes(8)), seq: 0, sum: FIRST });
 
@@ -46,6 +48,7 @@ export class Device {
   #limit: (() => void) | undefined;
   #head = newWriter();
   #anchored = 0;
+  #anchoredAt = 0;
   #anchorTimer: (() => void) | undefined;
   #busy: Promise<void> | undefined;
   #closed = false;
@@ -152,21 +155,18 @@ export class Device {
 
   /** Chains the lines to the head, and acknowledges them once the sink has them. */
   async #append(batch: readonly Waiting[]): Promise<void> {
-    let head = this.#head;
-    let text = '';
-    for (const { body } of batch) {
-      const linked = link(head, body);
-      head = linked.head;
-      text += `${this.#options.prefix}${linked.line}\n`;
-    }
-    await this.#options.sink.append(utf8(text));
+    const { prefix, sink, clock } = this.#options;
+    const bodies = batch.map(({ body }) => body);
+    const { bytes, head } = linkAll(this.#head, bodies, prefix);
+    await sink.append(bytes);
     this.#head = head;
     for (const waiting of batch) {
       waiting.waits = false;
       waiting.resolve();
     }
-    if (head.seq - this.#anchored >= ANCHOR_LINES) void this.#anchor();
-    else this.#anchorTimer ??= this.#options.clock.after(ANCHOR_MS, () => void this.#anchor());
+    const isDue = head.seq - this.#anchored >= ANCHOR_LINES;
+    if (isDue && clock.monotonic() - this.#anchoredAt >= ANCHOR_REST_MS) void this.#anchor();
+    else this.#anchorTimer ??= clock.after(ANCHOR_MS, () => void this.#anchor());
   }
 
   /**
@@ -185,6 +185,7 @@ export class Device {
     if (this.#head.seq === this.#anchored) return;
     const head = this.#head;
     this.#anchored = head.seq;
+    this.#anchoredAt = this.#options.clock.monotonic();
     await this.#options.anchor(head);
   }
 }

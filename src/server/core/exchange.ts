@@ -49,6 +49,8 @@ export class Exchange {
   answer: Answer | undefined;
   /** What the audit trail is told of the request. */
   audited: AuditRequest | undefined;
+  /** The line of the request, where the operation ran while it was on its way. */
+  recorded: Promise<void> | undefined;
   problem: Failure | undefined;
 
   constructor(core: Core, request: Request, id: string) {

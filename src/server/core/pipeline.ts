@@ -260,12 +260,16 @@ function auditRequest(exchange: Exchange): Soon<void> {
   const { services, mount, problem } = exchange;
   if (services === undefined || isUnaudited(exchange) || !services.audit.enabled) return;
   if (isUnrecorded(problem, services)) return;
-  return services.audit.request(
+  const recorded = services.audit.request(
     auditedRequest(exchange),
     auditedAuth(exchange),
-    exchange.problem?.message,
+    problem?.message,
     mount?.clear,
   );
+  if (exchange.operation?.effect !== 'none') return recorded;
+  // Nothing comes of it but an answer, and that waits for both lines: so they can be written together.
+  recorded.catch(() => undefined);
+  exchange.recorded = recorded;
 }
 
 /** A flood that a quota turns away must not fill the trail's disk, unless somebody asked for that. */
@@ -474,15 +478,15 @@ function auditResponse(exchange: Exchange): Soon<void> {
   };
   // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
   if (services.ended.aborted) return unrecorded(failure('server.sealed'));
-  return services.audit
-    .response(
-      auditedRequest(exchange),
-      auditedAuth(exchange),
-      exchange.problem === undefined ? auditedResponse(exchange) : undefined,
-      exchange.problem?.message,
-      mount?.clear,
-    )
-    .catch(unrecorded);
+  const { recorded } = exchange;
+  const answered = services.audit.response(
+    auditedRequest(exchange),
+    auditedAuth(exchange),
+    exchange.problem === undefined ? auditedResponse(exchange) : undefined,
+    exchange.problem?.message,
+    mount?.clear,
+  );
+  return answered.then(() => recorded).catch(unrecorded);
 }
 
 /** What follows an answer. A token that this request used up ends with it, whatever came of it. */

@@ -74,13 +74,13 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
           const patch = parseValue(data);
           const config = await store.config();
           type Patched = { readonly secret: Secret; readonly written: boolean } | undefined;
-          const { result, revision } = await store.change<Patched>(key, async (before) => {
-            if (before === undefined) return { result: undefined };
+          const { result, revision } = await store.change<Patched>(key, async (before, known) => {
+            if (before === undefined || known === undefined) return { result: undefined };
             checkAndSet(before, config, options?.cas ?? undefined);
             const version = before.versions[before.current];
             if (!isReadable(version, now())) return { result: { secret: before, written: false } };
-            const text = await store.text(before, before.current);
-            const merged = mergePatch(parseValue(text === undefined ? undefined : rawValue(text)), patch);
+            const value = await store.value(known, before.current);
+            const merged = mergePatch(parseValue(value && rawValue(value.text)), patch);
             const { secret, trimmed } = addVersion(before, config, now());
             return { secret, value: valueText(merged), drop: trimmed, result: { secret, written: true } };
           });
