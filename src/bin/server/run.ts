@@ -1,12 +1,12 @@
 /** `holdfast server`: from the files to a server that stands, and what signals mean to it. */
 
 import { rmSync, writeFileSync } from 'node:fs';
-import { setFlagsFromString } from 'node:v8';
 import { pino } from 'pino';
 import { systemClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import { readServerConfig } from '../../server/config/config.ts';
 import { keepOutOfDumps } from '../coredumps.ts';
+import { tuneHeap } from '../heap.ts';
 import { pinoLog } from '../log.ts';
 import { readConfigTexts } from './files.ts';
 import { startService } from './service.ts';
@@ -19,7 +19,7 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
   const log = pinoLog(pino.destination(1), config.logLevel);
   for (const note of config.notes) log.warn(note);
   keepOutOfDumps(log);
-  keepHeapNear();
+  tuneHeap();
   let stopping = false;
   const stopped = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
@@ -47,15 +47,6 @@ export async function runServer(paths: readonly string[], env: Env): Promise<voi
     if (pidFile !== undefined) rmSync(pidFile, { force: true });
   }
   log.info('stopped');
-}
-
-/**
- * V8 lets a heap grow to several times what lives before it collects the old generation. What lives here is bounded by caches, so
- * the rest is garbage, and on a dashboard it looks like a leak for the first half hour. At two fifths the memory of a busy server
- * is flat, and collecting costs it under a hundredth of its time (`npm run bench -- soak`).
- */
-function keepHeapNear(): void {
-  setFlagsFromString('--heap-growing-percent=40');
 }
 
 function writePid(file: string): void {

@@ -36,7 +36,7 @@ const ROOT_TERM = 0;
 const HAND_OVER_MS = 60_000;
 /** Of more than this many damaged entries the names help nobody. */
 const NAMED_DAMAGES = 1000;
-const CACHE_BYTES = 32 * 1024 * 1024;
+const CACHE_BYTES = 64 * 1024 * 1024;
 
 /** What `verify` found. The store is whole when `damaged` is empty and `set` is "matches". */
 export interface Verification {

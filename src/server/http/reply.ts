@@ -62,8 +62,8 @@ export function writeJson(
     'content-length': bytes,
     ...extra,
   });
-  // As text: Node then sends head and body in one write.
-  response.end(text);
+  // As text: Node then sends head and body in one write. Where each character is a byte, they need not be encoded.
+  response.end(text, bytes === text.length ? 'latin1' : 'utf8');
 }
 
 /** The rest of the body is not wanted: no more is read, and the connection ends once the answer is out. */
