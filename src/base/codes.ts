@@ -613,6 +613,21 @@ export const codes = {
     kind: 'unsupported',
     message: 'the provider of {store} cannot {ability}',
   },
+  'operator.generator_group': {
+    kind: 'invalid',
+    message: 'unable to get generator: generatorRef may only reference the generators group, but got {group}',
+    hint: 'Set generatorRef.apiVersion to generators.external-secrets.io/v1alpha1.',
+  },
+  'operator.generator_unknown': {
+    kind: 'unsupported',
+    message: 'unable to get generator: generatorRef references unknown kind {kind}{near}; this build has: {known}',
+  },
+  'operator.generator_missing': {
+    kind: 'missing',
+    message: 'unable to get generator: there is no {kind} "{name}"{where}',
+    hint: 'Create the generator, or correct generatorRef.',
+  },
+  'operator.generator_invalid': { kind: 'invalid', message: '{generator} is wrong: {reason}' },
   'operator.secret_missing': { kind: 'missing', message: 'Secret does not exist' },
   'operator.ref_namespace': {
     kind: 'denied',

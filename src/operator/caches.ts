@@ -14,6 +14,7 @@ import {
   SECRET_STORES,
   SECRETS,
 } from './api/resources.ts';
+import { GENERATOR_STATES } from './api/generators/kinds.ts';
 import { storeKey } from './connections.ts';
 import { sourcesOf, storesOf, targetName } from './controllers/externalsecret/observed.ts';
 import { needsOf } from './controllers/externalsecret/rules/data.ts';
@@ -25,6 +26,7 @@ export interface Caches {
   readonly externalSecrets: Cache;
   readonly pushSecrets: Cache;
   readonly stores: Cache;
+  readonly generatorStates: Cache;
   readonly clusterStores: Cache;
   readonly secrets: Cache;
   readonly configMaps: Cache;
@@ -63,6 +65,10 @@ export function createCaches(given: {
       },
     }),
     stores: cache(SECRET_STORES),
+    generatorStates: cache(GENERATOR_STATES, {
+      metadataOnly: true,
+      indexes: { owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) },
+    }),
     clusterStores: cache(CLUSTER_SECRET_STORES),
     secrets: cache(SECRETS, {
       metadataOnly: true,

@@ -6,7 +6,7 @@
 import { asFailure, type Failure } from '../base/errors.ts';
 import type { Kube } from '../kube/kube.ts';
 import type { EventRecorder } from './events.ts';
-import type { Action, Answer, Explain, Need, Plan, Steps } from './plan.ts';
+import type { Action, Answer, Explain, Making, Need, Plan, Steps } from './plan.ts';
 
 /** How a reconcile ended. */
 export type Outcome =
@@ -19,10 +19,10 @@ export type Outcome =
 /** A plan that still asks after this many answers never ends. */
 const MOST_ASKED = 4;
 
-/** @param answer reads a store; it gives failures as answers and does not throw */
+/** @param answer reads a store or has a generator make values; it gives failures as answers and does not throw */
 export async function settle(
   ask: (answers: ReadonlyMap<string, Answer>) => Plan,
-  answer: (need: Need) => Promise<Answer>,
+  answer: (need: Need | Making) => Promise<Answer>,
 ): Promise<Steps> {
   const answers = new Map<string, Answer>();
   for (let asked = 0; asked < MOST_ASKED; asked++) {

@@ -11,6 +11,7 @@ import type { Cache } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
 import { createQueue, type Work, workOff } from '../kube/queue.ts';
 import { NO_WAY_OUT, type WayOut } from '../provider/egress.ts';
+import type { GeneratorType } from '../provider/generator.ts';
 import type { ProviderEnv, ProviderType } from '../provider/provider.ts';
 import { CLUSTER_SECRET_STORES, SECRET_STORES } from './api/resources.ts';
 import { allOf, createCaches, storesRead } from './caches.ts';
@@ -18,12 +19,14 @@ import { conditionOf } from './conditions.ts';
 import { Connections } from './connections.ts';
 import { ExternalSecretController } from './controllers/externalsecret/controller.ts';
 import type { Env } from './controllers/externalsecret/observed.ts';
+import { GeneratorStateController } from './controllers/generatorstate/controller.ts';
 import { PushSecretController } from './controllers/pushsecret/controller.ts';
 import { pushKeysOf } from './controllers/pushsecret/keys.ts';
 import { listenForPushes, pushesRecoveredAt } from './controllers/pushsecret/wakeups.ts';
 import { StoreController } from './controllers/secretstore/controller.ts';
 import { Demands, ReadIndex } from './demand.ts';
 import { EventRecorder } from './events.ts';
+import { Generators } from './generators/generators.ts';
 import type { Outcome } from './executor.ts';
 import type { OperatorMetrics } from './observe/metrics.ts';
 import { countedQueue } from './observe/queue.ts';
@@ -37,6 +40,8 @@ import { listen, recoveredAt, sweepKey, wakes } from './wakeups.ts';
 export interface OperatorOptions {
   readonly kube: Kube;
   readonly providers: readonly ProviderType[];
+  /** Absent: none. */
+  readonly generators?: readonly GeneratorType[];
   readonly clock: Clock;
   readonly log: Log;
   /** In [0, 1), for spreading. */
@@ -163,7 +168,28 @@ export function createOperator(options: OperatorOptions): Operator {
     controllerClass,
     isHeld: (place) => caches.pushSecrets.byIndex('holds', place).length > 0,
   });
+  const generators = new Generators({
+    kube,
+    clock,
+    controllerClass,
+    log,
+    types: options.generators ?? [],
+    wayOut: options.wayOut ?? NO_WAY_OUT,
+    resolve: options.resolve,
+    hasStates: ({ metadata }) => caches.generatorStates.byIndex('owner', metadata.uid ?? '').length > 0,
+  });
+  const generatorStates = new GeneratorStateController({
+    kube,
+    clock,
+    generators,
+    replace: ({ kind, namespace, name }) => {
+      const key = `${kind}/${namespace}/${name}`;
+      demands.add(key);
+      queue.add(key, 'lease');
+    },
+  });
   const externalSecrets = new ExternalSecretController({
+    generators,
     kube,
     caches,
     clock,
@@ -243,6 +269,10 @@ export function createOperator(options: OperatorOptions): Operator {
     if (outcome.end === 'failed') return void queue.retry(key, spread(outcome.retryAfterMs ?? 0, random));
     queue.succeeded(key);
     if (outcome.requeueAt !== undefined) {
+      GeneratorState: {
+        cache: caches.generatorStates,
+        reconcile: (_, { namespace, name }, signal) => generatorStates.reconcile(namespace, name, signal),
+      },
       PushSecret: {
         cache: caches.pushSecrets,
         stores: (object) => pushKeysOf(object).stores,

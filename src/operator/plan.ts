@@ -6,10 +6,18 @@
 import type { Failure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import type { KubeObject, Name } from '../kube/kube.ts';
+import type { Fields } from '../provider/generator.ts';
 import type { Read, Ref, Value } from '../provider/provider.ts';
 
 export interface StoreName {
   readonly kind: 'SecretStore' | 'ClusterSecretStore';
+  readonly name: string;
+}
+
+/** `sourceRef.generatorRef` */
+export interface GeneratorRef {
+  readonly apiVersion: string;
+  readonly kind: string;
   readonly name: string;
 }
 
@@ -28,6 +36,14 @@ export interface Need {
   readonly ask: { readonly get: Ref } | { readonly metadata: Ref } | { readonly find: FindQuery };
 }
 
+/** Values that a generator is to make for one entry of a list: each entry gets its own. */
+export interface Making {
+  readonly id: string;
+  readonly generator: GeneratorRef;
+  /** Of the entry, as what is left behind is told apart by. */
+  readonly index: string;
+}
+
 /** What the store said. `missing`: it says that there is no such secret. */
 export type Answer =
   /** `exact`: the value is that of the property already. */
@@ -36,6 +52,7 @@ export type Answer =
   | { readonly each: ReadonlyMap<string, Answer> }
   | { readonly metadata: Json }
   | { readonly found: readonly (readonly [string, Value])[] }
+  | { readonly generated: Fields }
   | { readonly missing: true }
   | { readonly failed: Failure };
 
@@ -43,6 +60,8 @@ export interface Note {
   readonly type: 'Normal' | 'Warning';
   readonly reason: string;
   readonly message: string;
+  /** Whom the event names as its source, where upstream has another one than for ExternalSecrets. */
+  readonly component?: string;
 }
 
 /** A write that may be refused; `failing` is then the known first half of the condition's message. */
@@ -60,8 +79,6 @@ export type Action =
       readonly uid: string;
       readonly failing: string;
     }
-  /** Whom the event names as its source, where upstream has another one than for ExternalSecrets. */
-  readonly component?: string;
   /** A merge patch of the object itself. */
   | { readonly do: 'patch'; readonly name: Name; readonly patch: object }
   | { readonly do: 'status'; readonly name: Name; readonly status: object }
@@ -77,7 +94,7 @@ export interface Steps {
   readonly retryAfterMs?: number;
 }
 
-export type Plan = { readonly read: readonly Need[] } | Steps;
+export type Plan = { readonly read: readonly (Need | Making)[] } | Steps;
 
 /** How the planned refusal of a write is told: the steps instead of the rest. */
 export type Explain = (action: Action & { readonly failing: string }, failure: Failure) => Steps;

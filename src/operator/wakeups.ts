@@ -146,6 +146,14 @@ export function listen(
   caches.secrets.onChange(materialChanged('Secret'));
   caches.configMaps.onChange(materialChanged('ConfigMap'));
 
+  caches.generatorStates.onChange(({ old, new: now }) => {
+    const state = now ?? old;
+    if (state === undefined) return;
+    const key = `GeneratorState/${state.metadata.namespace ?? ''}/${state.metadata.name}`;
+    if (now === undefined) queue.remove(key);
+    else if (specChanged(old, now)) queue.add(key, 'pushed');
+  });
+
   caches.namespaces.onChange(({ old, new: now }) => {
     if (now === undefined || old === undefined) return;
     if (JSON.stringify(old.metadata.labels) === JSON.stringify(now.metadata.labels)) return;

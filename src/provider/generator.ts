@@ -11,6 +11,9 @@ import type { ProviderEnv } from './provider.ts';
 /** What was made, by the names that a Secret's entries get. */
 export type Fields = ReadonlyMap<string, Uint8Array>;
 
+/** What is kept of a generation, as a JSON object. */
+export type State = Readonly<Record<string, Json>>;
+
 /** In `ProviderEnv`, `store` names the generator, for messages: "Password team/db". */
 export interface GeneratorType<S = unknown> {
   /** "Password" */
@@ -26,13 +29,13 @@ export interface GeneratorType<S = unknown> {
 }
 
 /** Makes durable what a `Cleaner` will be given. @throws Failure where the cluster does not take it: then nothing may be made */
-export type Reserve = (state: Json) => Promise<Reserved>;
+export type Reserve = (state: State) => Promise<Reserved>;
 
 /** What one generation left behind. */
 export interface Reserved {
   /** An object that people can read: nothing of a secret may be in it. */
-  readonly state: Json;
-  update(state: Json): Promise<void>;
+  readonly state: State;
+  update(state: State): Promise<void>;
   /** What takes it away again, where that is a secret; kept beside the state, and gone with it. */
   secret(): Promise<Uint8Array | undefined>;
   keepSecret(value: Uint8Array): Promise<void>;

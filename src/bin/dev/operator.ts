@@ -10,6 +10,7 @@ import type { Subscribe } from '../../operator/push.ts';
 import { createRendering } from '../../operator/rendering.ts';
 import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
 import { createDial } from '../../server/http/dial.ts';
+import { generators } from '../operator/generators.ts';
 import { hearing } from '../operator/hearing.ts';
 import { providers } from '../operator/providers.ts';
 import type { Home } from './home.ts';
@@ -43,6 +44,7 @@ export async function startOperator(
   const operator = createOperator({
     kube,
     providers: providers({ env: process.env }),
+    generators: generators({ env: process.env }),
     wayOut: wayOut(platform),
     clock: systemClock,
     log: log.with({ program: 'operator' }),

@@ -15,6 +15,7 @@ import { allows } from '../../server/config/egress.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { clusterApi, clusterOf } from './cluster.ts';
 import { type Endpoints, type Opened, openEndpoints } from './endpoints.ts';
+import { generators } from './generators.ts';
 import { hearing } from './hearing.ts';
 import type { ControllerOptions, Hearing, HostPort } from './options.ts';
 import { providers } from './providers.ts';
@@ -65,6 +66,7 @@ export async function startController(
     const operator = createOperator({
       kube,
       providers: providers({ env, lendOwnKeys: options.lendOwnKeys }),
+      generators: generators({ env, lendOwnKeys: options.lendOwnKeys }),
       wayOut: wayOutOf(rules),
       clock,
       log,

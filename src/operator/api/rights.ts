@@ -4,6 +4,7 @@
  * ways: a right that nothing uses is as wrong as one that is missing.
  */
 
+import { CLUSTER_GENERATORS, GENERATOR_KINDS, GENERATOR_STATES } from './generators/kinds.ts';
 import {
   CLUSTER_SECRET_STORES,
   CONFIG_MAPS,
@@ -51,6 +52,14 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
   of(SECRET_STORES, ['patch'], 'conditions', 'status'),
   of(CLUSTER_SECRET_STORES, [...READ, 'patch'], 'a finalizer, as on SecretStores'),
   of(CLUSTER_SECRET_STORES, ['patch'], 'conditions', 'status'),
+  ...[...GENERATOR_KINDS.map(({ resource }) => resource), CLUSTER_GENERATORS].map((generator) =>
+    of(generator, ['get'], 'ExternalSecrets and PushSecrets name it'),
+  ),
+  of(
+    GENERATOR_STATES,
+    [...READ, 'create', 'patch', 'delete'],
+    'what generators left and has to be taken away',
+  ),
   of(SECRETS, [...READ, 'create', 'update', 'delete'], 'targets, and what stores log in with'),
   of(CONFIG_MAPS, READ, 'templates and authorities'),
   of(NAMESPACES, ['list', 'watch'], 'the conditions of ClusterSecretStores name labels'),

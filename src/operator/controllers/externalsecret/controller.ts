@@ -8,6 +8,8 @@ import type { Connections } from '../../connections.ts';
 import type { Demand, Demands, Place, ReadIndex } from '../../demand.ts';
 import type { EventRecorder } from '../../events.ts';
 import { apply, type Outcome, settle } from '../../executor.ts';
+import type { Fate, Generation } from '../../generators/generators.ts';
+import { generatorId } from '../../generators/sight.ts';
 import type { Answer, Need, Steps } from '../../plan.ts';
 import { type Gathering, observe } from './observe.ts';
 import { type Env, namespaceOf, type Observed, storeId, storesOf } from './observed.ts';
@@ -58,6 +60,8 @@ export class ExternalSecretController {
     const { demands, index, kube, events } = this.#options;
     const now = new Date(this.#options.clock.now());
     const demand = demands.take(key);
+    let generation: Generation | undefined;
+    let fate: Fate = 'unused';
     try {
       const gathered = await observe(this.#options, namespace, name, signal);
       if (gathered === undefined) {
@@ -75,18 +79,29 @@ export class ExternalSecretController {
       const places = await this.#locate(key, observed);
       const asked = new Set<string>();
       const env = this.#options.envOf(observed, now);
+      const making = this.#options.generators.begin(observed.object);
+      generation = making;
       const steps = await settle(
         (answers) => plan({ ...observed, answers }, now, env),
         (need) => {
+          if ('generator' in need)
+            return making.generate(
+              observed.generators.get(generatorId(need.generator)),
+              need.index,
+              signal,
+            );
           asked.add(need.id);
           return this.#answer(work, observed, need, places, demand, signal);
         },
       );
       this.#noteDeletion(observed, steps);
+      // From here on the Secret may hold what was made, whatever comes of the rest.
+      if (writes(steps)) fate = 'perhaps';
       const outcome = await apply(kube, events, steps, (action, failure) =>
         refused(observed, now, action.failing, failure),
       );
       if (outcome.end === 'done' && wasTold(demand) && writes(steps)) this.#options.rotated?.(work.since);
+      if (outcome.end === 'done' && isBound(steps)) fate = 'used';
       if (outcome.end !== 'done') demands.restore(key, demand);
       else if (asked.size > 0) this.#companions(work, observed, now);
       const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
@@ -96,6 +111,8 @@ export class ExternalSecretController {
     } catch (error) {
       demands.restore(key, demand);
       throw error;
+    } finally {
+      await generation?.settle(fate);
     }
   }
 
@@ -210,6 +227,10 @@ export class ExternalSecretController {
 /** Whether a store told that something of it changed. */
 const wasTold = (demand: Demand | undefined): boolean =>
   [...(demand?.versions.keys() ?? [])].some((path) => path !== '');
+
+/** Whether the end is a Secret that holds the values. */
+const isBound = ({ actions }: Steps): boolean =>
+  actions.some((action) => action.do === 'status' && 'binding' in action.status);
 
 const writes = ({ actions }: Steps): boolean =>
   actions.some((action) => action.do === 'create' || action.do === 'update');

@@ -5,21 +5,32 @@ import { externalSecretSpec, externalSecretStatus } from '../../api/externalsecr
 import { CONFIG_MAPS, EXTERNAL_SECRETS, SECRETS } from '../../api/resources.ts';
 import { type Caches, findStore } from '../../caches.ts';
 import { issueOf } from '../../connections.ts';
+import type { Generators } from '../../generators/generators.ts';
+import { generatorId } from '../../generators/sight.ts';
 import { createdBy } from '../../hash.ts';
 import { sightOf } from '../secretstore/sight.ts';
-import { type Observed, sourceId, sourcesOf, storeId, storesOf, targetName } from './observed.ts';
+import {
+  generatorsOf,
+  type Observed,
+  sourceId,
+  sourcesOf,
+  storeId,
+  storesOf,
+  targetName,
+} from './observed.ts';
 
 export interface Gathering {
   readonly kube: Kube;
   readonly caches: Caches;
   readonly controllerClass: string;
+  readonly generators: Generators;
 }
 
 export type Gathered = Omit<Observed, 'answers' | 'demanded' | 'deletions'>;
 
 /** @returns undefined where there is no such ExternalSecret any more */
 export async function observe(
-  { kube, caches, controllerClass }: Gathering,
+  { kube, caches, controllerClass, generators }: Gathering,
   namespace: string,
   name: string,
   signal: AbortSignal,
@@ -37,6 +48,7 @@ export async function observe(
       target: undefined,
       siblings: [],
       stores: new Map(),
+      generators: new Map(),
       sources: new Map(),
     };
   }
@@ -62,6 +74,13 @@ export async function observe(
     target,
     siblings: siblingsOf(caches, object, secret),
     sources: new Map(sources),
+    generators: new Map(
+      await Promise.all(
+        generatorsOf(spec).map(
+          async (ref) => [generatorId(ref), await generators.sight(namespace, ref, signal)] as const,
+        ),
+      ),
+    ),
     stores: new Map(
       storesOf(spec).map((store) => {
         const other =

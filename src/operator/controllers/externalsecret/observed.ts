@@ -4,7 +4,8 @@ import { parseDuration } from '../../../base/duration.ts';
 import type { Failure } from '../../../base/errors.ts';
 import type { KubeObject } from '../../../kube/kube.ts';
 import type { ExternalSecretSpec, ExternalSecretStatus, StoreRef } from '../../api/externalsecret.ts';
-import type { Answer, StoreName } from '../../plan.ts';
+import { type GeneratorSight, generatorId } from '../../generators/sight.ts';
+import type { Answer, GeneratorRef, StoreName } from '../../plan.ts';
 
 export interface Observed {
   readonly object: KubeObject;
@@ -16,11 +17,15 @@ export interface Observed {
   /** Other Secrets of the namespace that carry this ExternalSecret's created-by label; metadata alone. */
   readonly siblings: readonly KubeObject[];
   readonly stores: ReadonlyMap<string, StoreSight>;
+  /** By `generatorId`. */
+  readonly generators: ReadonlyMap<string, GeneratorSight>;
   /** What templateFrom names, by `sourceId`; undefined where there is no such object. */
   readonly sources: ReadonlyMap<string, KubeObject | undefined>;
   readonly answers: ReadonlyMap<string, Answer>;
   /** A push, or a change of something the spec reads, asks for a read before the interval is over. */
   readonly demanded: boolean;
+  /** In shadow: what would be written is wanted, whenever the last refresh was. */
+  readonly compared?: true;
   /** Deletions for this store in the last minute, and how many are let through. */
   readonly deletions: { readonly recent: number; readonly limit: number };
 }
@@ -59,6 +64,14 @@ export function storesOf(spec: ExternalSecretSpec): readonly StoreName[] {
     .concat(storeName(spec.secretStoreRef))
     .filter((store) => store !== undefined);
   return [...new Map(named.map((store) => [storeId(store), store])).values()];
+}
+
+/** Every generator that a spec names. */
+export function generatorsOf(spec: ExternalSecretSpec): readonly GeneratorRef[] {
+  const named = spec.dataFrom
+    .map(({ sourceRef }) => sourceRef?.generatorRef)
+    .filter((ref) => ref !== undefined);
+  return [...new Map(named.map((ref) => [generatorId(ref), ref])).values()];
 }
 
 /** Every ConfigMap and Secret that the templates of a spec read. */

@@ -6,12 +6,13 @@ import { base64, utf8 } from '../../../base/bytes.ts';
 import { type Code, Failure } from '../../../base/errors.ts';
 import type { KubeObject } from '../../../kube/kube.ts';
 import { externalSecretSpec } from '../../api/externalsecret.ts';
+import { type GeneratorSight, generatorId } from '../../generators/sight.ts';
 import { createdBy, dataHash, resourceVersion } from '../../hash.ts';
 import type { Action, Answer } from '../../plan.ts';
 import { plainEnv } from '../../testing/render.ts';
-import type { Observed, StoreSight } from './observed.ts';
+import { generatorsOf, type Observed, type StoreSight } from './observed.ts';
 import { plan } from './plan.ts';
-import { needsOf } from './rules/data.ts';
+import { makingsOf, needsOf } from './rules/data.ts';
 
 /** One sentence, what is observed, and what must come of it. See fixtures/README.md. */
 interface Case {
@@ -23,6 +24,9 @@ interface Case {
   /** Remote key -> fields, or "missing", or { failed: message }. Absent: nothing was read yet. */
   store?: Record<string, unknown>;
   sight?: 'foreign' | { refused: string };
+  /** What generators made, by the index of their entry, or { failed: message }. Absent: nothing was made yet. */
+  made?: Record<string, Record<string, string>>;
+  generator?: 'foreign';
   target?: { data?: Record<string, string>; managed?: boolean } & Record<string, unknown>;
   siblings?: KubeObject[];
   sources?: Record<string, KubeObject>;
@@ -139,6 +143,15 @@ function observedOf(given: Case): Observed {
       }
     }
   }
+  for (const { id, index } of parsed.success ? makingsOf(parsed.data) : []) {
+    const made = given.made?.[index];
+    if (made === undefined) continue;
+    const answer = answerOf(made);
+    answers.set(
+      id,
+      'read' in answer && 'fields' in answer.read.value ? { generated: answer.read.value.fields } : answer,
+    );
+  }
   return {
     object,
     status: { ...status, ...(synced === true ? { syncedResourceVersion: resourceVersion(object) } : {}) },
@@ -150,6 +163,12 @@ function observedOf(given: Case): Observed {
       ['ClusterSecretStore/vault', sight],
     ]),
     sources: new Map(Object.entries(given.sources ?? {})),
+    generators: new Map(
+      (parsed.success ? generatorsOf(parsed.data) : []).map((ref): [string, GeneratorSight] => [
+        generatorId(ref),
+        given.generator === 'foreign' ? { foreign: true } : { usable: object },
+      ]),
+    ),
     answers,
     demanded: given.demanded ?? false,
     deletions: { recent: given.deletions ?? 0, limit: 10 },

@@ -19,7 +19,7 @@ import {
   storesOf,
   targetName,
 } from './observed.ts';
-import { type Assembled, assemble, needsOf, wrapped } from './rules/data.ts';
+import { type Assembled, assemble, makingsOf, needsOf, wrapped } from './rules/data.ts';
 import { nextRefresh, shouldRefresh, targetIsValid } from './rules/refresh.ts';
 import { wrongs } from './rules/validation.ts';
 import {
@@ -63,6 +63,7 @@ const rules: readonly Rule[] = [
   hasNoUsableStore,
   asksTheStore,
   couldNotRead,
+  asksTheGenerators,
   foundNothing,
   writesNothing,
   mergesIntoNothing,
@@ -109,9 +110,10 @@ function isBeingDeleted(observed: Observed): Plan {
   };
 }
 
-/** Two operators in one cluster: a store of another controller class takes its ExternalSecrets along. */
+/** Two operators in one cluster: a store or generator of another controller class takes its ExternalSecrets along. */
 function belongsToAnotherOperator({ observed }: Case): Plan | undefined {
-  const foreign = [...observed.stores.values()].some((sight) => 'foreign' in sight);
+  const seen = [...observed.stores.values(), ...observed.generators.values()];
+  const foreign = seen.some((sight) => 'foreign' in sight);
   return foreign ? { actions: [] } : undefined;
 }
 
@@ -122,6 +124,7 @@ function isWrong({ observed, spec, now }: Case): Plan | undefined {
 }
 
 function isUpToDate({ observed, spec, now }: Case): Plan | undefined {
+  if (observed.compared === true) return undefined;
   // None writes nothing, so there is no Secret that could be out of date.
   const valid =
     creationPolicy(spec) === 'None' || targetIsValid(observed, spec) || saidMissing(observed, spec);
@@ -180,6 +183,17 @@ function couldNotRead(given: Case): Plan | undefined {
     retry: true,
     ...(cause.retryAfterMs === undefined ? {} : { retryAfterMs: cause.retryAfterMs }),
   };
+}
+
+/**
+ * Last, when all the rest is there and may be written: what a generator makes may be an account, and none is made for
+ * a Secret that cannot come to be.
+ */
+function asksTheGenerators(given: Case): Plan | undefined {
+  const { observed, spec } = given;
+  const unmade = makingsOf(spec).filter(({ id }) => !observed.answers.has(id));
+  if (unmade.length === 0) return undefined;
+  return isOwnedByAnother(given) ?? { read: unmade };
 }
 
 /** Everything that the spec names is gone, and its deletion policy has let it go. */

@@ -8,7 +8,7 @@ import { asFailure, type Failure, failure } from '../../../../base/errors.ts';
 import { stringify } from '../../../../base/json.ts';
 import type { Value } from '../../../../provider/provider.ts';
 import type { DataEntry, DataFromEntry, ExternalSecretSpec } from '../../../api/externalsecret.ts';
-import type { Answer, FindQuery, Need, Note, StoreName } from '../../../plan.ts';
+import type { Answer, FindQuery, Making, Need, Note, StoreName } from '../../../plan.ts';
 import { deletionPolicy, type Env, storeId, storeOf } from '../observed.ts';
 import { checkKeys, convertKeys, decode, fieldsOf, propertyOf, rewriteKeys, wholeOf } from './shape.ts';
 
@@ -19,7 +19,7 @@ type RemoteRef = DataEntry['remoteRef'];
 export interface Entry {
   readonly field: 'data' | 'dataFrom';
   readonly index: number;
-  /** The remote key, or of dataFrom the member: "extract", "find". */
+  /** The remote key, or of dataFrom the member: "extract", "find", "sourceRef.generatorRef". */
   readonly detail: string;
 }
 
@@ -45,6 +45,17 @@ export function needsOf(spec: ExternalSecretSpec): readonly Need[] {
     once.set(need.id, properties.length === 0 ? need : { ...need, properties: [...new Set(properties)] });
   }
   return [...once.values()];
+}
+
+/** What generators are to make: for each entry anew, also where two name the same generator. */
+export const makingsOf = (spec: ExternalSecretSpec): readonly Making[] =>
+  spec.dataFrom.flatMap((entry, index) => makingOf(entry, index) ?? []);
+
+function makingOf({ sourceRef }: DataFromEntry, index: number): Making | undefined {
+  const generator = sourceRef?.generatorRef;
+  return generator === undefined
+    ? undefined
+    : { id: `dataFrom[${index}] generate`, generator, index: String(index) };
 }
 
 function needOfFrom(spec: ExternalSecretSpec, entry: DataFromEntry): Need | undefined {
@@ -79,7 +90,10 @@ function answerTo(answers: ReadonlyMap<string, Answer>, need: Need | undefined):
 /** What is still to be looked for in an answer. */
 const leftOf = (answer: Answer, property: string): string => ('exact' in answer ? '' : property);
 
-/** The data that the answers make, or the first entry that they cannot make. Never throws. */
+/**
+ * The data that the answers make, or the first entry that they cannot make. Never throws. What no generator was asked for
+ * yet is left out: they are asked when everything else is there.
+ */
 export function assemble(
   spec: ExternalSecretSpec,
   answers: ReadonlyMap<string, Answer>,
@@ -104,7 +118,15 @@ export function assemble(
   let entry: Entry = { field: 'dataFrom', index: 0, detail: 'extract' };
   try {
     for (const [index, from] of spec.dataFrom.entries()) {
-      entry = { field: 'dataFrom', index, detail: from.find === undefined ? 'extract' : 'find' };
+      entry = { field: 'dataFrom', index, detail: memberOf(from) };
+      const making = makingOf(from, index);
+      if (making !== undefined) {
+        const answer = answers.get(making.id);
+        if (answer !== undefined && 'failed' in answer) throw answer.failed;
+        if (answer === undefined || !('generated' in answer)) continue;
+        for (const [key, bytes] of fromGenerator(from, answer.generated, env)) data.set(key, bytes);
+        continue;
+      }
       const answer = answerTo(answers, needOfFrom(spec, from));
       if (!present(answer, `dataFrom[${index}]`, from.extract?.key ?? from.find?.path ?? '')) continue;
       for (const [key, bytes] of fromEntry(from, answer, env)) data.set(key, bytes);
@@ -121,6 +143,15 @@ export function assemble(
   }
   return { data, notes };
 }
+
+function memberOf({ find, sourceRef }: DataFromEntry): string {
+  if (sourceRef?.generatorRef !== undefined) return 'sourceRef.generatorRef';
+  return find === undefined ? 'extract' : 'find';
+}
+
+/** Names are the generator's own, so none is converted; what it made is no text that anybody encoded. */
+const fromGenerator = (from: DataFromEntry, made: ReadonlyMap<string, Uint8Array>, env: Env): Data =>
+  checkKeys(from.rewrite.length > 0 ? rewriteKeys(made, from.rewrite, env.renderKey) : made);
 
 function fromEntry(from: DataFromEntry, answer: Answer, env: Env): Data {
   const options = from.extract ?? from.find;

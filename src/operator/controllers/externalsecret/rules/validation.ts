@@ -47,18 +47,17 @@ function* sources(spec: ExternalSecretSpec): Iterable<string> {
   if (spec.data.length === 0 && spec.dataFrom.length === 0) {
     yield 'either data or dataFrom should be specified';
   }
-  for (const [index, entry] of spec.dataFrom.entries()) {
+  for (const entry of spec.dataFrom) {
     const generator = entry.sourceRef?.generatorRef !== undefined;
     const set = [entry.extract !== undefined, entry.find !== undefined, generator].filter(Boolean).length;
     if (set > 1) yield 'extract, find, or generatorRef cannot be set at the same time';
     else if (set === 0 && entry.sourceRef === undefined) {
       yield 'either extract, find, or sourceRef must be set to dataFrom';
     } else if (set === 0) yield 'generatorRef or storeRef must be set when using sourceRef in dataFrom';
-    if (generator) yield `spec.dataFrom[${index}].sourceRef.generatorRef is not supported by this build`;
   }
   for (const [index, entry] of spec.data.entries()) {
     if (entry.sourceRef?.generatorRef !== undefined) {
-      yield `spec.data[${index}].sourceRef.generatorRef is not supported by this build`;
+      yield `spec.data[${index}].sourceRef.generatorRef is not supported, as in upstream: a generator makes several values, so name it in spec.dataFrom and give what is made another name with rewrite`;
     }
   }
 }
