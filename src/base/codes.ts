@@ -627,6 +627,11 @@ export const codes = {
     message: 'unable to get generator: there is no {kind} "{name}"{where}',
     hint: 'Create the generator, or correct generatorRef.',
   },
+  'operator.generator_unmanaged': {
+    kind: 'denied',
+    message: 'the generator {kind} "{name}" is another operator\'s',
+    hint: 'Its spec.controller names another controller class.',
+  },
   'operator.generator_invalid': { kind: 'invalid', message: '{generator} is wrong: {reason}' },
   'operator.secret_missing': { kind: 'missing', message: 'Secret does not exist' },
   'operator.ref_namespace': {

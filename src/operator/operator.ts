@@ -5,7 +5,7 @@
 
 import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
-import { asFailure, failure } from '../base/errors.ts';
+import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import type { Cache } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
@@ -236,11 +236,7 @@ export function createOperator(options: OperatorOptions): Operator {
     demands,
     events,
     envOf: ({ object }, now) => options.envOf(object, now),
-    generate: async () => ({
-      failed: failure('operator.spec_invalid', {
-        reason: 'spec.selector.generatorRef is not supported by this build',
-      }),
-    }),
+    generators,
     suspect: (store) => queue.add(store, 'pushed'),
   });
       ExternalSecret: {

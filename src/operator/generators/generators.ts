@@ -115,8 +115,10 @@ export class Generation {
     signal?: AbortSignal,
   ): Promise<{ readonly generated: Fields } | { readonly failed: Failure }> {
     const { kube, log } = this.#options;
-    if (sight === undefined || !('usable' in sight))
-      return { failed: sight !== undefined && 'refused' in sight ? sight.refused : failure('base.internal') };
+    if (sight === undefined) return { failed: failure('base.internal') };
+    if ('refused' in sight) return { failed: sight.refused };
+    if ('foreign' in sight)
+      return { failed: failure('operator.generator_unmanaged', { kind: sight.kind, name: sight.name }) };
     const manifest = sight.usable;
     this.#asked = true;
     try {

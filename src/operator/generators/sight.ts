@@ -20,7 +20,7 @@ export type GeneratorSight =
   /** Its manifest, or what a ClusterGenerator stands for in the namespace. */
   | { readonly usable: KubeObject }
   /** Another operator's. */
-  | { readonly foreign: true }
+  | { readonly foreign: true; readonly kind: string; readonly name: string }
   | { readonly refused: Failure };
 
 export const generatorId = ({ kind, name }: GeneratorRef): string => `${kind}/${name}`;
@@ -48,7 +48,7 @@ export async function generatorSight(
   if (!('usable' in sight)) return sight;
   const { controller } = (sight.usable['spec'] ?? {}) as { readonly controller?: unknown };
   const ours = controller === undefined || controller === '' || controller === controllerClass;
-  return ours ? sight : { foreign: true };
+  return ours ? sight : { foreign: true, kind: ref.kind, name: ref.name };
 }
 
 function unknown(kind: string): Failure {

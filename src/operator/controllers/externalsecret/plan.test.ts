@@ -166,7 +166,7 @@ function observedOf(given: Case): Observed {
     generators: new Map(
       (parsed.success ? generatorsOf(parsed.data) : []).map((ref): [string, GeneratorSight] => [
         generatorId(ref),
-        given.generator === 'foreign' ? { foreign: true } : { usable: object },
+        given.generator === 'foreign' ? { foreign: true, ...ref } : { usable: object },
       ]),
     ),
     answers,

@@ -10,6 +10,7 @@ import type { Connections } from '../../connections.ts';
 import type { Demands } from '../../demand.ts';
 import type { EventRecorder } from '../../events.ts';
 import { apply, type Outcome as End } from '../../executor.ts';
+import type { Generation, Generators } from '../../generators/generators.ts';
 import { type Env, namespaceOf, storeId } from '../externalsecret/observed.ts';
 import { type Gathering, observe } from './observe.ts';
 import type { Observed, Outcome, Sources, Write } from './observed.ts';
@@ -23,11 +24,13 @@ export interface PushControllerOptions extends Gathering {
   readonly demands: Demands;
   readonly events: EventRecorder;
   envOf(observed: Pick<Observed, 'object'>, now: Date): Env;
-  /** Asks the generator that the spec names. Failures are answers. */
-  generate(observed: Pick<Observed, 'object' | 'spec'>, signal: AbortSignal): Promise<Sources>;
+  readonly generators: Generators;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
 }
+
+/** As upstream tells what PushSecrets generated from what ExternalSecrets did. */
+const STATE_KEY = '__pushsecret';
 
 /** A plan that still asks after this many rounds never ends. */
 const MOST_ROUNDS = 6;
@@ -59,16 +62,37 @@ export class PushSecretController {
   }
 
   async #reconcile(namespace: string, name: string, demanded: boolean, signal: AbortSignal): Promise<End> {
-    const { kube, events, clock, envOf, generate } = this.#options;
+    const { clock, envOf, generators } = this.#options;
     const now = new Date(clock.now());
     const gathered = await observe(this.#options, namespace, name, signal);
     if (gathered === undefined) return { end: 'done' };
     const env = envOf(gathered, now);
-    let observed: Observed = { ...gathered, demanded, prepared: false, outcomes: new Map() };
+    const generation = generators.begin(gathered.object);
+    const observed: Observed = { ...gathered, demanded, prepared: false, outcomes: new Map() };
+    let isDone = false;
+    try {
+      const end = await this.#rounds(observed, generation, now, env, signal);
+      isDone = end.end === 'done';
+      return end;
+    } finally {
+      // A store may hold what was made even where another one failed.
+      await generation.settle(isDone ? 'used' : 'perhaps');
+    }
+  }
+
+  async #rounds(
+    given: Observed,
+    generation: Generation,
+    now: Date,
+    env: Env,
+    signal: AbortSignal,
+  ): Promise<End> {
+    const { kube, events } = this.#options;
+    let observed = given;
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const next = plan(observed, now, env);
       if ('generate' in next) {
-        observed = { ...observed, sources: await generate(observed, signal) };
+        observed = { ...observed, sources: await this.#generated(observed, generation, signal) };
         continue;
       }
       if (!('writes' in next)) return await apply(kube, events, next, () => ({ actions: [] }));
@@ -84,6 +108,22 @@ export class PushSecretController {
       observed = { ...observed, ...record, prepared: true, outcomes };
     }
     throw failure('base.internal');
+  }
+
+  /** The values of the generator that the spec names, as a Secret would have them. */
+  async #generated(
+    { object, spec }: Observed,
+    generation: Generation,
+    signal: AbortSignal,
+  ): Promise<Sources> {
+    const ref = 'malformed' in spec ? undefined : spec.selector.generatorRef;
+    if (ref === undefined) return { failed: failure('base.internal') };
+    const sight = await this.#options.generators.sight(namespaceOf(object), ref, signal);
+    const made = await generation.generate(sight, STATE_KEY, signal);
+    if ('failed' in made) return made;
+    return {
+      secrets: [{ name: `${ref.kind} ${ref.name}`, labels: {}, annotations: {}, data: made.generated }],
+    };
   }
 
   /** One write after the other for each store, because several may change one secret; stores beside each other. */
