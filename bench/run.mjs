@@ -22,10 +22,11 @@ const NAMES = [
   'scale',
   'startup',
   'propagation',
+  'operator',
   'soak',
 ];
 /** They take their time, or need a cluster: run by name only. */
-const APART = ['propagation', 'soak'];
+const APART = ['propagation', 'operator', 'soak'];
 
 // Servers that were started are ended when this process exits, which a signal alone would not let it do.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));
@@ -115,7 +116,7 @@ async function usage() {
   const lines = [
     'npm run bench -- NAME [FLAGS]',
     'npm run bench -- report           writes docs/benchmarks.md from bench/results',
-    'npm run bench -- all [FLAGS]      each but propagation and soak',
+    'npm run bench -- all [FLAGS]      each but propagation, operator and soak',
     '',
     '--seconds N     how long each contender is measured in a round (3)',
     '--rounds N      how many rounds (3); figures are medians of them',
@@ -125,7 +126,7 @@ async function usage() {
     '--only TEXT     only the variants of our server whose name holds it, "audit off" for instance',
     '--program FILE  another build of holdfast.js',
     '--profile DIR   writes a CPU profile of our server there',
-    '--sizes LIST    how many secrets, for scale, startup and list-wide (1000,10000,100000)',
+    '--sizes LIST    how many secrets, for scale, startup and list-wide (1000,10000,100000); of ExternalSecrets for operator (1000,10000)',
     '--keep DIR      where scale, startup and list-wide keep the seeded stores for a next run',
     '--json FILE     writes the figures there; a folder, for all',
     '--no-peer       leaves the peer out',

@@ -35,6 +35,9 @@ import type { Rate } from './schedule/bucket.ts';
 import { SharedReads } from './schedule/reads.ts';
 import { ALL, type Share } from './schedule/share.ts';
 import { Traffic } from './schedule/traffic.ts';
+import type { Difference } from './shadow/difference.ts';
+import { readOnly } from './shadow/readonly.ts';
+import { Shadow } from './shadow/shadow.ts';
 import { listen, recoveredAt, sweepKey, wakes } from './wakeups.ts';
 
 export interface OperatorOptions {
@@ -65,6 +68,8 @@ export interface OperatorOptions {
   readonly metrics?: OperatorMetrics;
   /** What of the work is this replica's. Absent: all. */
   readonly share?: Share;
+  /** Compares what it would write with what is there, and writes nothing. */
+  readonly shadow?: boolean;
 }
 
 /** How one ExternalSecret or store stands, as `kubectl get` would print it. */
@@ -86,6 +91,8 @@ export interface Operator {
   ready(signal?: AbortSignal): Promise<void>;
   externalSecrets(): readonly Standing[];
   stores(): readonly Standing[];
+  /** In shadow: what of each ExternalSecret would be otherwise; else empty. */
+  differences(): readonly Difference[];
   /** Resolves when all that was recorded is written. */
   eventsWritten(): Promise<void>;
 }
@@ -95,6 +102,10 @@ interface Kind {
   readonly cache: Cache;
   /** The places of the stores that one of its objects reads. */
   readonly stores?: (object: KubeObject) => readonly string[];
+  /** Whether its reconcile compares only, in shadow; else it is left out there. */
+  readonly inShadow?: true;
+  /** Forgets what is known of a key that is another replica's now. */
+  readonly drop?: (key: string) => void;
   reconcile(
     work: Work,
     at: { readonly namespace: string; readonly name: string },
@@ -111,7 +122,9 @@ const STALE_MS = 50;
 const RESULTS = { done: 'success', failed: 'error', stale: 'requeue' } as const;
 
 export function createOperator(options: OperatorOptions): Operator {
-  const { kube, clock, log, random } = options;
+  const { clock, log, random } = options;
+  const shadow = options.shadow === true ? new Shadow(log) : undefined;
+  const kube = shadow === undefined ? options.kube : readOnly(options.kube);
   const controllerClass = options.controllerClass ?? 'default';
   const { metrics } = options;
   const queue = countedQueue(createQueue({ clock, random, backoff: RETRY }), metrics);
@@ -198,6 +211,7 @@ export function createOperator(options: OperatorOptions): Operator {
     demands,
     index,
     events,
+    ...(shadow === undefined ? {} : { shadow }),
     envOf: ({ object }, now) => options.envOf(object, now),
     watch: (server) => push?.watch(server),
     unheard: (key, places) => {
@@ -243,6 +257,11 @@ export function createOperator(options: OperatorOptions): Operator {
   listenForPushes(caches, queue, demands);
         cache: caches.externalSecrets,
         stores: storesRead,
+        inShadow: true,
+        drop: (key) => {
+          demands.forget(key);
+          index.remove(key);
+        },
         reconcile: (work, { namespace, name }, signal) =>
           externalSecrets.reconcile(work, namespace, name, signal),
       },
@@ -283,8 +302,12 @@ export function createOperator(options: OperatorOptions): Operator {
     const { key } = work;
     const [kind = '', namespace = '', name = ''] = key.split('/');
     const row = kinds.get(kind);
+    if (row === undefined || (shadow !== undefined && row.inShadow !== true)) return queue.succeeded(key);
     // Another replica's, which was woken by the same change.
-    if (row === undefined || !share.owns(key)) return queue.succeeded(key);
+    if (!share.owns(key)) {
+      row.drop?.(key);
+      return queue.succeeded(key);
+    }
     const object = row.cache.get(namespace === '' ? undefined : namespace, name);
     const leave = traffic.enter(object === undefined ? [] : (row.stores?.(object) ?? []), work);
     // It waits for a store, and is planned again when there is room.
@@ -346,6 +369,7 @@ export function createOperator(options: OperatorOptions): Operator {
     },
     externalSecrets: () => caches.externalSecrets.list().map(standing),
     stores: () => [...caches.stores.list(), ...caches.clusterStores.list()].map(standing),
+    differences: () => shadow?.differences() ?? [],
     eventsWritten: () => events.flushed(),
   };
 }

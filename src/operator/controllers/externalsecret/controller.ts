@@ -11,6 +11,7 @@ import { apply, type Outcome, settle } from '../../executor.ts';
 import type { Fate, Generation } from '../../generators/generators.ts';
 import { generatorId } from '../../generators/sight.ts';
 import type { Answer, Need, Steps } from '../../plan.ts';
+import type { Shadow } from '../../shadow/shadow.ts';
 import { type Gathering, observe } from './observe.ts';
 import { type Env, namespaceOf, type Observed, storeId, storesOf } from './observed.ts';
 import { plan, refused } from './plan.ts';
@@ -34,11 +35,25 @@ export interface ControllerOptions extends Gathering {
   unheard(key: string, places: readonly Place[]): void;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
+  /** In shadow: takes the place of writing. */
+  readonly shadow?: Pick<Shadow, 'compare' | 'forget'>;
   /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
   companion(key: string, since: number): void;
   /** A Secret holds what a store told of at `since`, monotonic. */
   rotated?(since: number): void;
 }
+
+/** A store's state is its own operator's to tell; whether it answers is found out by asking. */
+const unchecked = (stores: Observed['stores']): Observed['stores'] =>
+  new Map(
+    [...stores].map(([id, sight]) => [
+      id,
+      'refused' in sight && sight.refused.code === 'operator.store_not_ready' ? { usable: true } : sight,
+    ]),
+  );
+
+/** What makes something new each time cannot be compared, and must not be made for nothing. */
+const notInShadow = async (): Promise<Answer> => ({ failed: failure('operator.shadow') });
 
 type Places = ReadonlyMap<string, readonly Place[]>;
 
@@ -57,7 +72,7 @@ export class ExternalSecretController {
   /** @param work what the queue handed out. @throws Failure where the cluster does not answer */
   async reconcile(work: Work, namespace: string, name: string, signal: AbortSignal): Promise<Outcome> {
     const { key } = work;
-    const { demands, index, kube, events } = this.#options;
+    const { demands, index, kube, events, shadow } = this.#options;
     const now = new Date(this.#options.clock.now());
     const demand = demands.take(key);
     let generation: Generation | undefined;
@@ -67,10 +82,12 @@ export class ExternalSecretController {
       if (gathered === undefined) {
         demands.forget(key);
         index.remove(key);
+        shadow?.forget(namespace, name);
         return { end: 'done' };
       }
       const observed: Observed = {
         ...gathered,
+        ...(shadow === undefined ? {} : { compared: true, stores: unchecked(gathered.stores) }),
         answers: new Map(),
         demanded: demand !== undefined,
         deletions: { recent: this.#recentDeletions(gathered), limit: DELETIONS.limit },
@@ -84,16 +101,14 @@ export class ExternalSecretController {
       const steps = await settle(
         (answers) => plan({ ...observed, answers }, now, env),
         (need) => {
+          if ('generator' in need && shadow !== undefined) return notInShadow();
           if ('generator' in need)
-            return making.generate(
-              observed.generators.get(generatorId(need.generator)),
-              need.index,
-              signal,
-            );
+            return making.generate(observed.generators.get(generatorId(need.generator)), need.index, signal);
           asked.add(need.id);
           return this.#answer(work, observed, need, places, demand, signal);
         },
       );
+      if (shadow !== undefined) return shadow.compare(observed.object, observed.target, steps);
       this.#noteDeletion(observed, steps);
       // From here on the Secret may hold what was made, whatever comes of the rest.
       if (writes(steps)) fate = 'perhaps';

@@ -1,0 +1,240 @@
+/*
+ * The operator over many ExternalSecrets, as the built program `holdfast controller`: how long the first sync of all takes,
+ * how long that of a new one while refreshes run, what a restart costs, and what it asks of stores and of the API server.
+ * The API server is our embedded one in a process of its own on the same machine, the stores are one small process that
+ * answers at once: the times are those of operator and API server together, the counts are the operator's own.
+ */
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as later } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { forkModule } from './operator/fork.mjs';
+import { startStore } from './operator/store.mjs';
+import { machine, machineLine } from './parts/machine.mjs';
+import { percentile } from './parts/percentile.mjs';
+import { startProgram } from './parts/program.mjs';
+import { figure, printTable } from './parts/table.mjs';
+
+const STORES = 50;
+/** So many ExternalSecrets read each secret. */
+const SHARED = 2;
+const SIZES = [1000, 10_000];
+const NEW = 100;
+const NEW_EVERY_MS = 100;
+const FIRST_LIMIT_MS = 60_000;
+const NEW_LIMIT_MS = 1000;
+const MEMORY_LIMIT_MB = 150;
+/** Nothing arrives after this long. */
+const LOST_MS = 30_000;
+const QUIET_MS = 3000;
+const PROGRAM = fileURLToPath(new URL('../dist/holdfast.js', import.meta.url));
+
+export const summary = 'the operator over 1,000 and 10,000 ExternalSecrets of 50 stores';
+
+export async function run(options) {
+  const sizes = options.smoke ? [100] : (options.sizes ?? SIZES);
+  const made = machine();
+  console.log(machineLine(made));
+  const rows = [];
+  for (const size of sizes) rows.push(await measure(size, options));
+  const tables = [report(rows), requests(rows)];
+  return { title: summary, machine: made, tables, rows, claims: judge(rows) };
+}
+
+async function measure(size, options) {
+  const dir = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
+  const store = await startStore();
+  const cluster = await forkModule('bench/operator/cluster.mjs');
+  let program;
+  const start = () => {
+    program = startProgram(process.execPath, [
+      ...(options.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profile]),
+      ...[options.program ?? PROGRAM, 'controller', '--kubeconfig', join(dir, 'kubeconfig')],
+      ...['--metrics-addr', '0', '--live-addr', '0', '--loglevel', 'warn'],
+      ...['--egress-allow', `127.0.0.1:${store.port}`],
+    ]);
+    program.startedAt = performance.now();
+  };
+  /** What a piece of work takes: the time that it gives, or all of it; of the program, of the API server, of the stores. */
+  const phase = async (work) => {
+    const api = cluster.usage();
+    const cpu = program?.usage()?.cpuSeconds ?? 0;
+    const began = performance.now();
+    const ms = (await work()) ?? performance.now() - began;
+    return {
+      ms,
+      endedAt: performance.now(),
+      // A program that was started in it began at nothing.
+      cpu: program.usage().cpuSeconds - (program.startedAt > began ? 0 : cpu),
+      apiCpu: cluster.usage().cpuSeconds - api.cpuSeconds,
+      peakMb: program.usage().peakMb,
+      reads: store.take(),
+      ...(await cluster.ask('counts')),
+    };
+  };
+  try {
+    await writeFile(join(dir, 'kubeconfig'), cluster.first.kubeconfig, { mode: 0o600 });
+    const seconds = Math.max(20, Math.round(size / 100));
+    const interval = `${seconds}s`;
+    const stores = Array.from({ length: STORES }, (_, at) => ({
+      namespace: `team-${at}`,
+      name: 'store',
+      token: `token-${at}`,
+    }));
+    const member = (at, every, prefix = 'app') => ({
+      namespace: `team-${at % STORES}`,
+      name: `${prefix}-${at}`,
+      store: 'store',
+      key: `key-${Math.floor(at / STORES / SHARED)}`,
+      interval: every,
+    });
+    const members = Array.from({ length: size }, (_, at) => member(at, interval));
+    const server = `http://127.0.0.1:${store.port}`;
+    await cluster.ask('make', { members, stores, server });
+    const unique = new Set(members.map(({ namespace, key }) => `${namespace} ${key}`)).size;
+    await cluster.ask('counts');
+
+    const first = await phase(async () => {
+      start();
+      const count = await cluster.ask('secrets', { count: size, limitMs: 3 * FIRST_LIMIT_MS });
+      if (count < size) throw new Error(`${count} of ${size} are synced\n${program.output().slice(-3000)}`);
+    });
+    // What is left of it: the last conditions and events.
+    await cluster.ask('quiet', { forMs: QUIET_MS, limitMs: LOST_MS });
+    const events = await cluster.ask('counts');
+    first.counts = sum(first.counts, events.counts);
+
+    await program.stop();
+    await cluster.ask('counts');
+    const restart = await phase(async () => {
+      start();
+      const began = Date.now();
+      const newest = await cluster.ask('quiet', { forMs: QUIET_MS, limitMs: LOST_MS });
+      return newest - began;
+    });
+
+    // New ones, while all of before are refreshed: to the end of a round at least.
+    await later(Math.max(0, seconds * 1000 - (performance.now() - first.endedAt)));
+    const latencies = [];
+    const refresh = await phase(async () => {
+      const began = performance.now();
+      for (let at = 0; at < NEW; at++) {
+        const next = later(NEW_EVERY_MS);
+        const one = { ...member(at, '1h', 'new'), key: `new-${at}` };
+        latencies.push(await cluster.ask('arrival', { member: one, limitMs: LOST_MS }));
+        await next;
+      }
+      await later(Math.max(0, seconds * 1100 - (performance.now() - began)));
+    });
+    refresh.latencies = latencies.map((ms) => ms ?? Number.POSITIVE_INFINITY).sort((x, y) => x - y);
+    const usage = program.usage();
+    const standing = await cluster.ask('standing');
+    return { size, unique, seconds, first, restart, refresh, usage, standing };
+  } finally {
+    await program?.stop();
+    await cluster.stop();
+    await store.close();
+    await rm(dir, { recursive: true, force: true });
+  }
+}
+
+const total = (counts) => Object.values(counts).reduce((all, count) => all + count, 0);
+
+function sum(a, b) {
+  const names = new Set([...Object.keys(a), ...Object.keys(b)]);
+  return Object.fromEntries([...names].map((name) => [name, (a[name] ?? 0) + (b[name] ?? 0)]));
+}
+
+/** How often an ExternalSecret of before was refreshed in the last phase: a new one is synced once. */
+const refreshesOf = ({ refresh }) => (refresh.counts['PATCH externalsecrets/status'] ?? 0) - NEW;
+
+function report(rows) {
+  const perThousand = (value, { size }) => figure((value * 1000) / size);
+  const cell = [
+    ['first sync of all, s', (row) => figure(row.first.ms / 1000)],
+    ['  CPU seconds per 1,000', (row) => perThousand(row.first.cpu, row)],
+    ['  CPU seconds of the API server per 1,000', (row) => perThousand(row.first.apiCpu, row)],
+    ['  requests to it per 1,000', (row) => perThousand(total(row.first.counts), row)],
+    ['  reads of stores', (row) => `${row.first.reads.all}`],
+    ['  different secrets', (row) => `${row.unique}`],
+    ['restart, s until nothing is left to do', (row) => figure(row.restart.ms / 1000)],
+    ['  CPU seconds per 1,000', (row) => perThousand(row.restart.cpu, row)],
+    ['  requests per 1,000', (row) => perThousand(total(row.restart.counts), row)],
+    ['  writes', (row) => `${writesOf(row.restart.counts)}`],
+    ['  reads of stores', (row) => `${row.restart.reads.all}`],
+    ['refreshes a second meanwhile', (row) => figure((refreshesOf(row) * 1000) / row.refresh.ms)],
+    ['  CPU milliseconds for each', (row) => figure((row.refresh.cpu * 1000) / refreshesOf(row))],
+    ['  reads of stores for each', (row) => figure((row.refresh.reads.all - NEW) / refreshesOf(row))],
+    ['a new one, p50 ms', (row) => figure(percentile(row.refresh.latencies, 0.5))],
+    ['  p99 ms', (row) => figure(percentile(row.refresh.latencies, 0.99))],
+    ['memory at the end, MB', (row) => figure(row.usage.rssMb)],
+    ['  at its most', (row) => figure(row.usage.peakMb)],
+    ['ready in the end', (row) => `${row.standing.ready} of ${row.standing.all}`],
+  ];
+  return printTable(
+    ['ExternalSecrets', ...rows.map(({ size }) => size.toLocaleString('en-GB'))],
+    cell.map(([name, of]) => [name, ...rows.map(of)]),
+  );
+}
+
+/** What the operator asked of the API server for each ExternalSecret, by verb and kind. */
+function requests(rows) {
+  const names = [
+    ...new Set(
+      rows.flatMap(({ first, refresh }) => [...Object.keys(first.counts), ...Object.keys(refresh.counts)]),
+    ),
+  ].sort();
+  return printTable(
+    ['requests', ...rows.flatMap(({ size }) => [`first, ${size}`, `a refresh, ${size}`])],
+    names.map((name) => [
+      name,
+      ...rows.flatMap((row) => [
+        figure((row.first.counts[name] ?? 0) / row.size),
+        figure((row.refresh.counts[name] ?? 0) / refreshesOf(row)),
+      ]),
+    ]),
+  );
+}
+
+const writesOf = (counts) =>
+  Object.entries(counts)
+    .filter(([name]) => /^(POST|PUT|PATCH|DELETE)/.test(name))
+    .reduce((all, [, count]) => all + count, 0);
+
+function judge(rows) {
+  const largest = rows.at(-1);
+  const claims = [
+    {
+      text: `${largest.size} are synced for the first time in less than ${FIRST_LIMIT_MS / 1000} s`,
+      held: largest.first.ms < FIRST_LIMIT_MS,
+    },
+    {
+      text: `a new one is synced in less than ${NEW_LIMIT_MS} ms, 99 of 100, while the others are refreshed`,
+      held: percentile(largest.refresh.latencies, 0.99) < NEW_LIMIT_MS,
+    },
+    {
+      text: 'a restart reads nothing of stores and writes nothing but what their checks are',
+      held: rows.every(({ restart }) => restart.reads.all === 0 && writesOf(restart.counts) <= STORES),
+    },
+    {
+      text: `${largest.size} take less than ${MEMORY_LIMIT_MB} MB`,
+      held: largest.usage.peakMb < MEMORY_LIMIT_MB,
+    },
+    {
+      text: 'the first round reads each secret once',
+      held: rows.every(({ first, unique }) => first.reads.all === unique),
+    },
+    {
+      text: 'a round of refreshes reads each secret once, give and take one in a hundred at its edges',
+      held: rows.every((row) => (row.refresh.reads.all - NEW) * SHARED <= refreshesOf(row) * 1.01),
+    },
+    {
+      text: 'in the end all are ready',
+      held: rows.every(({ standing }) => standing.ready === standing.all),
+    },
+  ];
+  for (const { text, held } of claims) console.log(`${held ? 'holds  ' : 'FAILED '} ${text}`);
+  return claims;
+}
