@@ -1191,6 +1191,11 @@ export const codes = {
   'provider.login': { kind: 'denied', message: '{store}: cannot log in: {reason}', hint: '{mend}' },
   'provider.read': { kind: 'unavailable', message: '{store}: cannot read {path}: {reason}' },
   'provider.denied': { kind: 'denied', message: '{store}: cannot read {path}: {reason}', hint: '{mend}' },
+  'provider.parameters': {
+    kind: 'invalid',
+    message:
+      '{store}: {path} is written, not read: name its parameters in the key ("{path}?common_name=app.example.com") or in the annotation holdfast.dev/parameters of the ExternalSecret, or use a VaultDynamicSecret generator',
+  },
   'provider.write': { kind: 'unavailable', message: '{store}: cannot write {path}: {reason}' },
   'provider.push': { kind: 'invalid', message: '{store}: cannot write {path}: {reason}' },
   'provider.foreign': {

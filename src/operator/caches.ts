@@ -15,11 +15,13 @@ import {
   SECRETS,
 } from './api/resources.ts';
 import { GENERATOR_STATES } from './api/generators/kinds.ts';
+import { SYNC_REPORTS } from './api/syncreport.ts';
 import { storeKey } from './connections.ts';
 import { sourcesOf, storesOf, targetName } from './controllers/externalsecret/observed.ts';
 import { needsOf } from './controllers/externalsecret/rules/data.ts';
 import { isOurManager, LABEL_CREATED_BY } from './controllers/externalsecret/secret.ts';
 import { pushKeysOf } from './controllers/pushsecret/keys.ts';
+import { LABEL_LEASE, LABEL_OWNER } from './dynamic/record.ts';
 import type { Need, StoreName } from './plan.ts';
 
 export interface Caches {
@@ -31,6 +33,9 @@ export interface Caches {
   readonly secrets: Cache;
   readonly configMaps: Cache;
   readonly namespaces: Cache;
+  /** Records of issued credentials, in the operator's own namespace. */
+  readonly leases: Cache;
+  readonly syncReports: Cache;
 }
 
 export function createCaches(given: {
@@ -39,9 +44,11 @@ export function createCaches(given: {
   readonly log: Log;
   readonly random: () => number;
   readonly namespace?: string;
+  /** The operator's own. */
+  readonly ownNamespace: string;
 }): Caches {
   const cache = (resource: Resource, more: Partial<CacheOptions> = {}): Cache => {
-    const { namespace, ...rest } = given;
+    const { namespace, ownNamespace: _, ...rest } = given;
     const scope = namespace === undefined || !resource.namespaced ? {} : { namespace };
     return createCache({ ...rest, ...scope, resource, ...more });
   };
@@ -77,6 +84,14 @@ export function createCaches(given: {
     }),
     configMaps: cache(CONFIG_MAPS, { metadataOnly: true, trim: withoutManagers }),
     namespaces: cache(NAMESPACES, { trim: withoutManagers }),
+    leases: cache(SECRETS, {
+      namespace: given.ownNamespace,
+      labelSelector: `${LABEL_LEASE}=true`,
+      metadataOnly: true,
+      trim: withoutManagers,
+      indexes: { owner: ({ metadata }) => [metadata.labels?.[LABEL_OWNER] ?? ''].filter(Boolean) },
+    }),
+    syncReports: cache(SYNC_REPORTS, { trim: withoutManagers }),
   };
 }
 

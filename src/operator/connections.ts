@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { parseDuration } from '../base/duration.ts';
 import { asFailure, Failure, failure, isFailure } from '../base/errors.ts';
 import type { KubeObject } from '../kube/kube.ts';
+import type { Issuance, Issuer } from '../provider/issuer.ts';
 import type {
   PropertyReader,
   Provider,
@@ -35,7 +36,7 @@ export interface ConnectionsOptions extends World {
   readonly clock: Clock;
 }
 
-interface AnswerOptions {
+export interface AnswerOptions {
   readonly notBefore?: { readonly version: number };
   /** Monotonic; the answer must not have been begun before. Absent: now. */
   readonly since?: number;
@@ -113,6 +114,30 @@ export class Connections {
       }
       return { failed: known };
     }
+  }
+
+  /**
+   * What a key of a store names that is no stored secret. What it issues is for one alone: nothing of it is shared.
+   * @throws Failure operator.store_paused, and what the provider says
+   */
+  async issuance(
+    store: KubeObject,
+    namespace: string,
+    key: string,
+    options: Parameters<Issuer['issuance']>[1],
+  ): Promise<Issuance | undefined> {
+    return this.#used(store, namespace, async (connection) => {
+      const provider = await connection.provider;
+      if (provider.issuance === undefined) return undefined;
+      const found = await this.#request(store, key, async () => provider.issuance?.({ key }, options));
+      return found === undefined
+        ? undefined
+        : {
+            ...found,
+            open: (signal) => this.#request(store, key, () => found.open(signal)),
+            issue: (login, signal) => this.#request(store, key, () => found.issue(login, signal)),
+          };
+    });
   }
 
   /**

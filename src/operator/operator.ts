@@ -25,6 +25,7 @@ import { pushKeysOf } from './controllers/pushsecret/keys.ts';
 import { listenForPushes, pushesRecoveredAt } from './controllers/pushsecret/wakeups.ts';
 import { StoreController } from './controllers/secretstore/controller.ts';
 import { Demands, ReadIndex } from './demand.ts';
+import { createDynamic } from './dynamic/dynamic.ts';
 import { EventRecorder } from './events.ts';
 import { Generators } from './generators/generators.ts';
 import type { Outcome } from './executor.ts';
@@ -59,6 +60,8 @@ export interface OperatorOptions {
   readonly controllerClass?: string;
   /** Absent: all namespaces. */
   readonly namespace?: string;
+  /** The operator's own, where it keeps what is nobody else's to read. Absent: "holdfast-system". */
+  readonly ownNamespace?: string;
   readonly concurrency?: number;
   /** How fast each store is asked at most. Absent: `schedule/traffic.ts` has the usual. */
   readonly storeRate?: Rate;
@@ -113,6 +116,7 @@ interface Kind {
   ): Promise<Outcome>;
 }
 
+const OWN_NAMESPACE = 'holdfast-system';
 /** They wait for the API server and for stores nearly all the time. */
 const WORKERS = 24;
 /** Between the failures of one key: whatever was mended, in half a minute all is right again. */
@@ -126,6 +130,7 @@ export function createOperator(options: OperatorOptions): Operator {
   const shadow = options.shadow === true ? new Shadow(log) : undefined;
   const kube = shadow === undefined ? options.kube : readOnly(options.kube);
   const controllerClass = options.controllerClass ?? 'default';
+  const ownNamespace = options.ownNamespace ?? OWN_NAMESPACE;
   const { metrics } = options;
   const queue = countedQueue(createQueue({ clock, random, backoff: RETRY }), metrics);
   const caches = createCaches({
@@ -133,6 +138,7 @@ export function createOperator(options: OperatorOptions): Operator {
     clock,
     log,
     random,
+    ownNamespace,
     ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
   });
   const events = new EventRecorder(kube, clock, log);
@@ -163,6 +169,20 @@ export function createOperator(options: OperatorOptions): Operator {
   });
   const demands = new Demands();
   const index = new ReadIndex();
+  const dynamic = createDynamic({
+    kube,
+    caches,
+    clock,
+    log,
+    random,
+    providers: options.providers,
+    wayOut: options.wayOut ?? NO_WAY_OUT,
+    resolve: options.resolve,
+    connections,
+    queue,
+    demands,
+    namespace: ownNamespace,
+  });
   const push =
     options.subscribe === undefined
       ? undefined
@@ -207,6 +227,7 @@ export function createOperator(options: OperatorOptions): Operator {
     caches,
     clock,
     connections,
+    dynamic: dynamic.answers,
     controllerClass,
     demands,
     index,
@@ -287,6 +308,10 @@ export function createOperator(options: OperatorOptions): Operator {
       GeneratorState: {
         cache: caches.generatorStates,
         reconcile: (_, { namespace, name }, signal) => generatorStates.reconcile(namespace, name, signal),
+      },
+      Lease: {
+        cache: caches.leases,
+        reconcile: (_, { name }, signal) => dynamic.keeper.reconcile(name, signal),
       },
       PushSecret: {
         cache: caches.pushSecrets,

@@ -30,6 +30,8 @@ export interface Access {
 export interface Locate {
   read(key: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string;
   list(folder: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string;
+  /** Where a key leads that looks like one of an engine that issues credentials; undefined for all others. */
+  issue?(key: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string | undefined;
 }
 
 interface Store {
@@ -100,6 +102,8 @@ export function accessOf(objects: readonly KubeObject[], locate: Locate): Access
       );
       if (store === undefined) continue;
       if (read !== undefined) rules.add(stanza(locate.read(read, store.vault), 'read'));
+      const issue = read === undefined ? undefined : locate.issue?.(read, store.vault);
+      if (issue !== undefined) rules.add(stanza(issue, 'read', 'update'));
       if (list !== undefined) {
         const folder = locate.list(list, store.vault);
         rules.add(stanza(`${folder}*`, 'list', 'read'));

@@ -61,7 +61,7 @@ export interface Issuer {
   issuance(
     ref: { readonly key: string },
     options: {
-      readonly parameters?: ReadonlyMap<string, readonly string[]>;
+      readonly parameters?: Parameters;
       readonly chosen?: boolean;
       readonly signal?: AbortSignal;
     },
@@ -80,14 +80,14 @@ export interface Lessor {
   /**
    * Makes the login and the lease last longer.
    * @param lease undefined: there is the login alone; `seconds` is what it was issued for
-   * @returns how long each lives from now
+   * @returns how long each lives from now; absent: as long as it was
    * @throws Failure of kind `unavailable`, `sealed` or `limited` where it may be tried again; any other: it is not renewed any more
    */
   renew(
     handle: Json,
     lease: { readonly id: string; readonly seconds: number } | undefined,
     env: LessorEnv,
-  ): Promise<{ readonly login: Life; readonly lease?: Life }>;
+  ): Promise<{ readonly login?: Life; readonly lease?: Life }>;
   /** Whether the lease still stands, as far as the server says it: false only where it is known to be gone. */
   stands(handle: Json, leaseId: string, env: LessorEnv): Promise<boolean>;
   /**
@@ -95,4 +95,17 @@ export interface Lessor {
    * @param leaseId of what it issued, where that is known
    */
   revoke(handle: Json, leaseId: string | undefined, env: LessorEnv): Promise<void>;
+}
+
+/** Name -> values, in the order they were written. */
+export type Parameters = ReadonlyMap<string, readonly string[]>;
+
+/** A key and what is asked of it: "pki/issue/web?common_name=app.example.com" is written with a common name. */
+export function parametersOf(key: string): { readonly path: string; readonly parameters: Parameters } {
+  const at = key.indexOf('?');
+  const parameters = new Map<string, readonly string[]>();
+  if (at === -1) return { path: key, parameters };
+  const query = new URLSearchParams(key.slice(at + 1));
+  for (const name of new Set(query.keys())) parameters.set(name, query.getAll(name));
+  return { path: key.slice(0, at), parameters };
 }

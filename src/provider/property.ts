@@ -49,7 +49,7 @@ function plainNumber(text: string): string {
 }
 
 /** An object as a provider's value: its text in its own order, its members as bytes. */
-export function objectValue(object: Ordered): Value & { readonly json: string } {
+export function objectValue(object: Ordered): Extract<Value, { readonly json: string }> {
   const fields = new Map([...object.members].map(([key, member]) => [key, bytesOf(member)]));
   return { fields, json: stringify(object) };
 }

@@ -1,9 +1,18 @@
 import type { Locate } from '../../platform/access.ts';
+import { parametersOf } from '../../provider/issuer.ts';
 import { dataPath, searchRoot } from '../../providers/vault/path.ts';
+
+/** The folders of engines whose reads and writes issue credentials: "database/creds/app", "pki/issue/web". */
+const ISSUING = /^[^/]+(\/[^/]+)*?\/(creds|static-creds|issue|sts|sign)\/[^/]+$/;
 
 /** Where the Vault provider reads and lists, for deriving policies from manifests. */
 export const locateKeys: Locate = {
   read: (key, store) => dataPath(store, key),
+  issue(key, store) {
+    const { path } = parametersOf(key);
+    const at = (store.version === 'v1' ? dataPath(store, path) : path).replace(/^\/+|\/+$/g, '');
+    return ISSUING.test(at) ? at : undefined;
+  },
   list(folder, store) {
     const root = searchRoot(store, folder);
     if (root === undefined) return folder;

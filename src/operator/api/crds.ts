@@ -16,6 +16,7 @@ import { pushSecretSpec, pushSecretStatus } from './pushsecret.ts';
 import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, PUSH_SECRETS, SECRET_STORES } from './resources.ts';
 import { storeSpec, storeStatus } from './store.ts';
 import { structural } from './subset.ts';
+import { SYNC_REPORTS, syncReportSpec, syncReportStatus } from './syncreport.ts';
 
 interface Column {
   readonly name: string;
@@ -109,6 +110,23 @@ const definitions: readonly Definition[] = [
   },
 ];
 
+const reports: readonly Definition[] = [
+  {
+    resource: SYNC_REPORTS,
+    shortName: 'sr',
+    description: 'SyncReport says what the operator knows of an ExternalSecret beside its conditions.',
+    spec: syncReportSpec,
+    status: syncReportStatus,
+    withoutSubresource: true,
+    columns: [
+      { name: 'Expires', type: 'string', jsonPath: '.status.expireTime' },
+      { name: 'Lease', type: 'string', jsonPath: '.status.leases[*].leaseId' },
+      { ...AGE, name: 'Age' },
+    ],
+    selectable: [],
+  },
+];
+
 const GENERATOR: Pick<Definition, 'category' | 'columns' | 'selectable'> = {
   category: 'external-secrets-generators',
   columns: [],
@@ -160,7 +178,7 @@ export const knownKinds = (): readonly KnownKind[] =>
   }));
 
 /** Every CustomResourceDefinition of the operator: one version stored, others served as the same superset, no conversion. */
-export const crds = (): readonly KubeObject[] => [...definitions, ...generators].map(crd);
+export const crds = (): readonly KubeObject[] => [...definitions, ...generators, ...reports].map(crd);
 
 function crd(definition: Definition): KubeObject {
   const { resource, shortName, category } = definition;

@@ -16,6 +16,7 @@ import {
   SECRETS,
   SERVICE_ACCOUNTS,
 } from './resources.ts';
+import { SYNC_REPORTS } from './syncreport.ts';
 
 export type KubeVerb = 'get' | 'list' | 'watch' | 'create' | 'update' | 'patch' | 'delete';
 
@@ -61,6 +62,7 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
     'what generators left and has to be taken away',
   ),
   of(SECRETS, [...READ, 'create', 'update', 'delete'], 'targets, and what stores log in with'),
+  of(SYNC_REPORTS, [...READ, 'create', 'update'], 'leases, and which keys name an engine'),
   of(CONFIG_MAPS, READ, 'templates and authorities'),
   of(NAMESPACES, ['list', 'watch'], 'the conditions of ClusterSecretStores name labels'),
   of(SERVICE_ACCOUNTS, ['get'], 'clouds write on an account which identity it stands for'),

@@ -7,10 +7,14 @@ import { type Answer, VaultClient } from '../../client/client.ts';
 import { isBag, problemOf } from '../../client/envelope.ts';
 import { list, orAbsent } from '../../client/kv.ts';
 import { capabilities, health } from '../../client/sys.ts';
+import { parametersOf } from '../../provider/issuer.ts';
 import { namePattern } from '../../provider/pattern.ts';
 import type { Provider, ProviderEnv, ProviderType, Read, Value } from '../../provider/provider.ts';
 import { memberOf, ordered, secretOf } from './answer.ts';
 import { connectionOf } from './connection.ts';
+import { issueAt } from './issuing.ts';
+import { Mounts } from './mounts.ts';
+import { clientUnder, openOwnLogin, vaultLessor } from './ownlogin.ts';
 import { dataPath, metadataPath, searchRoot } from './path.ts';
 import { Reads } from './reads.ts';
 import { createSession, type Session } from './session.ts';
@@ -32,13 +36,21 @@ export const createVaultProvider = (
   spec: vaultSpec as ProviderType<VaultSpec>['spec'],
   async connect(spec, env) {
     const client = new VaultClient(await connectionOf(spec, env));
-    return connected(spec, env, client, createSession(client, spec.auth, env, monotonic));
+    const session = createSession(client, spec.auth, env, monotonic);
+    return connected(spec, env, client, session, new Mounts(session, monotonic));
   },
+  lessor: vaultLessor,
 });
 
 export const vaultProvider: ProviderType<VaultSpec> = createVaultProvider();
 
-function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, session: Session): Provider {
+function connected(
+  spec: VaultSpec,
+  env: ProviderEnv,
+  client: VaultClient,
+  session: Session,
+  mounts: Mounts,
+): Provider {
   const reads = new Reads<Found>();
 
   const read = async (path: string, version: string | undefined): Promise<Found> => {
@@ -85,6 +97,28 @@ function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, sessi
     });
   };
 
+  /** Where a key leads that names no stored secret: as the server knows it, without what is asked of it. */
+  const issuingPath = (key: string): string => {
+    const { path } = parametersOf(key);
+    return (spec.version === 'v1' ? dataPath(spec, path) : path).replace(/^\/+|\/+$/g, '');
+  };
+
+  /**
+   * Whether there is no stored secret by that key. One that was deleted is one; where we are not let in there is none if
+   * the policy names the path of the engine itself.
+   */
+  const isFree = async (key: string, path: string): Promise<boolean> => {
+    if (spec.version === 'v1') return true;
+    try {
+      const found = await fetch(key, undefined);
+      return found.value === undefined && found.version === undefined;
+    } catch (error) {
+      if (!isFailure(error, 'provider.denied')) throw error;
+    }
+    const may = (await session.use((as) => capabilities(as, [path]))).get(path) ?? [];
+    return may.some((capability) => ['read', 'create', 'update', 'sudo', 'root'].includes(capability));
+  };
+
   const metadataOf = async (path: string, signal: AbortSignal | undefined) => {
     try {
       const answer = await session.use((as) => orAbsent(as.request('GET', path, { signal })));
@@ -97,6 +131,8 @@ function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, sessi
 
   return {
     async get(ref, options): Promise<Read | undefined> {
+      // In version 1 the path of a key may be that of an engine, whose read issues: that wants a login of its own.
+      if (spec.version === 'v1' && (await mounts.issues(issuingPath(ref.key), options?.signal))) return undefined;
       const found = await fetch(ref.key, ref.version, options);
       if (found.value === undefined) return undefined;
       return {
@@ -161,6 +197,26 @@ function connected(spec: VaultSpec, env: ProviderEnv, client: VaultClient, sessi
         created_time: known['created_time'] ?? null,
         current_version: known['current_version'] ?? null,
         delete_version_after: known['delete_version_after'] ?? null,
+      };
+    },
+
+    async issuance(ref, { parameters = new Map(), chosen = false, signal }) {
+      const path = issuingPath(ref.key);
+      if (!chosen && !((await mounts.issues(path, signal)) && (await isFree(ref.key, path))))
+        return undefined;
+      const asked = new Map([...parameters, ...parametersOf(ref.key).parameters]);
+      return {
+        path,
+        sole: spec.version === 'v1',
+        open: () => openOwnLogin(spec, env),
+        async issue({ handle }, stop) {
+          const own = clientUnder(handle, env);
+          try {
+            return await issueAt(own, path, asked, env, stop);
+          } finally {
+            own.close();
+          }
+        },
       };
     },
 

@@ -6,6 +6,7 @@ import type { Work } from '../../../kube/queue.ts';
 import { type Caches, findStore, needKey, placeOfStore } from '../../caches.ts';
 import type { Connections } from '../../connections.ts';
 import type { Demand, Demands, Place, ReadIndex } from '../../demand.ts';
+import type { DynamicAnswers } from '../../dynamic/answers.ts';
 import type { EventRecorder } from '../../events.ts';
 import { apply, type Outcome, settle } from '../../executor.ts';
 import type { Fate, Generation } from '../../generators/generators.ts';
@@ -24,6 +25,7 @@ export interface ControllerOptions extends Gathering {
   readonly caches: Caches;
   readonly clock: Clock;
   readonly connections: Connections;
+  readonly dynamic: DynamicAnswers;
   readonly demands: Demands;
   readonly index: ReadIndex;
   readonly events: EventRecorder;
@@ -117,6 +119,7 @@ export class ExternalSecretController {
       );
       if (outcome.end === 'done' && wasTold(demand) && writes(steps)) this.#options.rotated?.(work.since);
       if (outcome.end === 'done' && isBound(steps)) fate = 'used';
+      if (outcome.end === 'done') await this.#options.dynamic.applied(observed.object, signal);
       if (outcome.end !== 'done') demands.restore(key, demand);
       else if (asked.size > 0) this.#companions(work, observed, now);
       const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
@@ -186,7 +189,7 @@ export class ExternalSecretController {
     demand: Demand | undefined,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { caches, connections, index, suspect } = this.#options;
+    const { caches, dynamic, index, suspect } = this.#options;
     const namespace = namespaceOf(observed.object);
     const store = findStore(caches, need.store, namespace);
     // The plan has just seen it; it went since, and its deletion plans us again.
@@ -196,7 +199,7 @@ export class ExternalSecretController {
     }
     const [place] = places.get(need.id) ?? [];
     const version = place === undefined ? undefined : demand?.versions.get(place.path);
-    const answer = await connections.answer(store, namespace, need, {
+    const answer = await dynamic.answer(observed, store, namespace, need, {
       signal,
       since,
       ...(version === undefined ? {} : { notBefore: { version } }),

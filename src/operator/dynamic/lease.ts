@@ -1,0 +1,340 @@
+/**
+ * What is to be done about one issued credential at a given time: a record goes in, the next step or a changed record comes
+ * out. Nothing here reads, writes or looks at a clock. All times are milliseconds since 1970.
+ *
+ * The order that a record goes through is what makes a crash harmless: `begun` is stored before anything is issued, so
+ * whatever a login issued stands under a handle that is known, and `disown` hands that login to be taken back.
+ */
+
+import type { Json } from '../../base/json.ts';
+import type { Envelope, Issued, Life, OwnLogin } from '../../provider/issuer.ts';
+
+/** Whose credential it is, and how it was come by. */
+export interface Subject {
+  readonly owner: {
+    readonly kind: string;
+    readonly namespace: string;
+    readonly name: string;
+    readonly uid: string;
+  };
+  /** What of its owner it is for: the id of a need. */
+  readonly id: string;
+  /** As people wrote it, for reports. */
+  readonly key: string;
+  /** "SecretStore/vault" */
+  readonly store: string;
+  /** The type of the provider, whose lessor keeps it. */
+  readonly provider: string;
+}
+
+/** How long something lives: since it was granted, and until when. */
+export interface Track {
+  readonly from: number;
+  /** Undefined: it does not end. */
+  readonly endsAt?: number;
+  /** What it was granted for at first, which renewals ask for again. */
+  readonly ms?: number;
+  readonly renewable: boolean;
+}
+
+/** A login for one credential, told apart by a name that is no secret. */
+export interface Named {
+  readonly id: string;
+  readonly handle: Json;
+}
+
+/** A credential in use. */
+export interface Holding {
+  /** Undefined where nothing hangs on a login: a certificate without a lease. */
+  readonly by?: Named;
+  /** What it was issued by: where this changes, a new one is issued. */
+  readonly basis: string;
+  readonly path: string;
+  /** The data as one JSON object. */
+  readonly value: string;
+  /** As it was at issue: were it to follow renewals, each would restart what mounts the Secret. */
+  readonly envelope: Envelope;
+  readonly issuedAt: number;
+  readonly lease?: Track;
+  readonly login?: Track;
+  readonly notAfter?: number;
+  /** It is not renewed any more, since this time. */
+  readonly spentAt?: number;
+  /** When the Secret first held it. */
+  readonly appliedAt?: number;
+}
+
+/** A login that is to be taken back, and what is known of what it issued. */
+export interface Former extends Named {
+  readonly leaseId?: string;
+  /** From when on; undefined: not before the Secret holds what came after it. */
+  readonly from?: number;
+  /** When it is gone by itself. */
+  readonly endsAt?: number;
+}
+
+export interface LeaseRecord extends Subject {
+  readonly current?: Holding;
+  /** A login that may have issued something that nobody knows of. */
+  readonly pending?: Named & { readonly at: number; readonly process: string; readonly endsAt?: number };
+  readonly former: readonly Former[];
+  /** Since when its owner has no use for it. */
+  readonly retiredAt?: number;
+}
+
+/** What the cluster says of the owner. */
+export interface Facts {
+  /** `unused`: its owner stands, and names it no more. */
+  readonly owner: 'uses' | 'unused' | 'gone';
+  /** Whether its owner takes a new one when this ends: not where it is to be read once. */
+  readonly follows: boolean;
+  /** Who asks: what another process began may still be under way. */
+  readonly process: string;
+  /** Logins that a request failed under, and until when they are left alone. */
+  readonly resting: ReadonlyMap<string, number>;
+}
+
+export type Step =
+  /** The record changes, and nothing else does. */
+  | { readonly do: 'keep'; readonly record: LeaseRecord }
+  | { readonly do: 'revoke'; readonly former: Former }
+  | { readonly do: 'renew'; readonly holding: Holding & { readonly by: Named } }
+  /** The owner is to ask for a new one; look again at `until`. */
+  | { readonly do: 'wake'; readonly until: number }
+  /** Nothing is left of it. */
+  | { readonly do: 'forget' }
+  | { readonly do: 'wait'; readonly until?: number };
+
+/** How long what was replaced still works: pods take a while to see a new Secret. */
+export const GRACE_MS = 300_000;
+/** A process that began to issue and was not heard of since is dead: requests time out before. */
+const UNDERWAY_MS = 60_000;
+/** Between two calls for a new credential that does not come. */
+const WAKE_MS = 30_000;
+/** A login that could not be taken back is forgotten this long after it ended by itself. */
+const FORGET_MS = 3_600_000;
+/** A renewal that gives less than this part of what it asked for has met the longest life there is. */
+const FULL = 0.9;
+
+/** What to do now, one step at a time, in the order of urgency. */
+export function nextStep(record: LeaseRecord, facts: Facts, now: number, graceMs = GRACE_MS): Step {
+  const { current, pending, former } = record;
+  const use = useOf(record, facts, now, graceMs);
+  if (use !== undefined) return use;
+  if (pending !== undefined && (pending.process === facts.process || now >= pending.at + UNDERWAY_MS))
+    return { do: 'keep', record: disown(record, now) };
+  const course = current === undefined ? {} : courseOf(current);
+  const rests = ({ id }: Named): number => facts.resting.get(id) ?? 0;
+  const renewAt =
+    current?.by === undefined || course.renewAt === undefined
+      ? undefined
+      : Math.max(course.renewAt, rests(current.by));
+  if (current?.by !== undefined && renewAt !== undefined && renewAt <= now && !isDue(current, now))
+    return { do: 'renew', holding: { ...current, by: current.by } };
+  const due = former.find((one) => dueOf(one, rests(one)) <= now);
+  if (due !== undefined)
+    return (due.endsAt ?? Infinity) + FORGET_MS <= now
+      ? { do: 'keep', record: without(record, due) }
+      : { do: 'revoke', former: due };
+  if (current === undefined && pending === undefined && former.length === 0) return { do: 'forget' };
+  const others = [
+    pending === undefined ? undefined : pending.at + UNDERWAY_MS,
+    record.retiredAt === undefined ? undefined : record.retiredAt + graceMs,
+    ...former.map((one) => dueOf(one, rests(one))),
+  ];
+  if (facts.owner === 'uses' && facts.follows && current !== undefined && isDue(current, now))
+    return { do: 'wake', until: earliest(...others, now + WAKE_MS) ?? now + WAKE_MS };
+  const until = earliest(...others, renewAt, facts.follows ? course.reissueAt : undefined);
+  return { do: 'wait', ...(until === undefined ? {} : { until }) };
+}
+
+/** When a login is to be taken back: when it is time, or when it ends by itself. */
+const dueOf = ({ from, endsAt }: Former, rests: number): number =>
+  Math.max(Math.min(from ?? Infinity, endsAt ?? Infinity), rests);
+
+function earliest(...times: readonly (number | undefined)[]): number | undefined {
+  const least = Math.min(...times.filter((time) => time !== undefined));
+  return Number.isFinite(least) ? least : undefined;
+}
+
+/** A credential that its owner no longer names works a while longer; that of an owner that is gone ends at once. */
+function useOf(record: LeaseRecord, { owner }: Facts, now: number, graceMs: number): Step | undefined {
+  const { retiredAt, current, pending } = record;
+  if (owner === 'uses') {
+    if (retiredAt === undefined) return undefined;
+    const { retiredAt: _, ...used } = record;
+    return { do: 'keep', record: used };
+  }
+  if (owner === 'unused' && retiredAt === undefined)
+    return { do: 'keep', record: { ...record, retiredAt: now } };
+  if (owner === 'unused' && now < (retiredAt ?? now) + graceMs) return undefined;
+  const waiting = record.former.some(({ from }) => from === undefined || from > now);
+  if (current === undefined && pending === undefined && !waiting) return undefined;
+  const left = disown(record, now);
+  const { current: _, ...rest } = left;
+  return {
+    do: 'keep',
+    record: {
+      ...rest,
+      former: [...left.former, ...(current === undefined ? [] : formerOf(current))].map((one) => ({
+        ...one,
+        from: Math.min(one.from ?? now, now),
+      })),
+    },
+  };
+}
+
+/** When it is renewed, when a new one is issued in its place, and when it ends. */
+export function courseOf({ lease, login, notAfter, issuedAt, spentAt }: Holding): {
+  readonly renewAt?: number;
+  readonly reissueAt?: number;
+  readonly endsAt?: number;
+} {
+  const renew: number[] = [];
+  const reissue: number[] = spentAt === undefined ? [] : [spentAt];
+  const ends: number[] = [];
+  for (const track of [lease, login]) {
+    if (track?.endsAt === undefined) continue;
+    const life = track.endsAt - track.from;
+    ends.push(track.endsAt);
+    if (track.renewable && spentAt === undefined) renew.push(track.from + (life * 2) / 3);
+    // Where renewals fail, there is still time for a new one.
+    reissue.push(track.from + (track.renewable ? (life * 5) / 6 : (life * 2) / 3));
+  }
+  if (notAfter !== undefined) {
+    ends.push(notAfter);
+    reissue.push(issuedAt + Math.max(0, notAfter - issuedAt) / 2);
+  }
+  return {
+    ...(renew.length === 0 ? {} : { renewAt: Math.min(...renew) }),
+    ...(reissue.length === 0 ? {} : { reissueAt: Math.min(...reissue) }),
+    ...(ends.length === 0 ? {} : { endsAt: Math.min(...ends) }),
+  };
+}
+
+/** Whether a credential can be given out: it was issued by what is asked now, and it has not come to its end. */
+export const isGood = (holding: Holding | undefined, basis: string, now: number): holding is Holding =>
+  holding !== undefined && holding.basis === basis && now < (courseOf(holding).endsAt ?? Infinity);
+
+/** Whether it is time for a new one. */
+export const isDue = (holding: Holding, now: number): boolean =>
+  (courseOf(holding).reissueAt ?? Infinity) <= now;
+
+/** A login was made; to be stored before it is used. One that was begun before and left behind is taken back. */
+export function begun(
+  record: LeaseRecord,
+  { id, handle, life }: OwnLogin & Named,
+  process: string,
+  now: number,
+): LeaseRecord {
+  const endsAt = life.ms === undefined ? {} : { endsAt: now + life.ms };
+  return { ...disown(record, now), pending: { id, handle, at: now, process, ...endsAt } };
+}
+
+/** The login that was begun goes to be taken back; what another process may still be at gets the time to notice. */
+export function disown(record: LeaseRecord, now: number): LeaseRecord {
+  const { pending, ...rest } = record;
+  if (pending === undefined) return record;
+  const { id, handle, endsAt } = pending;
+  const left: Former = { id, handle, from: now, ...(endsAt === undefined ? {} : { endsAt }) };
+  return { ...rest, former: [...rest.former, left] };
+}
+
+/**
+ * What the login that was begun has issued takes the place of what was there.
+ * @returns the record, and whether the credential is kept: what has neither a lease nor an end is read anew each time
+ */
+export function issued(
+  record: LeaseRecord,
+  login: OwnLogin & Named,
+  made: Issued & { readonly basis: string; readonly path: string },
+  now: number,
+): { readonly record: LeaseRecord; readonly kept: boolean } {
+  const { envelope, notAfter } = made;
+  const leased = envelope.leaseId !== '';
+  if (!leased && notAfter === undefined) return { record: disown(record, now), kept: false };
+  const { pending: _, current: before, ...rest } = leased ? record : disown(record, now);
+  const current: Holding = {
+    ...(leased
+      ? {
+          by: { id: login.id, handle: login.handle },
+          login: trackOf(login.life, now),
+          lease: trackOf(
+            {
+              ms: envelope.leaseSeconds > 0 ? envelope.leaseSeconds * 1000 : undefined,
+              renewable: envelope.renewable,
+            },
+            now,
+          ),
+        }
+      : {}),
+    basis: made.basis,
+    path: made.path,
+    value: made.value.json,
+    envelope,
+    issuedAt: now,
+    ...(notAfter === undefined ? {} : { notAfter }),
+  };
+  const former = [...rest.former, ...(before === undefined ? [] : formerOf(before))];
+  return { record: { ...rest, current, former }, kept: true };
+}
+
+const trackOf = ({ ms, renewable }: Life, from: number): Track => ({
+  from,
+  renewable,
+  ...(ms === undefined ? {} : { ms, endsAt: from + ms }),
+});
+
+function formerOf(holding: Holding): readonly Former[] {
+  const { by, envelope } = holding;
+  const { endsAt } = courseOf(holding);
+  if (by === undefined) return [];
+  return [{ ...by, leaseId: envelope.leaseId, ...(endsAt === undefined ? {} : { endsAt }) }];
+}
+
+/** The Secret holds the credential: what it replaced ends after a grace. */
+export function applied(record: LeaseRecord, now: number, graceMs = GRACE_MS): LeaseRecord {
+  const { current } = record;
+  if (current === undefined || current.appliedAt !== undefined) return record;
+  return {
+    ...record,
+    current: { ...current, appliedAt: now },
+    former: record.former.map((one) => ({ ...one, from: one.from ?? now + graceMs })),
+  };
+}
+
+/** It was renewed. What was given less than it asked for has met its longest life, and is not asked for again. */
+export function renewed(
+  holding: Holding,
+  given: { readonly login?: Life; readonly lease?: Life },
+  now: number,
+): Holding {
+  const next = (track: Track | undefined, life: Life | undefined): Track | undefined => {
+    if (track === undefined || life === undefined) return track;
+    const full = life.ms === undefined || life.ms >= (track.ms ?? 0) * FULL;
+    const { ms, ...rest } = trackOf({ ms: life.ms, renewable: life.renewable && full }, now);
+    return { ...rest, ...(track.ms === undefined ? {} : { ms: track.ms }) };
+  };
+  const lease = next(holding.lease, given.lease);
+  const login = next(holding.login, given.login);
+  return {
+    ...holding,
+    ...(lease === undefined ? {} : { lease }),
+    ...(login === undefined ? {} : { login }),
+  };
+}
+
+/** It cannot be renewed any more: a new one is due now, while this one may still work. */
+export const spent = (holding: Holding, now: number): Holding => ({ ...holding, spentAt: now });
+
+/** It is known to work no more. */
+export const ended = (holding: Holding, now: number): Holding => ({
+  ...holding,
+  spentAt: now,
+  lease: { from: Math.min(holding.lease?.from ?? now, now), endsAt: now, renewable: false },
+});
+
+export const without = (record: LeaseRecord, gone: Former): LeaseRecord => ({
+  ...record,
+  former: record.former.filter((one) => one !== gone),
+});

@@ -1,0 +1,217 @@
+/**
+ * Logins that are made for one credential each, and what keeps them. A handle holds all that reaching the server needs,
+ * because the store that it was made from may be gone when it is time to take it back.
+ */
+
+import { z } from 'zod';
+import { textOf } from '../../base/bytes.ts';
+import { asFailure, Failure, failure, isFailure } from '../../base/errors.ts';
+import type { Json } from '../../base/json.ts';
+import { lookupSelf, renewSelf, revokeSelf } from '../../client/auth.ts';
+import { type Auth, type ClientOptions, VaultClient } from '../../client/client.ts';
+import type { Lessor, LessorEnv, Life, OwnLogin } from '../../provider/issuer.ts';
+import type { ProviderEnv } from '../../provider/provider.ts';
+import { type Login, logIn } from './auth.ts';
+import { connectionOf } from './connection.ts';
+import type { VaultSpec } from './spec.ts';
+
+const handleSchema = z.object({
+  address: z.string(),
+  namespace: z.string().optional(),
+  headers: z.record(z.string(), z.string()).optional(),
+  ca: z.string().optional(),
+  clientCert: z.string().optional(),
+  clientKey: z.string().optional(),
+  token: z.string(),
+  seconds: z.number(),
+  renewable: z.boolean(),
+});
+type Handle = z.output<typeof handleSchema>;
+
+const TIMEOUT_MS = 30_000;
+
+/**
+ * Logs in once more, for one credential. A store that is given a token has no login of its own: a child of that token is
+ * made, which dies with it, and can be taken back alone.
+ * @throws Failure provider.login, provider.spec, operator.ref_*; api.* where the server is not to be reached
+ */
+export async function openOwnLogin(
+  spec: Pick<VaultSpec, 'auth'> & Parameters<typeof connectionOf>[0],
+  env: ProviderEnv,
+): Promise<OwnLogin> {
+  const options = await connectionOf(spec, env);
+  const client = new VaultClient(options);
+  try {
+    const given = spec.auth === undefined ? undefined : await logIn(spec.auth, client, env);
+    const login = given?.ours === true ? given : await childOf(client, given?.token, env);
+    return { handle: handleOf(options, login), life: lifeOf(login) };
+  } finally {
+    client.close();
+  }
+}
+
+async function childOf(
+  client: VaultClient,
+  token: string | undefined,
+  env: ProviderEnv,
+): Promise<Pick<Login, 'token' | 'leaseSeconds' | 'renewable'>> {
+  try {
+    const answer = await client
+      .with({ token })
+      .request('POST', 'auth/token/create', { body: { display_name: 'holdfast' } });
+    const auth = answer.envelope?.auth;
+    if (auth === undefined || auth.clientToken === '')
+      throw failure('api.garbage', { address: client.address, reason: 'auth/token/create gave no token' });
+    return { token: auth.clientToken, leaseSeconds: auth.leaseSeconds, renewable: auth.renewable };
+  } catch (error) {
+    if (!isFailure(error, 'api.denied')) throw error;
+    throw new Failure(
+      'provider.login',
+      {
+        store: env.store,
+        reason: 'its token may not make a token for one credential',
+        mend: 'Grant it path "auth/token/create" { capabilities = ["update"] }, or let the store log in by another method.',
+      },
+      { cause: error },
+    );
+  }
+}
+
+const lifeOf = ({ leaseSeconds, renewable }: Pick<Auth, 'leaseSeconds' | 'renewable'>): Life => ({
+  ms: leaseSeconds > 0 ? leaseSeconds * 1000 : undefined,
+  renewable,
+});
+
+function handleOf(
+  options: ClientOptions,
+  login: Pick<Login, 'token' | 'leaseSeconds' | 'renewable'>,
+): { readonly [key: string]: Json } {
+  const pem = (given: string | Uint8Array | undefined): string | undefined =>
+    typeof given === 'string' || given === undefined ? given : textOf(given);
+  const handle: { [key: string]: Json | undefined } = {
+    address: options.address,
+    namespace: options.namespace,
+    headers: options.headers === undefined ? undefined : { ...options.headers },
+    ca: pem(options.ca),
+    clientCert: pem(options.clientCert),
+    clientKey: pem(options.clientKey),
+    token: login.token,
+    seconds: login.leaseSeconds,
+    renewable: login.renewable,
+  };
+  return Object.fromEntries(
+    Object.entries(handle).filter((member): member is [string, Json] => member[1] !== undefined),
+  );
+}
+
+/**
+ * A client under a login of its own. It tries nothing twice: an answer that got lost may have issued something already.
+ * @throws Failure base.internal for what is no handle
+ */
+export function clientUnder(handle: Json, env: Omit<LessorEnv, 'log'>): VaultClient {
+  return clientOf(read(handle), env);
+}
+
+function clientOf(handle: Handle, env: Omit<LessorEnv, 'log'>): VaultClient {
+  const { address, namespace, headers, ca, clientCert, clientKey, token } = handle;
+  return new VaultClient({
+    address,
+    namespace,
+    headers,
+    ca,
+    clientCert,
+    clientKey,
+    token,
+    timeoutMs: TIMEOUT_MS,
+    retries: 0,
+    resolve: (host, port) => env.resolve(host, port),
+    allow: env.wayOut.mayReach,
+  });
+}
+
+function read(handle: Json): Handle {
+  const parsed = handleSchema.safeParse(handle);
+  // What it holds is a secret, so zod's words about it stay here.
+  if (!parsed.success) throw failure('base.internal');
+  return parsed.data;
+}
+
+async function under<T>(
+  handle: Json,
+  env: LessorEnv,
+  use: (client: VaultClient, handle: Handle) => Promise<T>,
+): Promise<T> {
+  const known = read(handle);
+  const client = clientOf(known, env);
+  try {
+    return await use(client, known);
+  } finally {
+    client.close();
+  }
+}
+
+/** Whether the server has said its last word: the same question again gives the same answer. */
+export const isFinal = (error: unknown): boolean =>
+  ['denied', 'invalid', 'missing', 'unsupported'].includes(asFailure(error).kind);
+
+export const vaultLessor: Lessor = {
+  renew: (given, lease, env) =>
+    under(given, env, async (client, handle) => {
+      // The login first: a lease does not outlive the login that it was issued under.
+      const login =
+        handle.renewable && handle.seconds > 0
+          ? lifeOf(await renewSelf(client, { incrementSeconds: handle.seconds }))
+          : undefined;
+      if (lease === undefined) return login === undefined ? {} : { login };
+      const answer = await client.request('PUT', 'sys/leases/renew', {
+        body: { lease_id: lease.id, increment: lease.seconds },
+      });
+      const { leaseSeconds = 0, renewable = false } = answer.envelope ?? {};
+      return { ...(login === undefined ? {} : { login }), lease: lifeOf({ leaseSeconds, renewable }) };
+    }),
+
+  stands: (given, leaseId, env) =>
+    under(given, env, async (client) => {
+      try {
+        await client.request('PUT', 'sys/leases/lookup', { body: { lease_id: leaseId } });
+        return true;
+      } catch (error) {
+        const { kind } = asFailure(error);
+        if (kind === 'invalid' || kind === 'missing') return false;
+        // It may not look, or it is no login any more: then its leases went with it.
+        return kind !== 'denied' || (await knows(client));
+      }
+    }),
+
+  revoke: (given, leaseId, env) =>
+    under(given, env, async (client) => {
+      try {
+        await revokeSelf(client);
+      } catch (error) {
+        // A login that is not known any more took everything along.
+        if (isFailure(error, 'api.denied')) return;
+        if (!isFinal(error)) throw error;
+        await revokeLease(client, leaseId, env);
+      }
+    }),
+};
+
+/** A batch token cannot be taken back: its lease can, where its policy allows that; else both run out by themselves. */
+async function revokeLease(client: VaultClient, leaseId: string | undefined, env: LessorEnv): Promise<void> {
+  if (leaseId === undefined || leaseId === '') return;
+  try {
+    await client.request('PUT', 'sys/leases/revoke', { body: { lease_id: leaseId } });
+  } catch (error) {
+    if (!isFinal(error)) throw error;
+    env.log.warn('a lease was not taken back; it runs out by itself', { code: asFailure(error).code });
+  }
+}
+
+async function knows(client: VaultClient): Promise<boolean> {
+  try {
+    await lookupSelf(client);
+    return true;
+  } catch (error) {
+    return !isFailure(error, 'api.denied');
+  }
+}
