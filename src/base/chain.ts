@@ -23,41 +23,47 @@ const sumOf = (text: string | Uint8Array): string => hash('sha256', text);
 
 /** The line after `head`: `body` is a JSON object's text. Gives the line, without its line feed, and the new head. */
 export function link(head: Anchor, body: string): { line: string; head: Anchor } {
-  const { bytes, head: next } = linkAll(head, [body], '');
+  const room = Buffer.allocUnsafe(spaceFor(head, [body], ''));
+  const { bytes, head: next } = linkAll(head, [body], '', room);
   return { line: bytes.toString('utf8', 0, bytes.length - 1), head: next };
+}
+
+/** How many bytes `linkAll` may need for the lines. */
+export function spaceFor({ writer }: Anchor, bodies: readonly string[], prefix: string): number {
+  const beside = 3 * (prefix.length + writer.length) + CHAIN_BYTES;
+  return bodies.reduce((sum, body) => sum + 3 * body.length + beside, 0);
 }
 
 /**
  * The lines after `head`, each with `prefix` before it and a line feed behind it, and the new head. Each text is turned into
  * bytes once, in its place: as texts they would be copied three times, to be hashed, joined and sent.
  * @param bodies the texts of JSON objects
+ * @param room where the bytes are put; as large as `spaceFor` says
+ * @returns the part of `room` that holds them
  */
 export function linkAll(
   head: Anchor,
   bodies: readonly string[],
   prefix: string,
+  room: Buffer,
 ): { bytes: Buffer; head: Anchor } {
   const writer = JSON.stringify(head.writer);
-  const beside = Buffer.byteLength(prefix) + Buffer.byteLength(writer) + CHAIN_BYTES;
-  let size = 0;
-  for (const body of bodies) size += Buffer.byteLength(body) + beside;
-  const bytes = Buffer.allocUnsafe(size);
   let { seq, sum } = head;
   let at = 0;
   for (const body of bodies) {
-    at += bytes.write(prefix, at);
+    at += room.write(prefix, at);
     const begin = at;
     // Over the brace that closes the object: the chain is its last member.
-    at += bytes.write(body, at) - 1;
-    at += bytes.write(`,"chain":{"writer":${writer},"seq":${++seq},"prev":"${sum}"`, at);
-    sum = sumOf(bytes.subarray(begin, at));
-    at += bytes.write(`,"sum":"${sum}"}}\n`, at, 'latin1');
+    at += room.write(body, at) - 1;
+    at += room.write(`,"chain":{"writer":${writer},"seq":${++seq},"prev":"${sum}"`, at);
+    sum = sumOf(room.subarray(begin, at));
+    at += room.write(`,"sum":"${sum}"}}\n`, at, 'latin1');
   }
-  return { bytes: bytes.subarray(0, at), head: { writer: head.writer, seq, sum } };
+  return { bytes: room.subarray(0, at), head: { writer: head.writer, seq, sum } };
 }
 
-/** What the chain adds to a line beside the name of its writer: its own text, two sums and fifteen digits. */
-const CHAIN_BYTES = 192;
+/** What the chain adds to a line beside the name of its writer: its own text, two sums, fifteen digits and a line feed. */
+const CHAIN_BYTES = 200;
 
 export type Finding =
   /** Bytes of the line are not those that were written. */

@@ -5,7 +5,7 @@
 
 import { randomBytes } from 'node:crypto';
 import { hex } from '../../base/bytes.ts';
-import { type Anchor, FIRST, linkAll } from '../../base/chain.ts';
+import { type Anchor, FIRST, linkAll, spaceFor } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AuditSink } from './audit.ts';
 
@@ -37,6 +37,7 @@ const ANCHOR_MS = 1000;
 /** An anchor is a commit: under load, one for so many lines would be most of what the trail costs. */
 const ANCHOR_REST_MS = 50;
 
+const NO_ROOM = Buffer.alloc(0);
 const newWriter = (): Anchor => ({ writer: hex(randomBytes(8)), seq: 0, sum: FIRST });
 
 export class Device {
@@ -47,6 +48,8 @@ export class Device {
   /** One for all that wait: a timer for each line would cost as much as its hashes. */
   #limit: (() => void) | undefined;
   #head = newWriter();
+  /** What the last batch was put together in, for the next one: there is never more than one under way. */
+  #room = NO_ROOM;
   #anchored = 0;
   #anchoredAt = 0;
   #anchorTimer: (() => void) | undefined;
@@ -157,8 +160,13 @@ export class Device {
   async #append(batch: readonly Waiting[]): Promise<void> {
     const { prefix, sink, clock } = this.#options;
     const bodies = batch.map(({ body }) => body);
-    const { bytes, head } = linkAll(this.#head, bodies, prefix);
+    const space = spaceFor(this.#head, bodies, prefix);
+    const room = this.#room.length >= space ? this.#room : Buffer.allocUnsafeSlow(space);
+    const { bytes, head } = linkAll(this.#head, bodies, prefix, room);
+    // A sink that failed may hold on to what it was given.
+    this.#room = NO_ROOM;
     await sink.append(bytes);
+    this.#room = room;
     this.#head = head;
     for (const waiting of batch) {
       waiting.waits = false;

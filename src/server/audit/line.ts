@@ -73,8 +73,11 @@ class Layout {
   }
 
   response({ request, clear }: LineInput, from: AuditResponse): string {
-    const auth = from.auth === undefined ? '' : `,"auth":${this.auth(from.auth, from.auth.clientToken)}`;
-    let text = auth + this.#mount(request);
+    const mount = this.#mount(request);
+    const begun = mount !== '';
+    // Cutting off the first comma of the whole would copy it, and most of it is what was kept.
+    let text = begun ? `{${mount.slice(1)}` : '';
+    if (from.auth !== undefined) text += `,"auth":${this.auth(from.auth, from.auth.clientToken)}`;
     if (from.leaseId !== undefined) text += member('secret', { lease_id: from.leaseId });
     text += this.#answered(request, from, clear);
     text += member('warnings', from.warnings);
@@ -89,7 +92,7 @@ class Layout {
         creation_path: from.wrap.path,
       },
     );
-    return `{${text.slice(1)}}`;
+    return begun ? `${text}}` : `{${text.slice(1)}}`;
   }
 
   #answered(request: AuditRequest, from: AuditResponse, clear: Clear | undefined): string {

@@ -31,32 +31,28 @@ export function envelopeAround(envelope: Envelope): { readonly before: string; r
   return { before, after };
 }
 
-/** An envelope's text behind its `request_id`, for data that is answered again as it is. */
+/** An envelope behind its `request_id`, for data that is answered again as it is. */
 interface Tail {
   readonly mountType: string;
-  readonly text: string;
-  readonly bytes: number;
+  readonly bytes: Buffer;
 }
 
 const tails = new WeakMap<object, Tail>();
 const NO_ID = '{"request_id":""';
 
-/** The envelope as it goes out, and its length in bytes of UTF-8. */
-export function envelopeBody(envelope: Envelope): { readonly text: string; readonly bytes: number } {
+/** The envelope as it goes out: a text, and the bytes that follow it, where those are kept for the next time. */
+export function envelopeBody(envelope: Envelope): { readonly head: string; readonly tail?: Buffer } {
   const { data, text, lease, warnings, auth, wrap, flat, mountType } = envelope;
   const isPlain = !(lease || warnings?.length || auth || wrap || flat);
-  if (text === undefined || !isPlain || typeof data !== 'object' || data === null) {
-    const whole = envelopeText(envelope);
-    return { text: whole, bytes: Buffer.byteLength(whole) };
-  }
+  if (text === undefined || !isPlain || typeof data !== 'object' || data === null)
+    return { head: envelopeText(envelope) };
   let tail = tails.get(data);
   if (tail?.mountType !== mountType) {
-    const behind = envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length);
-    tail = { mountType, text: behind, bytes: Buffer.byteLength(behind) };
+    const bytes = Buffer.from(envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length));
+    tail = { mountType, bytes };
     tails.set(data, tail);
   }
-  const head = `{"request_id":${JSON.stringify(envelope.requestId)}`;
-  return { text: head + tail.text, bytes: Buffer.byteLength(head) + tail.bytes };
+  return { head: `{"request_id":${JSON.stringify(envelope.requestId)}`, tail: tail.bytes };
 }
 
 const dataText = ({ data, text }: Envelope): string => text ?? stringify(data);

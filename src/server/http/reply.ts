@@ -15,8 +15,9 @@ const LINGER_MS = 500;
 export function writeAnswer(message: IncomingMessage, response: ServerResponse, answer: Answer): Soon<void> {
   switch (answer.kind) {
     case 'envelope': {
-      const { text, bytes } = envelopeBody(answer.envelope);
-      return writeJson(response, answer.status ?? 200, text, {}, bytes);
+      const { head, tail } = envelopeBody(answer.envelope);
+      if (tail === undefined) return writeJson(response, answer.status ?? 200, head);
+      return writeParts(response, answer.status ?? 200, head, tail);
     }
     case 'done':
       response.writeHead(204, { 'cache-control': 'no-store' });
@@ -54,8 +55,8 @@ export function writeJson(
   status: number,
   text: string,
   extra: Readonly<Record<string, string>> = {},
-  bytes: number = Buffer.byteLength(text),
 ): void {
+  const bytes = Buffer.byteLength(text);
   response.writeHead(status, {
     'content-type': 'application/json',
     'cache-control': 'no-store',
@@ -64,6 +65,19 @@ export function writeJson(
   });
   // As text: Node then sends head and body in one write. Where each character is a byte, they need not be encoded.
   response.end(text, bytes === text.length ? 'latin1' : 'utf8');
+}
+
+/** A text, which is ASCII, and bytes that are kept: they go out as they lie there, together with the head, in one write. */
+function writeParts(response: ServerResponse, status: number, text: string, bytes: Uint8Array): void {
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'cache-control': 'no-store',
+    'content-length': text.length + bytes.length,
+  });
+  response.socket?.cork();
+  response.write(text, 'latin1');
+  // It takes the cork out.
+  response.end(bytes);
 }
 
 /** The rest of the body is not wanted: no more is read, and the connection ends once the answer is out. */
