@@ -390,6 +390,188 @@ export const codes = {
   'platform.unreadable': { kind: 'invalid', message: '{file}: {reason}', hint: 'To mend it: {mend}.' },
   'platform.bad_file': { kind: 'invalid', message: '{file}:{line}: {reason}', hint: 'To mend it: {mend}.' },
 
+  // check: what is wrong with files, found without a server or a cluster
+  'check.unreadable': {
+    kind: 'invalid',
+    message: 'nothing in it was checked: {reason}',
+    hint: 'To mend it: {mend}.',
+  },
+  'check.no_name': {
+    kind: 'invalid',
+    message: 'this {kind} has no metadata.name',
+    hint: 'Name it: the API server refuses what has no name.',
+  },
+  'check.bad_name': {
+    kind: 'invalid',
+    message: '{field} "{value}" is no name that Kubernetes takes',
+    hint: 'Use small letters, digits and dashes, and begin and end with a letter or a digit.',
+  },
+  'check.bad_label': {
+    kind: 'invalid',
+    message: 'the label {name} has the value "{value}", which no label may have',
+    hint: 'Use at most 63 letters, digits, dashes, underscores and dots, and begin and end with a letter or a digit.',
+  },
+  'check.duplicate_object': {
+    kind: 'conflict',
+    message: '{object} is given again; it stands in {first}, too',
+    hint: 'Keep one of the two: whichever is applied last takes the place of the other.',
+  },
+  'check.unknown_kind': {
+    kind: 'invalid',
+    message: 'there is no kind {kind} in {apiVersion}{near}',
+    hint: 'Correct kind or apiVersion.',
+  },
+  'check.unknown_version': {
+    kind: 'unsupported',
+    message: '{kind} is not served as {apiVersion}; it is served as {served}',
+    hint: 'Write one of these versions, and see what has changed in its fields.',
+  },
+  'check.not_served_upstream': {
+    kind: 'unsupported',
+    message: 'External Secrets has not served {apiVersion} since its release 0.17; Holdfast does',
+    hint: 'Write {stored}: the fields are the same.',
+  },
+  'check.not_upstream': {
+    kind: 'unsupported',
+    message: 'External Secrets has no kind {kind}; Holdfast has it',
+    hint: 'Where these files go to both, use an ExternalSecret with a generator.',
+  },
+  'check.unknown_field': {
+    kind: 'invalid',
+    message: '{where} has no field "{field}"{near}',
+    hint: 'Correct or remove it: it does nothing, and kubectl refuses it.',
+  },
+  'check.invalid_field': {
+    kind: 'invalid',
+    message: '{where} is wrong: {reason}',
+    hint: 'Correct it: the API server refuses the object.',
+  },
+  'check.store_missing': {
+    kind: 'missing',
+    message: 'no {kind} "{name}"{where} is among these files{near}',
+    hint: 'Add it to what is checked, create it, or correct the reference.',
+  },
+  'check.store_elsewhere': {
+    kind: 'missing',
+    message: 'there is no {kind} "{name}"{where}: that name is {found}',
+    hint: '{mend}',
+  },
+  'check.caprovider_namespace': {
+    kind: 'invalid',
+    message: 'a ClusterSecretStore has to say in which namespace the {kind} "{name}" of its caProvider is',
+    hint: 'Add caProvider.namespace.',
+  },
+  'check.role_missing': {
+    kind: 'missing',
+    message: 'there is no role "{role}" at auth/{mount} among these roles{near}',
+    hint: 'Write the role, or correct auth.kubernetes.role: logins are refused.',
+  },
+  'check.role_unbound': {
+    kind: 'denied',
+    message: 'the role "{role}" at auth/{mount} does not let in the service account {account}; it is bound to {bound}',
+    hint: 'Bind the role to this account and its namespace, or name one of the bound.',
+  },
+  'check.role_audience': {
+    kind: 'denied',
+    message: 'the role "{role}" at auth/{mount} asks for the audience "{audience}", and the store names {given}',
+    hint: 'Write serviceAccountRef.audiences: ["{audience}"].',
+  },
+  'check.policy_missing': {
+    kind: 'missing',
+    message: 'the role "{role}" names the policy "{policy}", which is not among these policies{near}',
+    hint: 'Write the policy, or correct its name: a login succeeds without it, and each read is refused.',
+  },
+  'check.not_granted': {
+    kind: 'denied',
+    message: '{capability} of {path} is not granted to {whom}: {decided}',
+    hint: '{mend}',
+  },
+  'check.list_on_data': {
+    kind: 'invalid',
+    message: 'the policy "{policy}" grants list on {path}, where no names are listed',
+    hint: 'Grant list on {metadata}: a versioned engine keeps its names there.',
+  },
+  'check.excess_write': {
+    kind: 'invalid',
+    message: 'the policy "{policy}" grants {capabilities} on {path}, and nothing in these files writes there',
+    hint: 'Take them away from the policy of those who only read.',
+  },
+  'check.mount_missing': {
+    kind: 'missing',
+    message: 'the store reads from the engine at "{mount}", which is not among these mounts{near}',
+    hint: 'Enable it, or correct provider.vault.path.',
+  },
+  'check.kv_version': {
+    kind: 'invalid',
+    message: 'the store reads "{mount}" as version {said}, and the engine there is {type}',
+    hint: 'Write version: {right}.',
+  },
+  'check.path_invalid': {
+    kind: 'invalid',
+    message: 'the key "{key}" leads to no path that a server has: {reason}',
+    hint: 'Name plain segments between single slashes.',
+  },
+  'check.path_missing': {
+    kind: 'missing',
+    message: 'nothing in the list of paths is at {path}{near}',
+    hint: 'Store it, or correct remoteRef.key.',
+  },
+  'check.property_missing': {
+    kind: 'missing',
+    message: '{path} has no key "{property}"{near}',
+    hint: 'Store it, or correct remoteRef.property.',
+  },
+  'check.engine_key': {
+    kind: 'unsupported',
+    message: 'External Secrets reads {path} here, and never the engine at {engine}; Holdfast reads the engine',
+    hint: 'Where these files go to both, use dataFrom with a generatorRef to a VaultDynamicSecret.',
+  },
+  'check.engine_parameters': {
+    kind: 'invalid',
+    message: '{path} issues a certificate, and no common name is given for it',
+    hint: 'Write the key as {path}?common_name=NAME, or use a VaultDynamicSecret with parameters.',
+  },
+  'check.template_key': {
+    kind: 'missing',
+    message: 'the template reads "{key}", and nothing gives it{near}',
+    hint: '{mend}',
+  },
+  'check.source_missing': {
+    kind: 'missing',
+    message: 'no {kind} {name}, which the template reads, is among these files',
+    hint: 'Add it to what is checked, create it, or correct templateFrom.',
+  },
+  'check.type_keys': {
+    kind: 'invalid',
+    message: 'a Secret of the type {type} has to have the key "{key}", and this one has: {keys}',
+    hint: 'Give it that key, or another type: the API server refuses it.',
+  },
+  'check.shared_target': {
+    kind: 'conflict',
+    message: 'the Secret {secret} is the target of {other}, too, and only one can own it',
+    hint: 'Give them targets of their own, or creationPolicy: Merge to one of them.',
+  },
+  'check.secret_missing': {
+    kind: 'missing',
+    message: 'nothing in these files makes the Secret {secret}, which {user}{near}',
+    hint: 'Make it, or correct the name.',
+  },
+  'check.secret_key_missing': {
+    kind: 'missing',
+    message: 'the Secret {secret}, which {maker} makes, has no key "{key}"{near}',
+    hint: 'Correct the key, or make it.',
+  },
+  'check.class_missing': {
+    kind: 'missing',
+    message: 'no SecretProviderClass {name}, which {user}, is among these files',
+    hint: 'Add it to what is checked, create it, or correct the name.',
+  },
+  'check.workload_invalid': {
+    kind: 'invalid',
+    message: '{where}: {reason}',
+    hint: 'Correct it: the API server refuses the object.',
+  },
+
   // client: what a Vault server answered, or why there was no answer
   'api.denied': { kind: 'denied', message: '{request}: {errors}' },
   'api.missing': { kind: 'missing', message: '{request}: {errors}' },

@@ -34,7 +34,8 @@ export interface Locate {
   issue?(key: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string | undefined;
 }
 
-interface Store {
+/** A store that reads from a Vault server, and as whom. */
+export interface VaultStore {
   readonly kind: 'SecretStore' | 'ClusterSecretStore';
   readonly name: string;
   readonly namespace: string | undefined;
@@ -46,6 +47,7 @@ interface Store {
         readonly account: string;
         readonly accountNamespace: string | undefined;
         readonly audience: string | undefined;
+        readonly audiences: readonly string[];
       }
     | undefined;
 }
@@ -61,7 +63,7 @@ const policyOf = (namespace: string): string => `eso-${namespace}`;
  * role or account gets that one too, with the same policy.
  */
 export function accessOf(objects: readonly KubeObject[], locate: Locate): Access {
-  const stores = objects.flatMap(storeOf);
+  const stores = objects.flatMap(vaultStoreOf);
   const grants = new Map<string, Set<string>>();
   const roles = new Map<
     string,
@@ -177,13 +179,15 @@ function referenceOf(value: unknown): Want['reference'] | undefined {
     : undefined;
 }
 
-function storeOf(object: KubeObject): Store[] {
+/** None where the object is no store, or one of another provider. */
+export function vaultStoreOf(object: KubeObject): VaultStore[] {
   if (object.kind !== 'SecretStore' && object.kind !== 'ClusterSecretStore') return [];
   const vault = bagOf(bagOf(bagOf(object['spec'])['provider'])['vault']);
   if (Object.keys(vault).length === 0) return [];
   const kubernetes = bagOf(bagOf(vault['auth'])['kubernetes']);
   const account = bagOf(kubernetes['serviceAccountRef']);
   const role = kubernetes['role'];
+  const audiences = listOf(account['audiences']).filter((one): one is string => typeof one === 'string');
   return [
     {
       kind: object.kind,
@@ -204,9 +208,8 @@ function storeOf(object: KubeObject): Store[] {
                 object.kind === 'ClusterSecretStore' && typeof account['namespace'] === 'string'
                   ? account['namespace']
                   : undefined,
-              audience: listOf(account['audiences']).find(
-                (audience): audience is string => typeof audience === 'string',
-              ),
+              audience: audiences[0],
+              audiences,
             }
           : undefined,
     },

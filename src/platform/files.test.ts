@@ -18,6 +18,7 @@ describe('YAML is read as kubectl reads it', () => {
 
   test.each([
     ['a leading zero is octal', 'defaultMode: 0600', { defaultMode: 384 }],
+    ['a point alone is text', 'regexp: .', { regexp: '.' }],
     ['yes and off are booleans', 'a: yes\nb: off', { a: true, b: false }],
     ['a quoted number is text', 'port: "8200"', { port: '8200' }],
     ['a date is text', 'day: 2026-01-02', { day: '2026-01-02' }],

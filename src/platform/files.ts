@@ -13,6 +13,7 @@ import {
   parseAllDocuments,
   type ScalarTag,
   type YAMLParseError,
+  type Document as YamlDocument,
 } from 'yaml';
 import { failure } from '../base/errors.ts';
 
@@ -82,16 +83,7 @@ const NOT_IN_GO_YAML = new Set([
  * @throws Failure platform.bad_file
  */
 export function readYaml(file: string, text: string, { strict = false } = {}): Document[] {
-  const lines = new LineCounter();
-  const documents = parseAllDocuments(text, {
-    version: '1.1',
-    merge: true,
-    prettyErrors: false,
-    uniqueKeys: strict,
-    lineCounter: lines,
-    customTags: (tags) => [modernOctal, ...tags.filter((tag) => !isForeign(tag))],
-  });
-  if (!Array.isArray(documents)) return [];
+  const { documents, lines } = parseYaml(text, strict);
   return documents.map((document) => {
     const mistake = document.errors[0];
     if (mistake !== undefined) throw badYaml(file, lines.linePos(mistake.pos[0]).line, mistake);
@@ -111,13 +103,30 @@ export function readYaml(file: string, text: string, { strict = false } = {}): D
   });
 }
 
-function toPlain(
-  file: string,
-  line: number,
-  document: { toJS(options: { maxAliasCount: number }): unknown },
-): unknown {
+/** The documents of a YAML text as trees, broken ones among them, and what tells their lines. Read as `readYaml` says. */
+export function parseYaml(
+  text: string,
+  strict = false,
+): { readonly documents: readonly YamlDocument.Parsed[]; readonly lines: LineCounter } {
+  const lines = new LineCounter();
+  const documents = parseAllDocuments(text, {
+    version: '1.1',
+    merge: true,
+    prettyErrors: false,
+    uniqueKeys: strict,
+    lineCounter: lines,
+    customTags: (tags) => [modernOctal, loneDot, ...tags.filter((tag) => !isForeign(tag))],
+  });
+  return { documents: Array.isArray(documents) ? documents : [], lines };
+}
+
+/** The value of a document, its aliases resolved. @throws where there are too many */
+export const plainOf = (document: Pick<YamlDocument, 'toJS'>): unknown =>
+  document.toJS({ maxAliasCount: 100 });
+
+function toPlain(file: string, line: number, document: YamlDocument.Parsed): unknown {
   try {
-    return document.toJS({ maxAliasCount: 100 });
+    return plainOf(document);
   } catch {
     throw failure('platform.bad_file', {
       file,
@@ -134,6 +143,14 @@ const modernOctal: ScalarTag = {
   default: true,
   test: /^0o[0-7_]+$/,
   resolve: (text) => Number.parseInt(text.slice(2).replaceAll('_', ''), 8),
+};
+
+/** A point without a digit, which YAML 1.1 takes for a number that is none, and go-yaml for text: a pattern that any name fits. */
+const loneDot: ScalarTag = {
+  tag: 'tag:yaml.org,2002:str',
+  default: true,
+  test: /^[-+]?[._]+$/,
+  resolve: (text) => text,
 };
 
 function isForeign(tag: string | CollectionTag | ScalarTag): boolean {
@@ -156,11 +173,15 @@ const YAML_MENDS: Readonly<Record<string, readonly [reason: string, mend: string
   ],
 };
 
-function badYaml(file: string, line: number, mistake: YAMLParseError) {
-  const [reason, mend] = YAML_MENDS[mistake.code] ?? [
+/** What is wrong with a YAML text, and the mend, without the text: it may be a password. */
+export const wrongYaml = (mistake: YAMLParseError): readonly [reason: string, mend: string] =>
+  YAML_MENDS[mistake.code] ?? [
     `this is not valid YAML (${mistake.code})`,
     'check quotes, colons and indentation',
   ];
+
+function badYaml(file: string, line: number, mistake: YAMLParseError) {
+  const [reason, mend] = wrongYaml(mistake);
   return failure('platform.bad_file', { file, line, reason, mend });
 }
 

@@ -38,13 +38,13 @@ export function manifestsOf(document: string): Manifests {
   return { found, passedOver };
 }
 
-interface Part {
+export interface Part {
   readonly line: number;
   readonly text: string;
 }
 
 /** The parts of all YAML fences, split where a line says `---`; a part begins with its first line that says something. */
-function* parts(document: string): Iterable<Part> {
+export function* parts(document: string): Iterable<Part> {
   let fence: string | undefined;
   let lines: string[] = [];
   let first = 0;
