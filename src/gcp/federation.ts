@@ -1,27 +1,19 @@
 /**
  * Workload identity federation: Google's security token service trades what another issuer gave (this cluster, AWS, or an
- * endpoint that gives tokens) for a token of its own, or of a service account that is impersonated. By Google's own library,
- * whose settings can also name files and programs of the machine that it runs on, and the metadata service of that machine:
- * those are the operator's, and no manifest gets them.
+ * endpoint that gives tokens) for a token of its own, or of a service account that is impersonated. Google's files for it can
+ * also name files and programs of the machine that reads them, and the metadata service of that machine: those are the
+ * operator's, and no manifest gets them.
  */
 
 import { z } from 'zod';
 import { failure } from '../base/errors.ts';
-import { impersonationUrl } from './endpoints.ts';
+import { exchanged, impersonated, impersonatedIf, JWT_TYPE } from './exchange.ts';
 import { ACCOUNT_ANNOTATION } from './gke.ts';
 import type { Federation } from './spec.ts';
-import {
-  CLOUD_PLATFORM,
-  type GoogleEnv,
-  type TokenOptions,
-  type TokenSource,
-  tokenOf,
-  trimmed,
-} from './token.ts';
-import { type GoogleWay, jsonIn, transportOver } from './transport.ts';
+import { type GoogleEnv, type TokenOptions, type TokenSource, trimmed } from './token.ts';
+import { type GoogleWay, jsonIn, send } from './transport.ts';
 
 const TOKEN_URL = 'https://sts.googleapis.com/v1/token';
-const JWT_TYPE = 'urn:ietf:params:oauth:token-type:jwt';
 const AWS_TYPE = 'urn:ietf:params:aws:token-type:aws4_request';
 /** It is shown once, at once; Kubernetes gives none for less. */
 const TOKEN_SECONDS = 600;
@@ -71,34 +63,30 @@ export async function federated(
   if (credConfig === undefined && audience === '')
     throw refuse('audience must be provided, when serviceAccountRef or awsSecurityCredentials is provided');
   const file = credConfig === undefined ? undefined : await configOf(credConfig, spec, env, refuse);
-  const named = account === undefined ? undefined : refOf(account);
-  if (named !== undefined) await env.serviceAccountAnnotations(named);
+  const ref = account === undefined ? undefined : refOf(account);
+  // What the account lacks is said when it is connected, not at its first use.
+  if (ref !== undefined) await env.serviceAccountAnnotations(ref);
   return async () => {
-    const transport = transportOver(way);
-    const impersonation = spec.gcpServiceAccountEmail ?? (named && (await annotated(named, env)));
-    const { IdentityPoolClient, AwsClient } = await import('./sdk.ts');
-    const common = {
-      type: 'external_account' as const,
-      audience: audience || (file?.audience ?? ''),
-      subject_token_type: file?.subject_token_type ?? (aws === undefined ? JWT_TYPE : AWS_TYPE),
-      token_url: file?.token_url ?? TOKEN_URL,
-      scopes: [CLOUD_PLATFORM],
-      transporterOptions: transport.transporterOptions,
-      ...impersonationOf(impersonation, file?.service_account_impersonation_url),
-    };
-    const client =
-      aws !== undefined
-        ? new AwsClient({
-            ...common,
-            aws_security_credentials_supplier: await suppliedByAws(aws, env, refuse),
-          })
-        : file !== undefined
-          ? new IdentityPoolClient({ ...common, credential_source: file.credential_source as never })
-          : new IdentityPoolClient({
-              ...common,
-              subject_token_supplier: { getSubjectToken: () => subjectOf(account, env) },
-            });
-    return tokenOf(client, env.store, transport, now);
+    const subject =
+      file !== undefined
+        ? { token: await givenBy(file, way), type: file.subject_token_type }
+        : aws !== undefined
+          ? { token: await signedByAws(aws, audience, env, refuse), type: AWS_TYPE }
+          : { token: await subjectOf(account, env), type: JWT_TYPE };
+    const of = audience || (file?.audience ?? '');
+    const first = await exchanged(
+      way,
+      { url: file?.token_url ?? TOKEN_URL, takes: 'form' },
+      subject,
+      of,
+      now,
+    );
+    const named =
+      spec.gcpServiceAccountEmail ?? (ref && (await env.serviceAccountAnnotations(ref))[ACCOUNT_ANNOTATION]);
+    const url = file?.service_account_impersonation_url;
+    return named === undefined && url !== undefined
+      ? impersonated(way, url, first)
+      : impersonatedIf(way, named, first);
   };
 }
 
@@ -106,14 +94,6 @@ const refOf = ({ name, namespace }: { readonly name: string; readonly namespace?
   name,
   ...(namespace === undefined ? {} : { namespace }),
 });
-
-const annotated = async (ref: ReturnType<typeof refOf>, env: GoogleEnv): Promise<string | undefined> =>
-  (await env.serviceAccountAnnotations(ref))[ACCOUNT_ANNOTATION] || undefined;
-
-const impersonationOf = (account: string | undefined, url: string | undefined) => {
-  const chosen = account === undefined ? url : impersonationUrl(account);
-  return chosen === undefined ? {} : { service_account_impersonation_url: chosen };
-};
 
 async function subjectOf(account: Federation['serviceAccountRef'], env: GoogleEnv): Promise<string> {
   const { audiences = [], ...ref } = account ?? { name: '' };
@@ -143,12 +123,36 @@ async function configOf(
   return data;
 }
 
-/** @throws what `refuse` makes */
-async function suppliedByAws(
+/** What the endpoint gives; the operator's way out judges where it is. @throws Failure provider.login, provider.read, dial.* */
+async function givenBy(
+  { credential_source: source }: z.output<typeof external>,
+  way: GoogleWay,
+): Promise<string> {
+  const { url, headers = {}, format } = source;
+  const answer = await send(way, { url, method: 'GET', headers });
+  const text =
+    format?.type === 'json' ? fieldOf(jsonIn(answer.body), format.subject_token_field_name) : answer.body;
+  const token = typeof text === 'string' ? text : text instanceof Uint8Array ? trimmed(text) : '';
+  if (answer.status === 200 && token !== '') return token;
+  throw failure('provider.login', {
+    store: way.store,
+    reason: `what gives it its token answers HTTP ${answer.status}${answer.status === 200 ? ' without one' : ''}`,
+    mend: 'Check credential_source of its configuration.',
+  });
+}
+
+const fieldOf = (json: unknown, name: string): unknown =>
+  typeof json === 'object' && json !== null && Object.hasOwn(json, name)
+    ? (json as Readonly<Record<string, unknown>>)[name]
+    : undefined;
+
+/** A request to AWS that tells who signed it, in Google's form: the library signs it, and sends nothing. @throws what `refuse` makes */
+async function signedByAws(
   { region, awsCredentialsSecretRef }: NonNullable<Federation['awsSecurityCredentials']>,
+  audience: string,
   env: GoogleEnv,
   refuse: (reason: string) => Error,
-) {
+): Promise<string> {
   const { data } = await env.secret(refOf(awsCredentialsSecretRef));
   const [accessKeyId, secretAccessKey, token] = [
     'aws_access_key_id',
@@ -159,12 +163,16 @@ async function suppliedByAws(
     throw refuse(
       'aws_access_key_id and aws_secret_access_key keys must be present in AwsSecurityCredentials secret',
     );
-  return {
-    getAwsRegion: async () => region,
-    getAwsSecurityCredentials: async () => ({
-      accessKeyId,
-      secretAccessKey,
-      ...(token ? { token } : {}),
-    }),
-  };
+  const { AwsClient } = await import('./sdk.ts');
+  const client = new AwsClient({
+    type: 'external_account',
+    audience,
+    subject_token_type: AWS_TYPE,
+    token_url: TOKEN_URL,
+    aws_security_credentials_supplier: {
+      getAwsRegion: async () => region,
+      getAwsSecurityCredentials: async () => ({ accessKeyId, secretAccessKey, ...(token ? { token } : {}) }),
+    },
+  });
+  return client.retrieveSubjectToken();
 }

@@ -3,4 +3,4 @@
  * built program.
  */
 
-export { AwsClient, GoogleAuth, gcpMetadata, IdentityPoolClient, JWT } from 'google-auth-library';
+export { AwsClient, GoogleAuth, gcpMetadata, JWT } from 'google-auth-library';
