@@ -5,8 +5,9 @@
  * Verification works on public values alone. Signatures here are r and s, each as long as n, one after the other.
  */
 
-import { createECDH, type KeyObject } from 'node:crypto';
+import { createECDH, createHmac, type ECDH, type Hmac, type KeyObject } from 'node:crypto';
 import type { Ecdsa } from './algorithms.ts';
+import { inverse, modulo, toBytes, toNumber } from './number.ts';
 import { randomKey } from './random.ts';
 import { wipe } from './wipe.ts';
 
@@ -63,14 +64,38 @@ const CURVES: Readonly<Record<Ecdsa['curve'], Curve>> = {
 };
 
 /** @returns r and s, `signatureBytes` in all */
-export function signHash({ curve: name }: Ecdsa, key: KeyObject, hash: Uint8Array): Buffer {
+export const signHash = (algorithm: Ecdsa, key: KeyObject, hash: Uint8Array): Buffer =>
+  signed(algorithm, key, hash, (point) => point.generateKeys());
+
+/**
+ * A signature that is the same each time (RFC 6979): for what is made again and must not change, such as the certificate in
+ * a Secret that is rendered anew.
+ * @param digest OpenSSL's name of the hash function that made `hash`
+ * @returns r and s, `signatureBytes` in all
+ */
+export function signHashAlike(algorithm: Ecdsa, key: KeyObject, hash: Uint8Array, digest: string): Buffer {
+  const nonces = noncesOf(CURVES[algorithm.curve], key, hash, digest);
+  return signed(algorithm, key, hash, (point) => {
+    const nonce = nonces.next().value;
+    point.setPrivateKey(nonce);
+    wipe(nonce);
+    return point.getPublicKey();
+  });
+}
+
+function signed(
+  { curve: name }: Ecdsa,
+  key: KeyObject,
+  hash: Uint8Array,
+  choose: (ephemeral: ECDH) => Buffer,
+): Buffer {
   const curve = CURVES[name];
   const { n } = curve;
   const z = truncated(curve, hash);
   const d = numberOf(key.export({ format: 'jwk' }).d);
   for (;;) {
     const ephemeral = createECDH(name);
-    const point = ephemeral.generateKeys();
+    const point = choose(ephemeral);
     const nonce = ephemeral.getPrivateKey();
     const k = toNumber(nonce);
     wipe(nonce);
@@ -79,6 +104,38 @@ export function signHash({ curve: name }: Ecdsa, key: KeyObject, hash: Uint8Arra
     // s = (z + r·d) / k, with b on both sides of the fraction.
     const s = (inverse((b * k) % n, n) * ((b * z + r * ((b * d) % n)) % n)) % n;
     if (r !== 0n && s !== 0n) return Buffer.concat([toBytes(r, curve.bytes), toBytes(s, curve.bytes)]);
+  }
+}
+
+/** The nonces of RFC 6979 section 3.2: the first is used, the others stand by in case it gives no signature. */
+function* noncesOf(
+  curve: Curve,
+  key: KeyObject,
+  hash: Uint8Array,
+  digest: string,
+): Generator<Buffer, never, void> {
+  const mac = (secret: Uint8Array, ...parts: readonly Uint8Array[]): Buffer =>
+    parts.reduce<Hmac>((all, part) => all.update(part), createHmac(digest, secret)).digest();
+  const secret = toBytes(numberOf(key.export({ format: 'jwk' }).d), curve.bytes);
+  const message = toBytes(truncated(curve, hash), curve.bytes);
+  let k: Buffer = Buffer.alloc(hash.length);
+  let v: Buffer = Buffer.alloc(hash.length, 1);
+  for (const round of [0, 1]) {
+    k = mac(k, v, Uint8Array.of(round), secret, message);
+    v = mac(k, v);
+  }
+  wipe(secret);
+  for (;;) {
+    const parts: Buffer[] = [];
+    for (let have = 0; have < curve.bytes; have += v.length) {
+      v = mac(k, v);
+      parts.push(v);
+    }
+    const drawn = Buffer.concat(parts).subarray(0, curve.bytes);
+    const nonce = toNumber(drawn) >> BigInt(curve.bytes * 8 - curve.bits);
+    if (nonce > 0n && nonce < curve.n) yield toBytes(nonce, curve.bytes);
+    k = mac(k, v, Uint8Array.of(0));
+    v = mac(k, v);
   }
 }
 
@@ -205,25 +262,4 @@ function below(n: bigint): bigint {
   return (toNumber(randomKey(74)) % (n - 1n)) + 1n;
 }
 
-/** The inverse modulo a prime; extended Euclid. */
-function inverse(value: bigint, prime: bigint): bigint {
-  let [a, b] = [modulo(value, prime), prime];
-  let [x, y] = [1n, 0n];
-  while (a > 1n) {
-    const quotient = b / a;
-    [a, b] = [b - quotient * a, a];
-    [x, y] = [y - quotient * x, x];
-  }
-  return modulo(x, prime);
-}
-
-const modulo = (value: bigint, by: bigint): bigint => {
-  const rest = value % by;
-  return rest < 0n ? rest + by : rest;
-};
-
-const toNumber = (bytes: Uint8Array): bigint =>
-  bytes.length === 0 ? 0n : BigInt(`0x${Buffer.from(bytes).toString('hex')}`);
-const toBytes = (value: bigint, length: number): Buffer =>
-  Buffer.from(value.toString(16).padStart(2 * length, '0'), 'hex');
 const numberOf = (text: string | undefined): bigint => toNumber(Buffer.from(text ?? '', 'base64url'));

@@ -4,10 +4,10 @@
  * refresh and everything that mounts it restarts (its #2699).
  */
 
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, type KeyObject } from 'node:crypto';
 import { textOf, utf8 } from '../base/bytes.ts';
 import type { KubeObject } from '../kube/kube.ts';
-import { DEFAULT_FUEL, type Fuel, render } from '../template/index.ts';
+import { DEFAULT_FUEL, type Fuel, Keep, render, type Env as World } from '../template/index.ts';
 import type { Env } from './controllers/externalsecret/observed.ts';
 
 export interface RenderingOptions {
@@ -19,11 +19,34 @@ export interface RenderingOptions {
 
 type Data = ReadonlyMap<string, Uint8Array>;
 
+/** Keys that templates made, most of them RSA: about 2 KiB each. */
+const KEPT_KEYS = 256;
+/** So many times the fuel of one template is there for all of an object: its templates run one after the other, and nobody else runs meanwhile. */
+const TEMPLATES_WORTH = 4;
+
 /** What renders the templates of an object. */
 export function createRendering({ seed, fuel = DEFAULT_FUEL, delims }: RenderingOptions) {
+  const keys = new Keep<KeyObject>(KEPT_KEYS);
   return (object: KubeObject, now: Date): Env => {
-    const uid = object.metadata.uid ?? '';
-    const world = (text: string, data: Data) => ({ now, random: randomOf(seed, uid, text, data), fuel });
+    const { uid = '', creationTimestamp } = object.metadata;
+    const made = creationTimestamp === undefined ? Number.NaN : Date.parse(creationTimestamp);
+    const since = Number.isNaN(made) ? undefined : new Date(made);
+    const left = { steps: fuel.steps, bytes: fuel.bytes, cost: fuel.cost };
+    for (const kind of KINDS) left[kind] *= TEMPLATES_WORTH;
+    const world = (text: string, data: Data): World => ({
+      now,
+      since,
+      random: randomOf(seed, uid, text, data),
+      fuel: {
+        steps: Math.min(fuel.steps, left.steps),
+        bytes: Math.min(fuel.bytes, left.bytes),
+        cost: Math.min(fuel.cost, left.cost),
+      },
+      spent: (used) => {
+        for (const kind of KINDS) left[kind] -= used[kind];
+      },
+      keys,
+    });
     return {
       render: (text, name, data) =>
         render(text, data, world(text, data), { name, ...(delims === undefined ? {} : { delims }) }),
@@ -35,6 +58,8 @@ export function createRendering({ seed, fuel = DEFAULT_FUEL, delims }: Rendering
     };
   };
 }
+
+const KINDS = ['steps', 'bytes', 'cost'] as const;
 
 /** Bytes of HMAC-SHA256 in counter mode under a key that is bound to all that goes in. */
 function randomOf(seed: Uint8Array, uid: string, text: string, data: Data): (count: number) => Uint8Array {

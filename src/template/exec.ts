@@ -9,7 +9,7 @@ import { sprint } from './format.ts';
 import type { Meter } from './fuel.ts';
 import { andOr } from './functions/builtins.ts';
 import { type Call, CallError, type Row } from './functions/table.ts';
-import { costOf, type Fail, fitted, literal } from './parameters.ts';
+import { costOf, type Fail, fitted, literal, nilOf } from './parameters.ts';
 import { quoteGo, toText } from './text.ts';
 import type { Block, Branch, Chain, Command, Identifier, Include, Node, Operand, Pipe } from './tree.ts';
 import { sourceOf } from './tree.ts';
@@ -430,8 +430,7 @@ class Execution {
       case 'nil':
         if (type === 'reflect.Value') return undefined;
         if (type === ANY) return null;
-        if (type?.startsWith('map[')) return new Dict();
-        return this.#fail(`cannot assign nil to ${type ?? ANY}`);
+        return nilOf(type) ?? this.#fail(`cannot assign nil to ${type ?? ANY}`);
       case 'field':
         return this.#fit(
           this.#fields(dot, dot, node, node.names, [node], MISSING, scope, this.#dotType),

@@ -4,10 +4,12 @@
  * within its fuel, and no error says what a value is.
  */
 
+import type { KeyObject } from 'node:crypto';
 import { execute } from './exec.ts';
 import { type Fuel, Meter } from './fuel.ts';
 import { functions } from './functions/index.ts';
 import type { Row } from './functions/table.ts';
+import type { Keep } from './keep.ts';
 import { parse } from './parse.ts';
 import { fromBytes, fromText, toBytes, toText } from './text.ts';
 import { type Data, fromData } from './value.ts';
@@ -15,15 +17,25 @@ import { type Data, fromData } from './value.ts';
 export { DEFAULT_FUEL, type Fuel } from './fuel.ts';
 export { functions } from './functions/index.ts';
 export { type Call, CallError, fn, type Row } from './functions/table.ts';
+export { Keep } from './keep.ts';
 export type { Data } from './value.ts';
 
 /** What a rendering may know of the world. */
 export interface Env {
   /** What `now` gives. */
   readonly now: Date;
+  /**
+   * When what is rendered for was made. Certificates begin at times that are counted from it, so that one that is rendered again
+   * shortly after is the same; absent, each begins now.
+   */
+  readonly since?: Date | undefined;
   /** So many random bytes; the same bytes give the same text. Functions such as `randAlphaNum` and `htpasswd` read it. */
   readonly random: (count: number) => Uint8Array;
   readonly fuel: Fuel;
+  /** Told at the end of a rendering what it used, however it ended. */
+  readonly spent?: (used: Fuel) => void;
+  /** Remembers keys between renderings, so that none is searched for twice. It changes no result. */
+  readonly keys?: Keep<KeyObject> | undefined;
 }
 
 export interface Options {
@@ -60,8 +72,13 @@ export function parseTemplate(text: string | Uint8Array, options: Options = {}):
     name: toText(name),
     render(data, env) {
       const meter = new Meter(toText(name), env.fuel);
-      const call = { meter, now: env.now, random: env.random };
-      return toBytes(execute({ name, source, trees, lookup }, fromData(data) ?? undefined, call));
+      const { now, since, random, keys } = env;
+      const call = { meter, now, since, random, keys };
+      try {
+        return toBytes(execute({ name, source, trees, lookup }, fromData(data) ?? undefined, call));
+      } finally {
+        env.spent?.(meter.used);
+      }
     },
   };
 }

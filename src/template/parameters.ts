@@ -14,13 +14,20 @@ export function fitted(value: Maybe, type: string | undefined, fail: Fail): Mayb
   if (type === 'reflect.Value' || type === undefined) return value;
   if (type === ANY) return value === undefined ? null : value;
   if (value === undefined) {
-    if (type.startsWith('map[')) return new Dict();
+    const zero = nilOf(type);
+    if (zero !== undefined) return zero;
     return fail(`invalid value; expected ${type}`);
   }
   if (value === null) return fail(`wrong type for value; expected ${type}; got ${ANY}`);
   const actual = typeOf(value);
   if (actual !== type) return fail(`wrong type for value; expected ${type}; got ${actual}`);
   return value;
+}
+
+/** What nil is in a type that has one. */
+export function nilOf(type: string | undefined): Value | undefined {
+  if (type?.startsWith('map[')) return new Dict();
+  return type?.startsWith('[]') ? new List([], type.slice(2)) : undefined;
 }
 
 /** A constant, read as the type that the parameter has. */

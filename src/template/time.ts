@@ -60,6 +60,9 @@ export class Time extends Opaque {
   text(): string {
     return this.format('2006-01-02 15:04:05.999999999 -0700 MST');
   }
+  override plain(): Value {
+    return this.format('2006-01-02T15:04:05.999999999Z07:00');
+  }
   equals(other: Opaque): boolean {
     return other instanceof Time && other.nanos === this.nanos && other.zone.offset === this.zone.offset;
   }

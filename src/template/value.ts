@@ -52,6 +52,10 @@ export abstract class Opaque {
   abstract readonly kind: string;
   /** What Go's String method gives. */
   abstract text(): string;
+  /** What stands for it in JSON and YAML. */
+  plain(): Value {
+    return this.text();
+  }
   abstract method(name: string): Method | undefined;
   abstract equals(other: Opaque): boolean;
 }
@@ -61,6 +65,7 @@ export type Maybe = Value | undefined;
 
 export const ANY = 'interface {}';
 export const ANY_MAP = 'map[string]interface {}';
+export const ANY_LIST = '[]interface {}';
 
 export const int64 = (value: bigint): Sized => new Sized('int64', BigInt.asIntN(64, value));
 export const int = (value: bigint | number): bigint => BigInt.asIntN(64, BigInt(value));

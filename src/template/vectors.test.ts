@@ -52,13 +52,15 @@ function run(each: Case): { outcome: string; text: string } {
 }
 
 describe('the vectors of templates', () => {
-  it('are more than 400, and each that differs from Go says why', () => {
-    expect(vectors.cases.length).toBeGreaterThan(400);
+  it('are more than 800, and each that differs from Go says why', () => {
+    expect(vectors.cases.length).toBeGreaterThan(800);
     for (const each of vectors.cases)
       expect(each.go === undefined, each.template).toBe(each.because === undefined);
-    expect(vectors.cases.filter((each) => each.go !== undefined).length).toBeLessThan(
-      vectors.cases.length / 20,
+    // Other words for the same error are one thing, another result is another.
+    const differs = vectors.cases.filter(
+      ({ go, outcome }) => go !== undefined && (outcome === 'ok' || !go.startsWith('template: t:')),
     );
+    expect(differs.length).toBeLessThan(vectors.cases.length / 40);
   });
 
   it('call every function of the table', () => {

@@ -65,9 +65,12 @@ export const crypto: Table = {
   sha512sum: digest('sha512'),
   adler32sum: fn('string', (_, text) => String(adler32(text))),
   bcrypt: fn('string', bcrypt),
-  htpasswd: fn('string, string', (call, user, password) => {
+  // The kind of hash is upstream's addition; without one it is Sprig's function.
+  htpasswd: fn('string, string, ...string', (call, user, password, kind, ...more) => {
+    if (more.length > 0) throw new CallError('it takes a user, a password and the kind of hash');
     if (user.includes(':')) throw new CallError('invalid username: it holds a colon');
-    return `${user}:${bcrypt(call, password)}`;
+    if (kind !== 'sha') return `${user}:${bcrypt(call, password)}`;
+    return `${user}:{SHA}${createHash('sha1').update(toBytes(password)).digest('base64')}`;
   }),
   randAlphaNum: random(ALPHA + DIGITS),
   randAlpha: random(ALPHA),

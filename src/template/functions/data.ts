@@ -6,7 +6,6 @@ import { Exact, type Json, parseJson } from '../../base/json.ts';
 import { formatFloat } from '../float.ts';
 import type { Meter } from '../fuel.ts';
 import { fromText, toText } from '../text.ts';
-import { Time } from '../time.ts';
 import { Dict, integerOf, List, MAX_DEPTH, Opaque, type Value } from '../value.ts';
 import { toStringGo } from './cast.ts';
 import { type Call, CallError, fn, type Table } from './table.ts';
@@ -64,9 +63,7 @@ function toJson(meter: Meter, value: Value, style: Style, pad = '\n', depth = 0)
   if (typeof value === 'number') return jsonNumber(value);
   const integer = integerOf(value);
   if (integer !== undefined) return integer.toString();
-  if (value instanceof Time)
-    return jsonString(value.format('2006-01-02T15:04:05.999999999Z07:00'), style.html);
-  if (value instanceof Opaque) return jsonString(value.text(), style.html);
+  if (value instanceof Opaque) return toJson(meter, value.plain(), style, pad, depth);
   const inner = style.indent === '' ? '' : pad + style.indent;
   const outer = style.indent === '' ? '' : pad;
   meter.alloc(inner.length + 4);
@@ -142,7 +139,8 @@ function toYaml(meter: Meter, value: Value): string {
 }
 
 /** A value with all its lines after the first indented. */
-function yamlBlock(meter: Meter, value: Value, pad: string, depth: number): string {
+function yamlBlock(meter: Meter, given: Value, pad: string, depth: number): string {
+  const value = given instanceof Opaque ? given.plain() : given;
   meter.step();
   meter.deep(depth, MAX_DEPTH);
   meter.alloc(pad.length + 2);
@@ -151,7 +149,8 @@ function yamlBlock(meter: Meter, value: Value, pad: string, depth: number): stri
     return value
       .sortedKeys()
       .map((key) => {
-        const item = value.entries.get(key) ?? null;
+        const found = value.entries.get(key) ?? null;
+        const item = found instanceof Opaque ? found.plain() : found;
         const name = plainScalar(meter, key, pad);
         const isBlock =
           (item instanceof Dict && item.entries.size > 0) || (item instanceof List && item.items.length > 0);

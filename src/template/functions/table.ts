@@ -4,14 +4,29 @@
  * parameters in TypeScript follow from the same words.
  */
 
+import type { KeyObject } from 'node:crypto';
 import type { Meter } from '../fuel.ts';
-import { ANY, ANY_MAP, type Dict, type Maybe, type Opaque, type Value } from '../value.ts';
+import type { Keep } from '../keep.ts';
+import {
+  ANY,
+  ANY_LIST,
+  ANY_MAP,
+  type Dict,
+  type List,
+  type Maybe,
+  type Opaque,
+  type Value,
+} from '../value.ts';
 
 /** What a function may use beside its arguments. */
 export interface Call {
   readonly meter: Meter;
   readonly now: Date;
+  /** What recurring times are counted from; absent: from `now`. */
+  readonly since?: Date | undefined;
   readonly random: (count: number) => Uint8Array;
+  /** Keys that took long to make; absent: each is made whenever it is wanted. */
+  readonly keys?: Keep<KeyObject> | undefined;
 }
 
 /** A function's own error; the executor says where. Its message must not hold the value of an argument. */
@@ -30,7 +45,11 @@ interface Types {
   /** A reflect.Value, which only Go's own functions take: anything, or nothing. */
   value: Maybe;
   dict: Dict;
+  /** Of anything. */
+  list: List;
   time: Opaque;
+  /** What the functions that make certificates give; see `authorities.ts`. */
+  certificate: Opaque;
 }
 type One<S> = S extends keyof Types ? Types[S] : never;
 export type Arguments<S> = S extends ''
@@ -52,7 +71,9 @@ const GO_NAMES: Readonly<Record<string, string>> = {
   any: ANY,
   value: 'reflect.Value',
   dict: ANY_MAP,
+  list: ANY_LIST,
   time: 'time.Time',
+  certificate: 'sprig.certificate',
 };
 
 /** Makes a row, such as `fn('int, string', (call, count, text) => ...)`. The last type may be `...any`. */
