@@ -44,8 +44,17 @@ module.exports = {
     wall('providers-fake', '^src/providers/fake/', ['provider', 'base']),
     wall('providers-aws', '^src/providers/aws/', ['provider', 'aws', 'base']),
     wall('providers-gcp', '^src/providers/gcp/', ['provider', 'gcp', 'crypto', 'base']),
-    wall('providers-azure', '^src/providers/azure/', ['provider', 'azure', 'base']),
+    wall('providers-azure', '^src/providers/azure/', ['provider', 'azure', 'crypto', 'base']),
     wall('generators', '^src/generators/[^/]+$', ['provider', 'operator/api', 'crypto', 'base']),
+    ...Object.entries({
+      vault: ['providers/vault', 'client'],
+      webhook: ['providers/webhook'],
+      aws: ['providers/aws'],
+      gcp: ['gcp'],
+      azure: ['providers/azure', 'azure'],
+    }).map(([kind, more]) =>
+      wall(`generators-${kind}`, `^src/generators/${kind}/`, [...more, 'provider', 'operator/api', 'base']),
+    ),
     {
       name: 'only-who-asks-aws-knows-its-clients',
       severity: 'error',
@@ -64,7 +73,7 @@ module.exports = {
       },
       to: { path: `^src/${cloud}/` },
     })),
-    wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'aws', 'crypto', 'base']),
+    wall('server-storage-side', '^src/server/(barrier|seal)/', ['storage', 'aws', 'azure', 'crypto', 'base']),
     {
       name: 'server-services-know-nothing-above-them',
       severity: 'error',

@@ -2,8 +2,8 @@
 
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
+import { failureIn } from '../../azure/transport.ts';
 import { textOf } from '../../base/bytes.ts';
-import { isFailure } from '../../base/errors.ts';
 import { type Ask, said, trouble, verdictOf } from './ask.ts';
 import { azureOptions } from './azure-client.ts';
 
@@ -73,13 +73,6 @@ function told(error: unknown, status: number): Error {
     `Entra ID gives no token${code === undefined ? '' : `: ${code}`}`,
     said(text),
   );
-}
-
-/** The failure of the way that the library wrapped, if one did it. */
-export function failureIn(error: unknown) {
-  for (let at: unknown = error, depth = 0; at instanceof Error && depth < 8; at = at.cause, depth++)
-    if (isFailure(at)) return at;
-  return undefined;
 }
 
 const machineToken = z.object({

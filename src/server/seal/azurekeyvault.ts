@@ -3,9 +3,10 @@
  * nothing of who made it: that the root key is ours is proven by what it opens.
  */
 
+import { failureIn } from '../../azure/transport.ts';
 import { type Ask, said, trouble, verdictOf } from './ask.ts';
 import { azureOptions } from './azure-client.ts';
-import { AZUREKEYVAULT, type AzureIdentity, azureCredential, failureIn } from './azure-identity.ts';
+import { AZUREKEYVAULT, type AzureIdentity, azureCredential } from './azure-identity.ts';
 import { type KeyService, lazily, otherKey } from './keyservice.ts';
 
 export interface AzureKeyVaultOptions {
