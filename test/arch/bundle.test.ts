@@ -99,6 +99,12 @@ test('what is loaded later has the names in the built program that it has withou
 test.each([
   ['src/engines/aws/sdk.ts', ['IAM', 'STS']],
   ['src/providers/aws/sdk.ts', ['SecretsManagerClient', 'SSMClient', 'STSClient', 'GetParameterCommand']],
+  ['src/gcp/sdk.ts', ['JWT', 'AwsClient', 'GoogleAuth', 'gcpMetadata']],
+  [
+    'src/azure/sdk.ts',
+    ['ClientSecretCredential', 'ClientCertificateCredential', 'ManagedIdentityCredential'],
+  ],
+  ['src/providers/azure/sdk.ts', ['SecretClient', 'KeyClient', 'CertificateClient']],
   ['src/server/seal/awskms-sdk.ts', ['KMS', 'STS']],
   [
     'src/server/seal/azure-sdk.ts',

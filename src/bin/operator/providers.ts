@@ -1,9 +1,13 @@
 /** The stores that the operator can read: the one list, for `holdfast controller` and `holdfast dev` alike. */
 
+import { endpointsFrom } from '../../gcp/endpoints.ts';
+import { googleMachine } from '../../gcp/machine.ts';
 import type { ProviderType } from '../../provider/provider.ts';
 import { createAwsProvider } from '../../providers/aws/aws.ts';
 import { endpointFrom } from '../../providers/aws/endpoints.ts';
+import { createAzureProvider } from '../../providers/azure/azure.ts';
 import { createFakeProvider } from '../../providers/fake/fake.ts';
+import { createGcpProvider } from '../../providers/gcp/gcp.ts';
 import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
 import { vaultProvider } from '../../providers/vault/vault.ts';
 import { webhookProvider } from '../../providers/webhook/webhook.ts';
@@ -19,6 +23,8 @@ export const providers = ({ env, lendOwnKeys = false }: ProviderOptions): readon
   vaultProvider,
   kubernetesProvider,
   createAwsProvider({ endpoint: endpointFrom(env), lendOwnKeys }),
+  createGcpProvider({ endpoints: endpointsFrom(env), lendOwnKeys, machine: googleMachine }),
+  createAzureProvider({ lendOwnKeys, tenant: env['AZURE_TENANT_ID'] }),
   createFakeProvider(),
   webhookProvider,
 ];
