@@ -39,6 +39,7 @@ import { Traffic } from './schedule/traffic.ts';
 import type { Difference } from './shadow/difference.ts';
 import { readOnly } from './shadow/readonly.ts';
 import { Shadow } from './shadow/shadow.ts';
+import { Written } from './written.ts';
 import { listen, recoveredAt, sweepKey, wakes } from './wakeups.ts';
 
 export interface OperatorOptions {
@@ -221,9 +222,11 @@ export function createOperator(options: OperatorOptions): Operator {
       queue.add(key, 'lease');
     },
   });
+  const written = new Written();
   const externalSecrets = new ExternalSecretController({
     generators,
-    kube,
+    kube: written.noting(kube),
+    written,
     caches,
     clock,
     connections,

@@ -178,10 +178,13 @@ export function specChanged(old: KubeObject | undefined, now: KubeObject): boole
       metadata.generation,
       metadata.labels,
       metadata.annotations,
-      metadata.finalizers,
       metadata.deletionTimestamp,
     ]);
-  return old === undefined || face(old) !== face(now);
+  return old === undefined || face(old) !== face(now) || lostFinalizer(old, now);
 }
+
+/** One that came is nearly always our own, and no reason to look again at what we have just looked at. */
+const lostFinalizer = (old: KubeObject, now: KubeObject): boolean =>
+  (old.metadata.finalizers ?? []).some((name) => now.metadata.finalizers?.includes(name) !== true);
 
 export const readyIs = (object: KubeObject | undefined): string | undefined => conditionOf(object)?.status;

@@ -14,7 +14,10 @@ export function declareController(program: Command, terminal: Terminal): void {
     .option('--context <name>', 'a context of the kubeconfig; by default its current one')
     .option('--namespace <name>', 'look after one namespace; by default all')
     .option('--controller-class <name>', 'look after stores of this class and of none; by default "default"')
-    .option('--concurrent <number>', 'how many objects are worked on at once; by default 8')
+    .option('--concurrent <number>', 'how many objects are worked on at once; by default 24')
+    .option('--enable-leader-election', 'of several replicas one works, and the others wait for it to end')
+    .option('--enable-sharding', 'several replicas share the work')
+    .option('--shadow', 'write nothing: tell in the log what of each Secret would be otherwise')
     .option(
       '--metrics-addr <host:port>',
       'where Prometheus reads /metrics; by default :8080, "0" for nowhere',

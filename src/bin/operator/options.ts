@@ -3,6 +3,7 @@
 import { parseDuration } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { type EgressRule, egressRule } from '../../server/config/egress.ts';
+import type { Replicas } from './replicas.ts';
 
 export interface HostPort {
   readonly host: string;
@@ -27,6 +28,9 @@ export interface ControllerOptions {
   readonly namespace: string | undefined;
   readonly controllerClass: string;
   readonly concurrency: number;
+  readonly replicas: Replicas;
+  /** Compares what it would write with what is there, and writes nothing. */
+  readonly shadow: boolean;
   /** Where numbers are read, and where the kubelet asks; undefined: nowhere. */
   readonly metrics: HostPort | undefined;
   readonly live: HostPort | undefined;
@@ -51,6 +55,9 @@ export interface ControllerFlags {
   readonly namespace?: string;
   readonly controllerClass?: string;
   readonly concurrent?: string;
+  readonly enableLeaderElection?: boolean;
+  readonly enableSharding?: boolean;
+  readonly shadow?: boolean;
   readonly metricsAddr?: string;
   readonly liveAddr?: string;
   readonly loglevel?: string;
@@ -84,7 +91,9 @@ export function controllerOptions(flags: ControllerFlags, env: Env): ControllerO
     context: flags.context,
     namespace: flags.namespace || undefined,
     controllerClass: flags.controllerClass || 'default',
-    concurrency: whole('--concurrent', flags.concurrent ?? '8', 1, 256),
+    concurrency: whole('--concurrent', flags.concurrent ?? '24', 1, 256),
+    replicas: replicasOf(flags),
+    shadow: flags.shadow === true,
     metrics: addressOf('--metrics-addr', flags.metricsAddr ?? ':8080'),
     live: addressOf('--live-addr', flags.liveAddr ?? ':8082'),
     logLevel: levelOf(flags.loglevel ?? 'info'),
@@ -99,6 +108,16 @@ export function controllerOptions(flags: ControllerFlags, env: Env): ControllerO
 }
 
 const usage = (reason: string) => failure('cli.usage', { reason });
+
+function replicasOf(flags: ControllerFlags): Replicas {
+  const leads = flags.enableLeaderElection === true;
+  const shares = flags.enableSharding === true;
+  if (leads && shares)
+    throw usage(
+      '--enable-leader-election and --enable-sharding exclude each other: one replica works, or all do',
+    );
+  return shares ? 'shards' : leads ? 'leader' : 'alone';
+}
 
 function whole(flag: string, text: string, least: number, most: number): number {
   const number = /^\d{1,7}$/.test(text) ? Number(text) : Number.NaN;

@@ -14,6 +14,8 @@ export class FakeStore {
   down = false;
   /** Reads and checks fail, while changes are still told. */
   refusing = false;
+  /** What reads fail with; undefined: they do not. */
+  failing: (() => Error) | undefined;
   /** Socket losses: every open subscription ends. */
   #cuts = 0;
   /** Events before this revision are forgotten. */
@@ -95,6 +97,8 @@ export class FakeStore {
   /** Reads as the provider does. */
   get(ref: Ref): Read | undefined {
     this.reads++;
+    const failing = this.failing?.();
+    if (failing !== undefined) throw failing;
     if (this.down || this.refusing)
       throw failure('api.unavailable', { request: `GET ${ref.key}`, errors: 'connection refused' });
     const secret = this.#secrets.get(ref.key);

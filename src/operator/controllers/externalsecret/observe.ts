@@ -1,6 +1,6 @@
 /** Gathers what is known of one ExternalSecret. Reads the cluster; decides nothing. */
 
-import type { Kube, KubeObject } from '../../../kube/kube.ts';
+import type { Kube, KubeObject, Name } from '../../../kube/kube.ts';
 import { externalSecretSpec, externalSecretStatus } from '../../api/externalsecret.ts';
 import { CONFIG_MAPS, EXTERNAL_SECRETS, SECRETS } from '../../api/resources.ts';
 import { type Caches, findStore } from '../../caches.ts';
@@ -8,6 +8,7 @@ import { issueOf } from '../../connections.ts';
 import type { Generators } from '../../generators/generators.ts';
 import { generatorId } from '../../generators/sight.ts';
 import { createdBy } from '../../hash.ts';
+import type { Written } from '../../written.ts';
 import { sightOf } from '../secretstore/sight.ts';
 import {
   generatorsOf,
@@ -19,24 +20,30 @@ import {
   targetName,
 } from './observed.ts';
 
+import { secretName } from './steps.ts';
+
 export interface Gathering {
   readonly kube: Kube;
   readonly caches: Caches;
   readonly controllerClass: string;
   readonly generators: Generators;
+  readonly written: Written;
 }
 
 export type Gathered = Omit<Observed, 'answers' | 'demanded' | 'deletions'>;
 
 /** @returns undefined where there is no such ExternalSecret any more */
 export async function observe(
-  { kube, caches, controllerClass, generators }: Gathering,
+  given: Gathering,
   namespace: string,
   name: string,
   signal: AbortSignal,
 ): Promise<Gathered | undefined> {
-  // From the server, not the cache: right after our own write the cache is behind, and would have the store asked twice.
-  const object = await kube.get({ resource: EXTERNAL_SECRETS, namespace, name }, signal);
+  const { kube, caches, controllerClass, generators, written } = given;
+  const at: Name = { resource: EXTERNAL_SECRETS, namespace, name };
+  // From the server where the cache is behind our own last write: it would have the store asked twice.
+  const watched = written.watched(caches.externalSecrets, at);
+  const object = watched === undefined ? await kube.get(at, signal) : watched.object;
   if (object === undefined) return undefined;
   const status = externalSecretStatus.safeParse(object['status'] ?? {});
   const parsed = externalSecretSpec.safeParse(object['spec']);
@@ -55,7 +62,7 @@ export async function observe(
   const spec = parsed.data;
   const secret = targetName(object, spec);
   const [target, ...sources] = await Promise.all([
-    kube.get({ resource: SECRETS, namespace, name: secret }, signal),
+    targetOf(given, secretName(namespace, secret), signal),
     ...sourcesOf(spec).map(async (source) => {
       const resource = source.kind === 'Secret' ? SECRETS : CONFIG_MAPS;
       return [
@@ -92,6 +99,16 @@ export async function observe(
       }),
     ),
   };
+}
+
+/** Whole, as its values are not watched; one that is not there need not be asked for. */
+async function targetOf(
+  { kube, caches, written }: Gathering,
+  name: Name,
+  signal: AbortSignal,
+): Promise<KubeObject | undefined> {
+  const watched = written.watched(caches.secrets, name);
+  return watched !== undefined && watched.object === undefined ? undefined : kube.get(name, signal);
 }
 
 const siblingsOf = (caches: Caches, { metadata }: KubeObject, target: string): readonly KubeObject[] =>
