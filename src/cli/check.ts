@@ -2,13 +2,7 @@
 
 import { join } from 'node:path';
 import type { Command } from 'commander';
-import { failure } from '../base/errors.ts';
-import { check } from '../platform/check/check.ts';
-import { filesBelow } from '../platform/check/folder.ts';
-import { FORMATS, type ReportFormat, report } from '../platform/check/report.ts';
-import { type KnownPaths, type KnownServer, readPaths, readServer } from '../platform/check/server.ts';
 import type { Surroundings } from '../platform/check/world.ts';
-import { readText } from '../platform/files.ts';
 import { Exit, endWithTwo, type Terminal } from './terminal.ts';
 
 interface Flags {
@@ -29,46 +23,48 @@ export function declareCheck(
   program
     .command('check [places...]')
     .description('Find what is wrong with manifests, policies and roles, without a server or a cluster')
-    .option('--format <format>', `${FORMATS.join(', ')}`, 'text')
+    .option('--format <format>', 'text, json, sarif or junit', 'text')
     .option('--server <file>', 'mounts and roles of the server, in YAML (docs/check.md)')
     .option('--paths <file>', 'what is stored: paths and their keys, or a seeding matrix')
     .option('--namespace <name>', 'where objects go that name no namespace', 'default')
     .option('--strict', 'fail for warnings, too')
     .action(async (places: readonly string[], flags: Flags) => {
-      const checked = await run(places, flags, load).catch(endWithTwo(terminal));
-      terminal.out(report(checked, formatOf(flags.format), { version }));
-      const failing = checked.findings.some(
-        (finding) => finding.class === 'error' || (flags.strict === true && finding.class === 'warning'),
-      );
-      if (failing) throw new Exit(1);
+      const { text, errors, warnings } = await run(places, flags, version, load).catch(endWithTwo(terminal));
+      terminal.out(text);
+      if (errors || (flags.strict === true && warnings)) throw new Exit(1);
     });
 }
 
-async function run(places: readonly string[], flags: Flags, load: () => Promise<Surroundings>) {
-  formatOf(flags.format);
-  const folders = places.length === 0 ? ['.'] : places;
-  const [server, paths] = await Promise.all([serverOf(flags), pathsOf(flags)]);
-  const given = new Set(
+/** Schemas, templates and policies are loaded here: no other command waits for them. */
+async function run(
+  places: readonly string[],
+  flags: Flags,
+  version: string,
+  load: () => Promise<Surroundings>,
+): Promise<{ readonly text: string; readonly errors: boolean; readonly warnings: boolean }> {
+  const [{ check }, { filesBelow }, { formatOf, report }, { readPaths, readServer }, { readText }] =
+    await Promise.all([
+      import('../platform/check/check.ts'),
+      import('../platform/check/folder.ts'),
+      import('../platform/check/report.ts'),
+      import('../platform/check/server.ts'),
+      import('../platform/files.ts'),
+    ]);
+  const format = formatOf(flags.format);
+  const read = async <T>(file: string | undefined, as: (file: string, text: string) => T) =>
+    file === undefined ? undefined : as(file, await readText(file));
+  const [server, paths] = await Promise.all([read(flags.server, readServer), read(flags.paths, readPaths)]);
+  const own = new Set(
     [flags.server, flags.paths].flatMap((file) => (file === undefined ? [] : [join(file)])),
   );
-  const files = (await filesBelow(folders, process.cwd())).filter(({ name }) => !given.has(name));
-  return check({
+  const files = await filesBelow(places.length === 0 ? ['.'] : places, process.cwd());
+  const checked = check({
     ...(await load()),
-    files,
+    files: files.filter(({ name }) => !own.has(name)),
     namespace: flags.namespace,
     ...(server === undefined ? {} : { server }),
     ...(paths === undefined ? {} : { paths }),
   });
-}
-
-const serverOf = async ({ server: file }: Flags): Promise<KnownServer | undefined> =>
-  file === undefined ? undefined : readServer(file, await readText(file));
-
-const pathsOf = async ({ paths: file }: Flags): Promise<KnownPaths | undefined> =>
-  file === undefined ? undefined : readPaths(file, await readText(file));
-
-function formatOf(text: string): ReportFormat {
-  const format = FORMATS.find((one) => one === text);
-  if (format === undefined) throw failure('cli.usage', { reason: `-format is ${FORMATS.join(', ')}` });
-  return format;
+  const has = (cls: string): boolean => checked.findings.some((finding) => finding.class === cls);
+  return { text: report(checked, format, { version }), errors: has('error'), warnings: has('warning') };
 }

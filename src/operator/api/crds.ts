@@ -161,6 +161,8 @@ const generators: readonly Definition[] = [
   },
 ];
 
+const all: readonly Definition[] = [...definitions, ...generators, ...reports];
+
 /** A kind of ours as whoever reads manifests has to know it. */
 export interface KnownKind {
   readonly resource: Resource;
@@ -171,14 +173,14 @@ export interface KnownKind {
 
 /** The kinds that CustomResourceDefinitions are made of. */
 export const knownKinds = (): readonly KnownKind[] =>
-  definitions.map(({ resource, alsoServed = [], spec }) => ({
+  all.map(({ resource, alsoServed = [], spec }) => ({
     resource,
     versions: [resource.version, ...alsoServed],
     spec,
   }));
 
 /** Every CustomResourceDefinition of the operator: one version stored, others served as the same superset, no conversion. */
-export const crds = (): readonly KubeObject[] => [...definitions, ...generators, ...reports].map(crd);
+export const crds = (): readonly KubeObject[] => all.map(crd);
 
 function crd(definition: Definition): KubeObject {
   const { resource, shortName, category } = definition;

@@ -223,6 +223,30 @@ describe('stores', () => {
   });
 });
 
+describe('generators', () => {
+  const drawing = (kind: string, name: string): string =>
+    external(`  dataFrom: [{ sourceRef: { generatorRef: { kind: ${kind}, name: ${name} } } }]\n`);
+  const PASSWORD = `
+apiVersion: generators.external-secrets.io/v1alpha1
+kind: Password
+metadata: { name: long, namespace: team }
+spec: { length: 40 }
+`;
+  test('one that is there is right; one that no file has, or of no kind, is told', () => {
+    expect(found(both(PASSWORD, drawing('Password', 'long')))).toEqual([
+      expect.stringContaining('warning check.store_missing no SecretStore "vault"'),
+    ]);
+    expect(found(both(STORE, PASSWORD, drawing('Password', 'lang')))).toEqual([
+      expect.stringContaining(
+        'warning check.store_missing no Password "lang" in namespace "team" is among these files; did you mean "long"?',
+      ),
+    ]);
+    expect(found(both(STORE, PASSWORD, drawing('Passwort', 'long')))).toEqual([
+      expect.stringContaining('error check.unknown_kind there is no kind Passwort'),
+    ]);
+  });
+});
+
 describe('roles and policies', () => {
   const files = (policy: string, ...more: string[]) => ({
     ...both(STORE, ONE_KEY, ...more),
@@ -332,6 +356,12 @@ describe('paths', () => {
     ]);
     expect(found(both(STORE, ONE_KEY), { paths: 'secret/app TOKEN_, other' })).toEqual([
       expect.stringContaining('check.property_missing secret/app has no key "token"; did you mean "TOKEN_"?'),
+    ]);
+  });
+  test('where what is not there is left out, it is no error', () => {
+    const es = ONE_KEY.replace('  secretStoreRef', '  target: { deletionPolicy: Delete }\n  secretStoreRef');
+    expect(found(both(STORE, es), { paths: 'secret/other token' })).toEqual([
+      expect.stringContaining('warning check.path_missing'),
     ]);
   });
   test('a path into a key is a path, and a path whose keys nobody gave has any', () => {

@@ -9,7 +9,7 @@ import { fields, kindsAndVersions, webhook } from './rules/kinds.ts';
 import { duplicates, labels, names } from './rules/objects.ts';
 import { keys, mounts } from './rules/reads.ts';
 import { secrets, targets } from './rules/secrets.ts';
-import { providers, references, stores } from './rules/stores.ts';
+import { generators, providers, references, stores } from './rules/stores.ts';
 import { templates } from './rules/templates.ts';
 import { classes, workloads } from './rules/workloads.ts';
 import { type Given, type Rule, worldOf } from './world.ts';
@@ -25,6 +25,7 @@ const RULES: readonly Rule[] = [
   providers,
   references,
   stores,
+  generators,
   mounts,
   logins,
   policies,

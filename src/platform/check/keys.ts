@@ -1,8 +1,11 @@
 /** Where the keys of an ExternalSecret lead: the paths of the API, what lies there, and which of them issue something. */
 
+import { bagOf } from '../../base/shape.ts';
 import type { ExternalSecretSpec } from '../../operator/api/externalsecret.ts';
 import { storeOf } from '../../operator/controllers/externalsecret/observed.ts';
+import { ANNOTATION_PARAMETERS } from '../../operator/dynamic/answers.ts';
 import { convertKeys } from '../../provider/convert.ts';
+import { parametersOf } from '../../provider/issuer.ts';
 import { meant } from './rules/stores.ts';
 import type { Path, Store, View, World } from './world.ts';
 
@@ -74,7 +77,6 @@ function withoutData(path: string, mount: string | undefined): string {
 /** Paths of engines that issue: "database/creds/app", "pki/issue/web". */
 const ISSUING = /^[^/]+\/(creds|static-creds|sts|token|roleset|issue|sign|sign-verbatim)\/[^/]/;
 const CERTIFICATE = /^[^/]+\/(issue|sign|sign-verbatim)\//;
-const PARAMETERS = 'holdfast.dev/parameters';
 
 /** A stored secret of that name goes before an engine, as in the operator. */
 function engineOf(
@@ -84,7 +86,7 @@ function engineOf(
   key: string,
   typed: string,
 ): Lookup['engine'] {
-  const [path = '', query = ''] = key.replace(/^\/+/, '').split('?');
+  const { path, parameters } = parametersOf(key.replace(/^\/+/, ''));
   const own = vault.path?.replace(/^\/+|\/+$/g, '');
   if (vault.version === 'v1' || paths?.has(typed) === true) return undefined;
   if (own !== undefined && path.startsWith(`${own}/`)) return undefined;
@@ -92,13 +94,12 @@ function engineOf(
   const [, type] = mounts.sort(([a], [b]) => b.length - a.length)[0] ?? [];
   const issues = type === undefined ? ISSUING.test(path) : !/^(kv|generic|cubbyhole)/.test(type);
   if (!issues) return undefined;
-  const annotations = item.metadata['annotations'];
-  const annotated = (annotations as Readonly<Record<string, unknown>> | undefined)?.[PARAMETERS];
+  const annotated = bagOf(item.metadata['annotations'])[ANNOTATION_PARAMETERS];
   const lines = typeof annotated === 'string' ? annotated.split(/\s+/) : [];
   return {
     path,
     certificate: CERTIFICATE.test(path),
-    parameters: query !== '' || lines.some((line) => line.startsWith(`${path}?`)),
+    parameters: parameters.size > 0 || lines.some((line) => line.startsWith(`${path}?`)),
   };
 }
 

@@ -114,7 +114,7 @@ describe('JUnit', () => {
   test('leaves out what XML has no place for', () => {
     const evil = { ...checked, findings: [finding('error', 1, 'x', '\u0000]]></failure>\u001b')] };
     const text = report(evil, 'junit', options);
-    expect(["\u0000", "\u001b"].filter((character) => text.includes(character))).toEqual([]);
+    expect(['\u0000', '\u001b'].filter((character) => text.includes(character))).toEqual([]);
     expect(text.match(/<\/failure>/g)).toHaveLength(1);
   });
 });

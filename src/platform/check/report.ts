@@ -1,12 +1,20 @@
 /** What a check found, as people read it (text) and as other programs do: JSON, SARIF 2.1.0, JUnit. */
 
 import { type Code, codes } from '../../base/codes.ts';
+import { failure } from '../../base/errors.ts';
 import { tame } from '../../base/tame.ts';
 import type { Checked } from './check.ts';
 import type { Finding, FindingClass } from './finding.ts';
 
-export const FORMATS = ['text', 'json', 'sarif', 'junit'] as const;
-export type ReportFormat = (typeof FORMATS)[number];
+const FORMATS = ['text', 'json', 'sarif', 'junit'] as const;
+type ReportFormat = (typeof FORMATS)[number];
+
+/** @throws Failure cli.usage */
+export function formatOf(text: string): ReportFormat {
+  const format = FORMATS.find((one) => one === text);
+  if (format === undefined) throw failure('cli.usage', { reason: `-format is ${FORMATS.join(', ')}` });
+  return format;
+}
 
 export interface ReportOptions {
   readonly version: string;

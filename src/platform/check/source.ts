@@ -69,6 +69,9 @@ function unreadable(text: string, mistake: YAMLParseError, lines: LineCounter): 
       mend: 'check what `helm template` makes of it',
     };
   }
+  if (/\{[{%]/.test(text)) {
+    return { line, reason: 'it is no YAML, and seems to be a template', mend: 'check what is made of it' };
+  }
   const [reason, mend] = wrongYaml(mistake);
   return { line, reason, mend };
 }

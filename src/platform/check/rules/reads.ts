@@ -1,6 +1,7 @@
 /** Whether what is read is there: engines, paths, and the keys at them. */
 
 import { failure } from '../../../base/errors.ts';
+import { deletionPolicy } from '../../../operator/controllers/externalsecret/observed.ts';
 import type { Finding } from '../finding.ts';
 import { refusedPath } from '../grants.ts';
 import { keysAt, type Lookup, lookupsOf } from '../keys.ts';
@@ -58,7 +59,9 @@ function* places(world: World, { view, ref, path, typed, engine, at }: Lookup): 
     yield tell('upstream-only', failure('check.engine_key', { path, engine: engine.path }));
   } else if (world.paths !== undefined && !world.paths.has(typed)) {
     const near = near1(typed, world.paths.keys());
-    yield tell('error', failure('check.path_missing', { path: typed, near }));
+    // With another policy, what is not there is left out.
+    const cls = deletionPolicy(view.spec) === 'Retain' ? 'error' : 'warning';
+    yield tell(cls, failure('check.path_missing', { path: typed, near }));
   }
 }
 

@@ -149,6 +149,68 @@ export function* stores(world: World): Iterable<Finding> {
   }
 }
 
+/** Whether the generators that ExternalSecrets and PushSecrets name are there. */
+export function* generators(world: World): Iterable<Finding> {
+  for (const view of world.views) {
+    for (const [index, { sourceRef }] of view.spec.dataFrom.entries()) {
+      const path = [...view.path, 'dataFrom', index, 'sourceRef', 'generatorRef'];
+      yield* generator(world, view.item, path, sourceRef?.generatorRef, view.namespace);
+    }
+  }
+  for (const item of world.items) {
+    if (item.group !== 'external-secrets.io' || item.kind !== 'PushSecret') continue;
+    const ref = bagOf(bagOf(item.object['spec'])['selector'])['generatorRef'];
+    yield* generator(world, item, ['spec', 'selector', 'generatorRef'], ref, item.namespace);
+  }
+}
+
+function* generator(
+  { items, kinds }: World,
+  item: Item,
+  path: Path,
+  ref: unknown,
+  namespace: string | undefined,
+): Iterable<Finding> {
+  const { kind, name, apiVersion } = bagOf(ref);
+  if (typeof kind !== 'string' || typeof name !== 'string') return;
+  const ofGroup = kinds.filter(({ resource }) => resource.group === GENERATORS);
+  const known = ofGroup.find(({ resource }) => resource.kind === kind);
+  if (known === undefined) {
+    const near = near1(
+      kind,
+      ofGroup.map(({ resource }) => resource.kind),
+    );
+    const said = typeof apiVersion === 'string' ? apiVersion : GENERATORS;
+    yield found(
+      'error',
+      item,
+      [...path, 'kind'],
+      failure('check.unknown_kind', { kind, apiVersion: said, near }),
+    );
+    return;
+  }
+  const ofKind = items.filter(
+    (one) =>
+      one.group === GENERATORS &&
+      one.kind === kind &&
+      (one.namespace === undefined || namespace === undefined || one.namespace === namespace),
+  );
+  if (ofKind.some((one) => one.name === name)) return;
+  const where = known.resource.namespaced && namespace !== undefined ? ` in namespace "${namespace}"` : '';
+  const near = near1(
+    name,
+    ofKind.map((one) => one.name),
+  );
+  yield found(
+    'warning',
+    item,
+    [...path, 'name'],
+    failure('check.store_missing', { kind, name, where, near }),
+  );
+}
+
+const GENERATORS = 'generators.external-secrets.io';
+
 /** The first place of a spec that names a store. */
 function placeOf({ spec, path }: View, ref: { readonly kind: string; readonly name: string }): Path {
   const is = (other: { readonly kind: string; readonly name?: string | undefined } | undefined): boolean =>
