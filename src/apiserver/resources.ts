@@ -1,6 +1,7 @@
 /** The verbs over resources: a request's target and query in, an answer out. Authorization comes before anything is read. */
 
 import type { Clock } from '../base/clock.ts';
+import type { Log } from '../base/log.ts';
 import type { Validation } from './admission.ts';
 import { partial, tableOf } from './columns.ts';
 import { apiVersionOf } from './kinds.ts';
@@ -41,8 +42,10 @@ export class Resources {
   readonly #kinds: KindSet;
   readonly #tokens: Tokens;
   readonly #clock: Clock;
+  readonly #log: Log;
 
-  constructor(registry: Registry, tokens: Tokens, clock: Clock) {
+  constructor(registry: Registry, tokens: Tokens, clock: Clock, log: Log) {
+    this.#log = log;
     this.#registry = registry;
     this.#kinds = registry.kinds;
     this.#tokens = tokens;
@@ -109,7 +112,15 @@ export class Resources {
         (target.group === '' && target.plural === 'namespaces' ? (target.name ?? '') : ''),
       name,
     };
-    if (decide(this.#registry.store, call.user, ask).allowed) return;
+    const { allowed } = decide(this.#registry.store, call.user, ask);
+    this.#log.debug('asked', {
+      user: call.user.name,
+      group: ask.group,
+      resource: ask.resource,
+      verb,
+      allowed,
+    });
+    if (allowed) return;
     const shown = target.namespace === undefined ? { ...ask, namespace: '' } : ask;
     throw forbidden({ group: target.group, plural: target.plural }, name, refusalText(call.user, shown));
   }

@@ -184,7 +184,7 @@ class Front {
 
   constructor(registry: Registry, tokens: Tokens, clock: Clock, log: Log) {
     this.#registry = registry;
-    this.#resources = new Resources(registry, tokens, clock);
+    this.#resources = new Resources(registry, tokens, clock, log);
     this.#tokens = tokens;
     this.#clock = clock;
     this.#log = log;

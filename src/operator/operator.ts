@@ -201,6 +201,7 @@ export function createOperator(options: OperatorOptions): Operator {
     events,
     controllerClass,
     isHeld: (place) => caches.pushSecrets.byIndex('holds', place).length > 0,
+    ...(options.storeInterval === undefined ? {} : { interval: options.storeInterval }),
   });
   const generators = new Generators({
     kube,

@@ -14,6 +14,7 @@ import { pinoLog } from '../../src/bin/log.ts';
 import type { KubeObject } from '../../src/kube/kube.ts';
 import type { Operator } from '../../src/operator/operator.ts';
 import { accessOf } from '../../src/platform/access.ts';
+import { realApi } from './realapi.ts';
 
 export interface TestPlatform extends Platform {
   readonly operator: Operator;
@@ -37,16 +38,25 @@ export async function startTestPlatform(
   options: {
     readonly resolve?: ReadonlyMap<string, HostPort>;
     readonly manifests?: readonly KubeObject[];
+    /** Over a kube-apiserver with its etcd instead of the embedded API. */
+    readonly real?: boolean;
   } = {},
 ): Promise<TestPlatform> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-platform-'));
   const home = await openHome(folder, true);
   const log = pinoLog(pino.destination({ dest: join(folder, 'holdfast.log'), sync: true }), 'debug');
+  let vault = FREE;
   const platform = await startPlatform(
-    { address: FREE, kubeAddress: FREE, resolve: options.resolve ?? new Map() },
+    {
+      address: FREE,
+      kubeAddress: FREE,
+      resolve: options.resolve ?? new Map(),
+      ...(options.real === true ? { startApi: realApi(() => vault).start } : {}),
+    },
     home,
     log,
   );
+  vault = platform.listener.address;
   const grant = (objects: readonly KubeObject[]): Promise<void> =>
     furnish(platform, accessOf(objects, locateKeys), home);
   await grant(options.manifests ?? []);

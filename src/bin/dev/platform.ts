@@ -47,7 +47,10 @@ const KUBE_PORT: HostPort = { host: '127.0.0.1', port: 6443 };
 
 /** Starts server and Kubernetes API: initialized and unsealed before anything listens. */
 export async function startPlatform(
-  options: Pick<DevOptions, 'address' | 'kubeAddress' | 'resolve'>,
+  options: Pick<DevOptions, 'address' | 'kubeAddress' | 'resolve'> & {
+    /** What answers as the Kubernetes API; absent: the embedded one. */
+    readonly startApi?: typeof startApiServer;
+  },
   home: Home,
   log: Log,
 ): Promise<Platform> {
@@ -82,7 +85,7 @@ export async function startPlatform(
     const { keys, fresh } = await openBarrier(server, home);
 
     const kubeAt = await listenNear(options.kubeAddress, KUBE_PORT, ({ host, port }) =>
-      startApiServer({
+      (options.startApi ?? startApiServer)({
         backend: stores.kube,
         host,
         port,

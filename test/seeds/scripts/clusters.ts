@@ -9,7 +9,12 @@ import { join } from 'node:path';
 import { startApiServer } from '../../../src/apiserver/server.ts';
 import { systemClock } from '../../../src/base/clock.ts';
 import { silentLog } from '../../../src/base/log.ts';
-import { createAuthority, issueCertificate } from '../../../src/crypto/certificate.ts';
+import {
+  createAuthority,
+  type Issued,
+  issueCertificate,
+  type Subject,
+} from '../../../src/crypto/certificate.ts';
 import { MemoryBackend } from '../../../src/storage/memory.ts';
 import { eventually } from '../../support/platform.ts';
 
@@ -20,6 +25,17 @@ export interface Cluster {
   readonly ca: string;
   readonly adminToken: string;
   stop(): Promise<void>;
+}
+
+export interface RealCluster extends Cluster {
+  readonly port: number;
+  /** A server certificate of the cluster's authority. */
+  issue(subject: Subject): Promise<Issued>;
+  /** Kills the API server and starts it again over the same etcd; resolves when it is ready. */
+  restart(): Promise<void>;
+  /** Stops the API server in its tracks, sockets open, and has it go on. */
+  freeze(): void;
+  thaw(): void;
 }
 
 export type ClusterKind = 'embedded' | 'kube-apiserver';
@@ -45,7 +61,7 @@ export async function startEmbedded(name: string): Promise<Cluster> {
 }
 
 /** @param folder where it keeps its files; removed by the caller */
-export async function startReal(name: string, folder: string): Promise<Cluster> {
+export async function startReal(name: string, folder: string): Promise<RealCluster> {
   const bin = assets ?? '';
   const home = join(folder, name);
   mkdirSync(home, { recursive: true, mode: 0o700 });
@@ -63,7 +79,15 @@ export async function startReal(name: string, folder: string): Promise<Cluster> 
     }
   };
   const authority = await createAuthority(`the cluster ${name}`, Date.now());
-  const certificate = await issueCertificate(authority, { names: ['localhost'], ips: ['127.0.0.1'] });
+  const certificate = await issueCertificate(authority, {
+    names: [
+      'localhost',
+      'kubernetes.default',
+      'kubernetes.default.svc',
+      'kubernetes.default.svc.cluster.local',
+    ],
+    ips: ['127.0.0.1'],
+  });
   const signing = generateKeyPairSync('rsa', { modulusLength: 2048 });
   const key = file('sa.key', signing.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
   const publicKey = file('sa.pub', signing.publicKey.export({ type: 'spki', format: 'pem' }).toString());
@@ -97,20 +121,44 @@ export async function startReal(name: string, folder: string): Promise<Cluster> 
       ],
     ],
   ];
-  for (const [program, args] of programs) children.push(spawn(join(bin, program), args, { stdio: 'ignore' }));
+  const run = ([program, args]: (typeof programs)[number]): void => {
+    children.push(spawn(join(bin, program), args, { stdio: 'ignore' }));
+  };
+  for (const program of programs) run(program);
   const url = `https://127.0.0.1:${secure}`;
   const ca = authority.certificate;
-  try {
+  const ready = async (): Promise<void> => {
     await eventually(
       `${name} is ready`,
       async () => (await isReady(secure, ca, adminToken)) || undefined,
       60_000,
     );
+  };
+  try {
+    await ready();
   } catch (error) {
     await stop();
     throw error;
   }
-  return { name, url, ca, adminToken, stop };
+  return {
+    name,
+    url,
+    ca,
+    adminToken,
+    port: secure,
+    stop,
+    issue: (subject) => issueCertificate(authority, subject),
+    async restart() {
+      const old = children.pop();
+      const ended = new Promise((resolve) => old?.once('exit', resolve));
+      old?.kill('SIGKILL');
+      await ended;
+      for (const program of programs.slice(-1)) run(program);
+      await ready();
+    },
+    freeze: () => void children.at(-1)?.kill('SIGSTOP'),
+    thaw: () => void children.at(-1)?.kill('SIGCONT'),
+  };
 }
 
 /** A kubeconfig with a context for each; the first is the current one. JSON is YAML. */

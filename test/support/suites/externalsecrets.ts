@@ -1,17 +1,15 @@
 /** The life of an ExternalSecret as a person sees it with kubectl: refreshing, waiting, describing, failing and recovering. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noKubectl } from '../support/kubectl.ts';
-import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
-import { entry, makeTeam, type Team } from '../support/team.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, type TestPlatform } from '../platform.ts';
+import { entry, makeTeam, type Team } from '../team.ts';
 
-if (noKubectl !== undefined) console.warn(`SKIPPED test/compat/externalsecrets: ${noKubectl}`);
-
-describe.skipIf(noKubectl !== undefined)('an ExternalSecret', () => {
+/** @param start a platform of its own: over the embedded Kubernetes API, or over a real one */
+export function externalSecretSuite(start: () => Promise<TestPlatform>): void {
   let platform: TestPlatform;
   let team: Team;
   beforeAll(async () => {
-    platform = await startTestPlatform();
+    platform = await start();
     team = await makeTeam(platform, 'shop');
   });
   afterAll(() => platform?.stop());
@@ -215,4 +213,4 @@ describe.skipIf(noKubectl !== undefined)('an ExternalSecret', () => {
     expect(seen).toContain('canary');
     expect(seen).not.toContain(canary);
   });
-});
+}

@@ -1,17 +1,18 @@
 /** Who owns what in a Secret, and what becomes of it: the creation and deletion policies over the whole platform, with kubectl. */
 
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { noKubectl } from '../support/kubectl.ts';
-import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
-import { entry, makeTeam, type Team, textsOf } from '../support/team.ts';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { eventually, type TestPlatform } from '../platform.ts';
+import { entry, makeTeam, type Team, textsOf } from '../team.ts';
 
-if (noKubectl !== undefined) console.warn(`SKIPPED test/compat/externalsecrets-ownership: ${noKubectl}`);
-
-describe.skipIf(noKubectl !== undefined)('the Secret of an ExternalSecret', () => {
+/**
+ * @param start a platform of its own: over the embedded Kubernetes API, or over a real one
+ * @param collects whether something there deletes what lost its owner: a kube-apiserver alone does not
+ */
+export function ownershipSuite(start: () => Promise<TestPlatform>, collects = true): void {
   let platform: TestPlatform;
   let team: Team;
   beforeAll(async () => {
-    platform = await startTestPlatform();
+    platform = await start();
     team = await makeTeam(platform, 'argocd');
   });
   afterAll(() => platform?.stop());
@@ -90,7 +91,7 @@ describe.skipIf(noKubectl !== undefined)('the Secret of an ExternalSecret', () =
       { kind: 'ExternalSecret', name: 'owner', controller: true, blockOwnerDeletion: true },
     ]);
     await team.kubectl.ok('delete es owner orphan -n argocd --timeout=20s');
-    await team.gone('owner');
+    if (collects) await team.gone('owner');
     await team.holds('orphan', { a: '1' });
   });
 
@@ -249,4 +250,4 @@ describe.skipIf(noKubectl !== undefined)('the Secret of an ExternalSecret', () =
     await team.kubectl.ok('delete es second -n argocd --timeout=20s');
     await team.holds('prize', { a: '1' });
   });
-});
+}

@@ -18,6 +18,8 @@ export interface StoreControllerOptions {
   readonly controllerClass: string;
   /** Whether a PushSecret has to take away what it pushed to the store of that place before the store may go. */
   isHeld(place: string): boolean;
+  /** For stores that name no `refreshInterval`, in milliseconds. Absent: five minutes, as upstream has it. */
+  readonly interval?: number;
 }
 
 /** `--store-requeue-interval` of external-secrets. */
@@ -45,7 +47,7 @@ export class StoreController {
     const spec = (object['spec'] ?? {}) as { controller?: unknown; refreshInterval?: unknown };
     const ours = isOurs(spec.controller, controllerClass);
     const checked = ours ? await this.#check(object, signal) : undefined;
-    const interval = intervalOf(spec.refreshInterval);
+    const interval = intervalOf(spec.refreshInterval, this.#options.interval ?? RECHECK_MS);
     const held = this.#options.isHeld(storeKey(resource.kind, namespace, name));
     const steps = plan({ object, name: at, checked, interval, held }, now);
     return apply(kube, events, steps, () => ({ actions: [] }));
@@ -71,11 +73,11 @@ export class StoreController {
 }
 
 /** Seconds or a Go duration; nothing, nonsense and 0 mean the usual. */
-function intervalOf(given: unknown): number {
-  if (typeof given !== 'string' && typeof given !== 'number') return RECHECK_MS;
+function intervalOf(given: unknown, usual: number): number {
+  if (typeof given !== 'string' && typeof given !== 'number') return usual;
   try {
-    return parseDuration(given) || RECHECK_MS;
+    return parseDuration(given) || usual;
   } catch {
-    return RECHECK_MS;
+    return usual;
   }
 }

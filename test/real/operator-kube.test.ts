@@ -1,0 +1,150 @@
+/**
+ * The operator over a real kube-apiserver with its etcd: the suites that run over the embedded API, and what only the real one
+ * does: it is killed and started again, it freezes, its etcd forgets what a watch could go on from.
+ */
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { SECRETS } from '../../src/operator/api/resources.ts';
+import { type Ground, startGround } from '../support/controller.ts';
+import { noKubectl } from '../support/kubectl.ts';
+import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
+import { noRealApi } from '../support/realapi.ts';
+import { externalSecretSuite } from '../support/suites/externalsecrets.ts';
+import { kubeFaultsSuite } from '../support/suites/kubefaults.ts';
+import { ownershipSuite } from '../support/suites/ownership.ts';
+import { entry, textsOf } from '../support/team.ts';
+
+const skipped = noRealApi ?? noKubectl;
+if (skipped !== undefined) console.warn(`SKIPPED test/real/operator-kube: ${skipped}`);
+
+const start = (): Promise<TestPlatform> => startTestPlatform({ real: true });
+
+describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
+  describe('an ExternalSecret', () => externalSecretSuite(start));
+  describe('the Secret of an ExternalSecret', () => ownershipSuite(start, false));
+  describe('the operator beside an API that is not well', () => kubeFaultsSuite(() => startGround(true)));
+
+  describe('the operator beside an API server that', () => {
+    let ground: Ground;
+    const store = (): object => ({
+      apiVersion: 'external-secrets.io/v1',
+      kind: 'ClusterSecretStore',
+      metadata: { name: 'store' },
+      spec: {
+        provider: {
+          vault: {
+            server: ground.address,
+            path: 'secret',
+            version: 'v2',
+            auth: { tokenSecretRef: { name: 'token', namespace: 'shop', key: 'token' } },
+          },
+        },
+      },
+    });
+    const put = (plural: string, object: object): Promise<unknown> => {
+      const { apiVersion, kind, metadata } = object as {
+        apiVersion: string;
+        kind: string;
+        metadata: { name: string; namespace?: string };
+      };
+      const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
+      return ground.kube.apply(
+        {
+          resource: {
+            group: group ?? '',
+            version: version ?? '',
+            plural,
+            kind,
+            namespaced: metadata.namespace !== undefined,
+          },
+          ...metadata,
+        },
+        object,
+        { manager: 'test', force: true },
+      );
+    };
+    const write = (v: string): Promise<unknown> =>
+      ground.root.request('PUT', 'secret/data/shop/app', { body: { data: { v } } });
+    const holds = (v: string): Promise<true> =>
+      eventually(
+        `app holds ${v}`,
+        async () => {
+          const found = await ground.kube
+            .get({ resource: SECRETS, namespace: 'shop', name: 'app' })
+            .catch(() => undefined);
+          return (found !== undefined && textsOf(found)['v'] === v) || undefined;
+        },
+        40_000,
+      );
+
+    beforeAll(async () => {
+      ground = await startGround(true);
+      await put('namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
+      await put('secrets', {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: 'token', namespace: 'shop' },
+        stringData: { token: ground.keys.rootToken },
+      });
+      await write('one');
+      await put('clustersecretstores', store());
+      await put('externalsecrets', {
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'ExternalSecret',
+        metadata: { name: 'app', namespace: 'shop' },
+        spec: {
+          refreshInterval: '1h',
+          secretStoreRef: { name: 'store', kind: 'ClusterSecretStore' },
+          data: [entry('v', 'secret/shop/app', 'v')],
+        },
+      });
+      await ground.run({
+        egressAllow: [ground.address.replace('http://', '')],
+        pushServer: [ground.address],
+        pushTokenFile: ground.tokenFile,
+      });
+      await holds('one');
+    });
+    afterAll(() => ground?.stop());
+
+    test('is killed and started again goes on where it was', async () => {
+      await ground.cluster?.restart();
+      await write('two');
+      await holds('two');
+      await ground.kube.delete({ resource: SECRETS, namespace: 'shop', name: 'app' });
+      await holds('two');
+    });
+
+    test('freezes with its sockets open is waited for, and asked again', async () => {
+      ground.cluster?.freeze();
+      await write('three');
+      await new Promise((resolve) => setTimeout(resolve, 5000));
+      ground.cluster?.thaw();
+      await holds('three');
+    });
+
+    test('takes the rights of deploy/ as they are written there', async () => {
+      const review = await ground.kube.create(
+        {
+          resource: {
+            group: 'authorization.k8s.io',
+            version: 'v1',
+            plural: 'subjectaccessreviews',
+            kind: 'SubjectAccessReview',
+            namespaced: false,
+          },
+          name: '',
+        },
+        {
+          apiVersion: 'authorization.k8s.io/v1',
+          kind: 'SubjectAccessReview',
+          spec: {
+            user: 'system:serviceaccount:holdfast-system:holdfast-operator',
+            resourceAttributes: { verb: 'create', resource: 'pods', namespace: 'shop' },
+          },
+        },
+      );
+      expect(review['status']).toMatchObject({ allowed: false });
+    });
+  });
+});
