@@ -14,12 +14,14 @@ const BYTES = 32;
 
 /**
  * @param namespace the operator's own
+ * @param fleeting where there is none, one is drawn and not kept: in shadow nothing is written
  * @throws Failure kube.*; config.refused where the Secret holds something else
  */
-export async function renderingSeed(kube: Kube, namespace: string): Promise<Uint8Array> {
+export async function renderingSeed(kube: Kube, namespace: string, fleeting: boolean): Promise<Uint8Array> {
   const name: Name = { resource: SECRETS, namespace, name: NAME };
   const kept = await kube.get(name);
   if (kept !== undefined) return seedOf(kept);
+  if (fleeting) return randomBytes(BYTES);
   try {
     return seedOf(
       await kube.create(name, {

@@ -6,10 +6,12 @@ import type { Clock } from '../../base/clock.ts';
 import { asFailure, failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { createKube } from '../../kube/client.ts';
+import type { Kube } from '../../kube/kube.ts';
 import { OperatorMetrics } from '../../operator/observe/metrics.ts';
 import { createOperator, type Operator } from '../../operator/operator.ts';
 import type { Subscribe } from '../../operator/push.ts';
 import { createRendering } from '../../operator/rendering.ts';
+import type { Share } from '../../operator/schedule/share.ts';
 import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
 import { allows } from '../../server/config/egress.ts';
 import { createDial } from '../../server/http/dial.ts';
@@ -19,12 +21,14 @@ import { generators } from './generators.ts';
 import { hearing } from './hearing.ts';
 import type { ControllerOptions, Hearing, HostPort } from './options.ts';
 import { providers } from './providers.ts';
+import { runOperator } from './replicas.ts';
 import { renderingSeed } from './seed.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
 export interface Controller {
-  readonly operator: Operator;
+  /** The operator that works; undefined while another replica leads. */
+  readonly operator: Operator | undefined;
   /** Where it is asked, by path. */
   readonly addresses: Readonly<Partial<Record<'metrics' | 'live', HostPort>>>;
   /** Resolves when everything that it watches was listed once. */
@@ -48,7 +52,12 @@ export async function startController(
     most: options.mostObjects,
     extended: options.extendedLabels,
   });
-  const kube = createKube(cluster);
+  const { host } = new URL(cluster.server);
+  const kube = createKube(cluster, {
+    userAgent: 'holdfast-operator',
+    ended: ({ method }, status) =>
+      metrics.asked(method, host, status === undefined ? '<error>' : String(status)),
+  });
   const stopping = new AbortController();
   const opened: Opened[] = [];
   let isReady = false;
@@ -58,41 +67,52 @@ export async function startController(
       waitsFor: () => (isReady ? undefined : 'the Kubernetes API has not listed all that is watched'),
     };
     const addresses = await openAll(options, endpoints, opened);
-    const seed = await renderingSeed(kube, env['POD_NAMESPACE'] || cluster.namespace || 'default');
+    const namespace = env['POD_NAMESPACE'] || cluster.namespace || 'default';
+    const seed = await renderingSeed(kube, namespace, options.shadow);
     const rules: EgressRules = {
       allowed: (at) => allows(options.egress, at),
       isCluster: await clusterApi(cluster, env),
     };
-    const operator = createOperator({
-      kube,
-      providers: providers({ env, lendOwnKeys: options.lendOwnKeys }),
-      generators: generators({ env, lendOwnKeys: options.lendOwnKeys }),
-      wayOut: wayOutOf(rules),
-      clock,
-      log,
-      random: Math.random,
-      resolve: asNamed,
-      envOf: createRendering({ seed }),
-      controllerClass: options.controllerClass,
-      concurrency: options.concurrency,
-      ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
-      ...(options.hearing === undefined ? {} : { subscribe: hearingOf(options.hearing) }),
-    });
-    const running = operator.start(stopping.signal);
-    running.catch(() => {});
-    const ready = operator.ready(stopping.signal).then(() => {
+    const build = (over: Kube, share: Share): Operator =>
+      createOperator({
+        kube: over,
+        share,
+        shadow: options.shadow,
+        providers: providers({ env, lendOwnKeys: options.lendOwnKeys }),
+        generators: generators({ env, lendOwnKeys: options.lendOwnKeys }),
+        wayOut: wayOutOf(rules),
+        clock,
+        log,
+        random: Math.random,
+        resolve: asNamed,
+        envOf: createRendering({ seed }),
+        metrics,
+        storeInterval: options.storeInterval,
+        ownNamespace: namespace,
+        controllerClass: options.controllerClass,
+        concurrency: options.concurrency,
+        ...(options.namespace === undefined ? {} : { namespace: options.namespace }),
+        ...(options.hearing === undefined ? {} : { subscribe: hearingOf(options.hearing) }),
+      });
+    const given = { kube, namespace, podName: env['POD_NAME'], clock, log };
+    // One in shadow takes no part: it holds no Lease, and nothing of the work is its.
+    const running = runOperator(options.shadow ? 'alone' : options.replicas, build, given, stopping.signal);
+    running.ended.catch(() => {});
+    const ready = running.ready.then(() => {
       isReady = true;
       log.info('watching', { namespace: options.namespace ?? 'all', class: options.controllerClass });
     });
     ready.catch(() => {});
     return {
-      operator,
+      get operator() {
+        return running.operator;
+      },
       addresses,
       ready: () => ready,
       async close() {
         stopping.abort(failure('base.internal'));
         try {
-          await running;
+          await running.ended;
         } finally {
           await Promise.all(opened.map((one) => one.close()));
           kube.close();
