@@ -1379,6 +1379,7 @@ export const codes = {
       '{store}: {path} is written, not read: name its parameters in the key ("{path}?common_name=app.example.com") or in the annotation holdfast.dev/parameters of the ExternalSecret, or use a VaultDynamicSecret generator',
   },
   'provider.write': { kind: 'unavailable', message: '{store}: cannot write {path}: {reason}' },
+  'provider.write_denied': { kind: 'denied', message: '{store}: cannot write {path}: {reason}', hint: '{mend}' },
   'provider.push': { kind: 'invalid', message: '{store}: cannot write {path}: {reason}' },
   'provider.foreign': {
     kind: 'denied',

@@ -7,6 +7,8 @@ import type { Kube, KubeObject, ManagedFields, Resource } from '../kube/kube.ts'
 import { externalSecretSpec } from './api/externalsecret.ts';
 import {
   CLUSTER_SECRET_STORES,
+  CLUSTER_EXTERNAL_SECRETS,
+  CLUSTER_PUSH_SECRETS,
   CONFIG_MAPS,
   EXTERNAL_SECRETS,
   NAMESPACES,
@@ -27,6 +29,8 @@ import type { Need, StoreName } from './plan.ts';
 export interface Caches {
   readonly externalSecrets: Cache;
   readonly pushSecrets: Cache;
+  readonly clusterExternalSecrets: Cache;
+  readonly clusterPushSecrets: Cache;
   readonly stores: Cache;
   readonly generatorStates: Cache;
   readonly clusterStores: Cache;
@@ -60,6 +64,7 @@ export function createCaches(given: {
         source: (object) => keysOf(object).sources,
         target: (object) => keysOf(object).targets,
         need: (object) => keysOf(object).needs,
+        owner: controllersOf,
       },
     }),
     pushSecrets: cache(PUSH_SECRETS, {
@@ -69,8 +74,11 @@ export function createCaches(given: {
         source: (object) => pushKeysOf(object).sources,
         selects: (object) => pushKeysOf(object).selects,
         holds: (object) => pushKeysOf(object).holds,
+        owner: controllersOf,
       },
     }),
+    clusterExternalSecrets: cache(CLUSTER_EXTERNAL_SECRETS, { trim: withoutManagers }),
+    clusterPushSecrets: cache(CLUSTER_PUSH_SECRETS, { trim: withoutManagers }),
     stores: cache(SECRET_STORES),
     generatorStates: cache(GENERATOR_STATES, {
       metadataOnly: true,
@@ -142,6 +150,10 @@ export const needKey = (need: Need, namespace: string): string =>
 
 /** The stores that an ExternalSecret reads, by their places. */
 export const storesRead = (object: KubeObject): readonly string[] => keysOf(object).stores;
+
+/** The UIDs of what controls an object. */
+const controllersOf = ({ metadata }: KubeObject): readonly string[] =>
+  (metadata.ownerReferences ?? []).filter(({ controller }) => controller === true).map(({ uid }) => uid);
 
 /** Who wrote which field is as long as all the rest, and nobody asks it of what is watched. */
 const withoutManagers = ({

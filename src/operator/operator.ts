@@ -17,6 +17,9 @@ import { CLUSTER_SECRET_STORES, SECRET_STORES } from './api/resources.ts';
 import { allOf, createCaches, storesRead } from './caches.ts';
 import { conditionOf } from './conditions.ts';
 import { Connections } from './connections.ts';
+import { ClusterKindController } from './controllers/clusterkinds/controller.ts';
+import { CLUSTER_EXTERNAL_SECRET, CLUSTER_PUSH_SECRET } from './controllers/clusterkinds/kinds.ts';
+import { listenForChildren } from './controllers/clusterkinds/wakeups.ts';
 import { ExternalSecretController } from './controllers/externalsecret/controller.ts';
 import type { Env } from './controllers/externalsecret/observed.ts';
 import { GeneratorStateController } from './controllers/generatorstate/controller.ts';
@@ -27,8 +30,8 @@ import { StoreController } from './controllers/secretstore/controller.ts';
 import { Demands, ReadIndex } from './demand.ts';
 import { createDynamic } from './dynamic/dynamic.ts';
 import { EventRecorder } from './events.ts';
-import { Generators } from './generators/generators.ts';
 import type { Outcome } from './executor.ts';
+import { Generators } from './generators/generators.ts';
 import type { OperatorMetrics } from './observe/metrics.ts';
 import { countedQueue } from './observe/queue.ts';
 import { Push, type Subscribe } from './push.ts';
@@ -254,17 +257,6 @@ export function createOperator(options: OperatorOptions): Operator {
   listen(caches, queue, connections, traffic, demands, index);
 
   /** What is reconciled: a row each. */
-  const kinds: ReadonlyMap<string, Kind> = new Map(
-    Object.entries({
-      SecretStore: {
-        cache: caches.stores,
-        reconcile: (_, { namespace, name }, signal) =>
-          stores.reconcile(SECRET_STORES, namespace, name, signal),
-      },
-      ClusterSecretStore: {
-        cache: caches.clusterStores,
-        reconcile: (_, { name }, signal) => stores.reconcile(CLUSTER_SECRET_STORES, undefined, name, signal),
-      },
   const pushSecrets = new PushSecretController({
     kube,
     caches,
@@ -278,8 +270,45 @@ export function createOperator(options: OperatorOptions): Operator {
     generators,
     suspect: (store) => queue.add(store, 'pushed'),
   });
-      ExternalSecret: {
+  const kinds: ReadonlyMap<string, Kind> = new Map(
   listenForPushes(caches, queue, demands);
+  const clusterKinds = [
+    {
+      kind: CLUSTER_EXTERNAL_SECRET,
+      parents: caches.clusterExternalSecrets,
+      children: caches.externalSecrets,
+    },
+    { kind: CLUSTER_PUSH_SECRET, parents: caches.clusterPushSecrets, children: caches.pushSecrets },
+  ].map((given) => {
+    const all = { ...given, namespaces: caches.namespaces, queue, kube, clock, events };
+    listenForChildren(all);
+    return {
+      kind: given.kind.resource.kind,
+      cache: given.parents,
+      controller: new ClusterKindController(all),
+    };
+  });
+    Object.entries({
+      SecretStore: {
+        cache: caches.stores,
+        reconcile: (_, { namespace, name }, signal) =>
+      ...Object.fromEntries(
+        clusterKinds.map(({ kind, cache, controller }) => [
+          kind,
+          {
+            cache,
+            reconcile: (_: Work, { name }: { readonly name: string }, signal: AbortSignal) =>
+              controller.reconcile(name, signal),
+          },
+        ]),
+      ),
+          stores.reconcile(SECRET_STORES, namespace, name, signal),
+      },
+      ClusterSecretStore: {
+        cache: caches.clusterStores,
+        reconcile: (_, { name }, signal) => stores.reconcile(CLUSTER_SECRET_STORES, undefined, name, signal),
+      },
+      ExternalSecret: {
         cache: caches.externalSecrets,
         stores: storesRead,
         inShadow: true,
@@ -293,6 +322,20 @@ export function createOperator(options: OperatorOptions): Operator {
     } satisfies Record<string, Kind>),
   );
 
+      GeneratorState: {
+        cache: caches.generatorStates,
+        reconcile: (_, { namespace, name }, signal) => generatorStates.reconcile(namespace, name, signal),
+      },
+      Lease: {
+        cache: caches.leases,
+        reconcile: (_, { name }, signal) => dynamic.keeper.reconcile(name, signal),
+      },
+      PushSecret: {
+        cache: caches.pushSecrets,
+        stores: (object) => pushKeysOf(object).stores,
+        reconcile: (work, { namespace, name }, signal) =>
+          pushSecrets.reconcile(work, namespace, name, signal),
+      },
   const running = new Map<string, Promise<void>>();
   const share = options.share ?? ALL;
   share.onGain(() => {
@@ -309,20 +352,6 @@ export function createOperator(options: OperatorOptions): Operator {
     if (outcome.end === 'failed') return void queue.retry(key, spread(outcome.retryAfterMs ?? 0, random));
     queue.succeeded(key);
     if (outcome.requeueAt !== undefined) {
-      GeneratorState: {
-        cache: caches.generatorStates,
-        reconcile: (_, { namespace, name }, signal) => generatorStates.reconcile(namespace, name, signal),
-      },
-      Lease: {
-        cache: caches.leases,
-        reconcile: (_, { name }, signal) => dynamic.keeper.reconcile(name, signal),
-      },
-      PushSecret: {
-        cache: caches.pushSecrets,
-        stores: (object) => pushKeysOf(object).stores,
-        reconcile: (work, { namespace, name }, signal) =>
-          pushSecrets.reconcile(work, namespace, name, signal),
-      },
       queue.add(key, 'periodic', outcome.requeueAt.getTime() - clock.now());
     }
   };

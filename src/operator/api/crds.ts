@@ -3,6 +3,12 @@
 import { stringify } from 'yaml';
 import { z } from 'zod';
 import type { KubeObject, Resource } from '../../kube/kube.ts';
+import {
+  clusterExternalSecretSpec,
+  clusterExternalSecretStatus,
+  clusterPushSecretSpec,
+  clusterPushSecretStatus,
+} from './clusterkinds.ts';
 import { externalSecretSpec, externalSecretStatus } from './externalsecret.ts';
 import {
   CLUSTER_GENERATORS,
@@ -13,7 +19,14 @@ import {
   generatorStateStatus,
 } from './generators/kinds.ts';
 import { pushSecretSpec, pushSecretStatus } from './pushsecret.ts';
-import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, PUSH_SECRETS, SECRET_STORES } from './resources.ts';
+import {
+  CLUSTER_EXTERNAL_SECRETS,
+  CLUSTER_PUSH_SECRETS,
+  CLUSTER_SECRET_STORES,
+  EXTERNAL_SECRETS,
+  PUSH_SECRETS,
+  SECRET_STORES,
+} from './resources.ts';
 import { storeSpec, storeStatus } from './store.ts';
 import { structural } from './subset.ts';
 import { SYNC_REPORTS, syncReportSpec, syncReportStatus } from './syncreport.ts';
@@ -86,6 +99,28 @@ const definitions: readonly Definition[] = [
       { name: 'Status', type: 'string', jsonPath: READY('reason') },
       { name: 'Last Sync', type: 'date', jsonPath: '.status.refreshTime' },
     ],
+    selectable: [],
+  },
+  {
+    resource: CLUSTER_EXTERNAL_SECRETS,
+    alsoServed: BETA,
+    shortName: 'ces',
+    description: 'ClusterExternalSecret makes an ExternalSecret in each of the namespaces that it selects.',
+    spec: clusterExternalSecretSpec,
+    status: clusterExternalSecretStatus,
+    columns: [
+      { name: 'Store', type: 'string', jsonPath: '.spec.externalSecretSpec.secretStoreRef.name' },
+      { name: 'Refresh Interval', type: 'string', jsonPath: '.spec.refreshTime' },
+      { name: 'Ready', type: 'string', jsonPath: READY('status') },
+    ],
+    selectable: [],
+  },
+  {
+    resource: CLUSTER_PUSH_SECRETS,
+    description: 'ClusterPushSecret makes a PushSecret in each of the namespaces that it selects.',
+    spec: clusterPushSecretSpec,
+    status: clusterPushSecretStatus,
+    columns: [AGE, { name: 'Status', type: 'string', jsonPath: READY('reason') }],
     selectable: [],
   },
   {

@@ -7,6 +7,8 @@
 import { CLUSTER_GENERATORS, GENERATOR_KINDS, GENERATOR_STATES } from './generators/kinds.ts';
 import {
   CLUSTER_SECRET_STORES,
+  CLUSTER_EXTERNAL_SECRETS,
+  CLUSTER_PUSH_SECRETS,
   CONFIG_MAPS,
   EVENTS,
   EXTERNAL_SECRETS,
@@ -45,7 +47,16 @@ const READ = ['get', 'list', 'watch'] as const;
 
 export const OPERATOR_RIGHTS: readonly Right[] = [
   of(EXTERNAL_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
+  of(CLUSTER_EXTERNAL_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
+  of(CLUSTER_EXTERNAL_SECRETS, ['patch'], 'conditions, and in which namespaces it has a child', 'status'),
+  of(CLUSTER_EXTERNAL_SECRETS, ['update'], 'owner references of its children', 'finalizers'),
+  of(CLUSTER_PUSH_SECRETS, READ, 'it is read'),
+  of(CLUSTER_PUSH_SECRETS, ['patch'], 'conditions, and in which namespaces it has a child', 'status'),
+  of(CLUSTER_PUSH_SECRETS, ['update'], 'owner references of its children', 'finalizers'),
   of(EXTERNAL_SECRETS, ['patch'], 'conditions', 'status'),
+  of(EXTERNAL_SECRETS, ['create', 'update', 'delete'], 'the children of ClusterExternalSecrets'),
+  of(PUSH_SECRETS, ['create', 'update', 'delete'], 'the children of ClusterPushSecrets'),
+  of(NAMESPACES, ['patch'], 'a finalizer while a ClusterExternalSecret has a child there'),
   of(EXTERNAL_SECRETS, ['update'], 'owner references that block the deletion of their owner', 'finalizers'),
   of(PUSH_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
   of(PUSH_SECRETS, ['patch'], 'conditions, and what was pushed', 'status'),

@@ -19,6 +19,7 @@ import { dataPath, metadataPath, searchRoot } from './path.ts';
 import { Reads } from './reads.ts';
 import { createSession, type Session } from './session.ts';
 import { type VaultSpec, vaultSpec } from './spec.ts';
+import { createVaultWriter } from './writer.ts';
 
 /** What a search may look at in all, so that one manifest cannot read a whole server. */
 const SEARCH_LIMIT = 10_000;
@@ -35,6 +36,11 @@ export const createVaultProvider = (
   name: 'vault',
   spec: vaultSpec as ProviderType<VaultSpec>['spec'],
   async connect(spec, env) {
+    if (spec.checkAndSet?.required === true && spec.version === 'v1')
+      throw failure('provider.spec', {
+        store: env.store,
+        reason: 'checkAndSet is not supported with Vault KV version v1',
+      });
     const client = new VaultClient(await connectionOf(spec, env));
     const session = createSession(client, spec.auth, env, monotonic);
     return connected(spec, env, client, session, new Mounts(session, monotonic));
@@ -130,6 +136,8 @@ function connected(
   };
 
   return {
+    ...createVaultWriter(spec, env, session),
+
     async get(ref, options): Promise<Read | undefined> {
       // In version 1 the path of a key may be that of an engine, whose read issues: that wants a login of its own.
       if (spec.version === 'v1' && (await mounts.issues(issuingPath(ref.key), options?.signal))) return undefined;

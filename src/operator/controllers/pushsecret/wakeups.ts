@@ -34,6 +34,8 @@ export function listenForPushes(caches: Caches, queue: Queue, demands: Demands):
     if (now === undefined) {
       demands.forget(key);
       queue.remove(key);
+      // What it leaves behind may be what another one waits for.
+      for (const store of pushKeysOf(object).stores) pushesRecoveredAt(store, caches, queue);
     } else if (specChanged(old, now)) {
       queue.add(key, 'pushed');
     }
