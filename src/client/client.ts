@@ -69,7 +69,8 @@ export interface RequestOptions {
   readonly body?: unknown;
   /** Sent as it is. */
   readonly rawBody?: Uint8Array | string;
-  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  /** A list is a parameter that is given several times. */
+  readonly query?: Readonly<Record<string, string | number | boolean | readonly string[] | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal | undefined;
   /** Statuses outside 2xx that are answers here, not failures (sys/health). */
@@ -285,7 +286,9 @@ export function encodePath(path: string): string {
 function encodeQuery(query: RequestOptions['query']): string {
   if (query === undefined) return '';
   const parts = Object.entries(query).flatMap(([key, value]) =>
-    value === undefined ? [] : [`${encodeURIComponent(key)}=${encodeURIComponent(String(value))}`],
+    (value === undefined ? [] : Array.isArray(value) ? (value as readonly string[]) : [value]).map(
+      (one) => `${encodeURIComponent(key)}=${encodeURIComponent(String(one))}`,
+    ),
   );
   return parts.length === 0 ? '' : `?${parts.join('&')}`;
 }

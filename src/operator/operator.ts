@@ -50,6 +50,8 @@ export interface OperatorOptions {
   readonly providers: readonly ProviderType[];
   /** Absent: none. */
   readonly generators?: readonly GeneratorType[];
+  /** How long what a generator made stays after it was replaced. Absent: 2 minutes. */
+  readonly generatorGraceMs?: number;
   readonly clock: Clock;
   readonly log: Log;
   /** In [0, 1), for spreading. */
@@ -212,6 +214,7 @@ export function createOperator(options: OperatorOptions): Operator {
     controllerClass,
     log,
     types: options.generators ?? [],
+    ...(options.generatorGraceMs === undefined ? {} : { graceMs: options.generatorGraceMs }),
     wayOut: options.wayOut ?? NO_WAY_OUT,
     resolve: options.resolve,
     hasStates: ({ metadata }) => caches.generatorStates.byIndex('owner', metadata.uid ?? '').length > 0,

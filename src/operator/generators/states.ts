@@ -4,7 +4,7 @@
  */
 
 import { randomUUID } from 'node:crypto';
-import { isFailure } from '../../base/errors.ts';
+import { failure, isFailure } from '../../base/errors.ts';
 import type { Kube, KubeObject, Name } from '../../kube/kube.ts';
 import type { Reserved, State } from '../../provider/generator.ts';
 import { GENERATOR_STATES, type GeneratorStateSpec, generatorStateSpec } from '../api/generators/kinds.ts';
@@ -106,6 +106,8 @@ export function reservedBy(kube: Kube, object: KubeObject): Reserved {
   const name = nameOfState(object);
   const secret: Name = { ...name, resource: SECRETS };
   const { uid = '' } = object.metadata;
+  const isMine = ({ metadata }: KubeObject): boolean =>
+    metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
   let state = (stateSpecOf(object)?.state ?? {}) as State;
   return {
     get state() {
@@ -117,9 +119,9 @@ export function reservedBy(kube: Kube, object: KubeObject): Reserved {
     },
     async secret() {
       const kept = await kube.get(secret);
-      const mine = kept?.metadata.ownerReferences?.some((owner) => owner.uid === uid) === true;
-      const text = (kept?.['data'] as Readonly<Record<string, string>> | undefined)?.[KEPT];
-      return !mine || text === undefined ? undefined : Buffer.from(text, 'base64');
+      if (kept === undefined || !isMine(kept)) return undefined;
+      const text = (kept['data'] as Readonly<Record<string, string>> | undefined)?.[KEPT];
+      return text === undefined ? undefined : Buffer.from(text, 'base64');
     },
     async keepSecret(value) {
       const wanted: KubeObject = {
@@ -136,6 +138,7 @@ export function reservedBy(kube: Kube, object: KubeObject): Reserved {
       };
       const there = await kube.get(secret);
       if (there === undefined) await kube.create(secret, wanted, { manager: MANAGER });
+      else if (!isMine(there)) throw failure('operator.owned', { name: name.name, owner: 'somebody else' });
       else await kube.update(secret, { ...there, data: wanted['data'] }, { manager: MANAGER });
     },
   };

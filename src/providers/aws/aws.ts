@@ -90,7 +90,7 @@ async function parameters(
 }
 
 /** AWS's own search for keys (variables, a web identity, a pod's, the machine's), by a client that is given none. */
-const ownKeys =
+export const ownKeys =
   (now: () => number) =>
   (region: string): KeysSource =>
     renewed(now, async () => {

@@ -1,6 +1,6 @@
 /** Where the services of AWS are, by region. Pure. */
 
-export type Service = 'secretsmanager' | 'ssm' | 'sts';
+export type Service = 'secretsmanager' | 'ssm' | 'sts' | 'ecr' | 'ecr-public';
 
 /** The partitions of AWS whose hosts end otherwise than the commercial one's. */
 const SUFFIXES: readonly (readonly [prefix: string, suffix: string])[] = [
@@ -15,7 +15,8 @@ const SUFFIXES: readonly (readonly [prefix: string, suffix: string])[] = [
 /** The regional endpoint of a service. @param region already known to be a host's label */
 export function endpointOf(service: Service, region: string): string {
   const suffix = SUFFIXES.find(([prefix]) => region.startsWith(prefix))?.[1] ?? 'amazonaws.com';
-  return `https://${service}.${region}.${suffix}`;
+  const label = service === 'ecr' || service === 'ecr-public' ? `api.${service}` : service;
+  return `https://${label}.${region}.${suffix}`;
 }
 
 /** The variables by which upstream's operator is led to other endpoints (emulators, endpoints of a private network). */
@@ -23,6 +24,8 @@ const VARIABLES: Readonly<Record<Service, string>> = {
   secretsmanager: 'AWS_SECRETSMANAGER_ENDPOINT',
   ssm: 'AWS_SSM_ENDPOINT',
   sts: 'AWS_STS_ENDPOINT',
+  ecr: 'AWS_ECR_ENDPOINT',
+  'ecr-public': 'AWS_ECR_PUBLIC_ENDPOINT',
 };
 
 /** What the operator's own environment says of endpoints; no manifest can. */

@@ -77,6 +77,18 @@ const pairs = (tags: unknown): [string, string][] =>
   ((tags ?? []) as { Key: string; Value: string }[]).map(({ Key, Value }) => [Key, Value]);
 const tagList = (tags: ReadonlyMap<string, string>) => [...tags].map(([Key, Value]) => ({ Key, Value }));
 
+const GRANTED = {
+  authorizationToken: Buffer.from('AWS:eyJ.pw').toString('base64'),
+  expiresAt: 1_800_000_000,
+};
+/** What the services of private and of public registries answer, by the first half of their target. */
+const REGISTRIES: Readonly<Record<string, object>> = {
+  AmazonEC2ContainerRegistry_V20150921: {
+    authorizationData: [{ ...GRANTED, proxyEndpoint: 'https://1234.dkr.ecr.eu-west-1.amazonaws.com' }],
+  },
+  SpencerFrontendService: { authorizationData: GRANTED },
+};
+
 /** Starts it on loopback, with one access key: AKIAROOT of rootSecret. */
 export async function startFakeAws(): Promise<FakeAws> {
   const server = createServer((request, response) => {
@@ -117,6 +129,8 @@ export async function startFakeAws(): Promise<FakeAws> {
       const instead = fake.between?.(call);
       if (instead !== undefined) return refusal(instead, isQuery);
       if (isQuery) return ok(sts(call), 'text/xml');
+      const registry = REGISTRIES[service];
+      if (registry !== undefined) return ok(JSON.stringify(registry), 'application/x-amz-json-1.1');
       const answer = service === 'ssm' ? ssm(action, parsed) : manager(action, parsed);
       return ok(JSON.stringify(answer), 'application/x-amz-json-1.1');
     } catch (error) {

@@ -149,7 +149,8 @@ function saidMissing({ status, target }: Observed, spec: ExternalSecretSpec): bo
 }
 
 function hasNoUsableStore({ observed, spec, now }: Case): Plan | undefined {
-  for (const store of storesOf(spec)) {
+  // One that is named and not read from is in nobody's way: a spec that only generates may name any.
+  for (const { store } of needsOf(spec)) {
     const sight = observed.stores.get(storeId(store));
     const cause =
       sight === undefined
