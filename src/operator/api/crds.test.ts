@@ -15,7 +15,9 @@ test('deploy/crds holds exactly what the schemas say', () => {
     mkdirSync(folder, { recursive: true });
     for (const [name, text] of files) writeFileSync(join(folder, name), text);
   }
-  const found = readdirSync(folder).filter((name) => name.endsWith('external-secrets.io.yaml'));
+  const found = readdirSync(folder).filter((name) =>
+    /\.(external-secrets\.io|holdfast\.dev)\.yaml$/.test(name),
+  );
   expect(found.sort()).toEqual([...files.keys()].sort());
   for (const [name, text] of files) expect(readFileSync(join(folder, name), 'utf8')).toBe(text);
 });

@@ -30,6 +30,8 @@ const lease = z.object({
   renewTime: z.string().optional(),
   reissueTime: z.string().optional(),
   expireTime: z.string().optional(),
+  /** Why none came in its place, though it was due. */
+  trouble: z.string().optional(),
 });
 
 export const syncReportStatus = z.object({

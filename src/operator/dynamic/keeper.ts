@@ -34,6 +34,7 @@ import {
   type Step,
   type Subject,
   spent,
+  troubled,
   without,
 } from './lease.ts';
 import { faceOf, nameOf, recordName, recordOf, secretOf, shownFace } from './record.ts';
@@ -69,10 +70,14 @@ interface Stored {
 }
 
 const MANAGER = 'holdfast-operator';
+/** Somebody else wrote in between: that often in a row, and something is wrong. */
+const TRIES = 5;
 /** Steps at one look; one that goes on for longer goes on at the next. */
 const MOST_STEPS = 32;
 /** Clocks are set and machines sleep: no record is left alone for longer. */
 const LONGEST_WAIT_MS = 3_600_000;
+/** Whatever goes wrong, no record is looked at all the time. */
+const LEAST_WAIT_MS = 1000;
 /** A lease that was seen to stand is not asked for again within this time. */
 const SEEN_MS = 30_000;
 const REST = { baseMs: 2000, maxMs: 60_000 };
@@ -124,6 +129,7 @@ export class LeaseKeeper {
           code,
           reason: message,
         });
+        await this.#change(stored, (record) => troubled(record, `${message} [${code}]`)).catch(() => {});
         return this.#give(stored.record, current);
       }
     });
@@ -141,7 +147,7 @@ export class LeaseKeeper {
     const login = { ...(await issuance.open(signal)), id: randomUUID() };
     let begunAt: Stored;
     try {
-      begunAt = await this.#save(stored, begun(stored.record, login, this.#process, clock.now()));
+      begunAt = await this.#change(stored, (record) => begun(record, login, this.#process, clock.now()));
     } catch (error) {
       // Nothing was issued under it, and nobody will know of it.
       await this.#takeBack(stored.record.provider, login).catch(() => {});
@@ -151,16 +157,18 @@ export class LeaseKeeper {
     try {
       made = await issuance.issue(login, signal);
     } catch (error) {
-      await this.#save(begunAt, disown(begunAt.record, clock.now())).catch(() => {});
+      await this.#change(begunAt, (record) => disownOf(record, login, clock.now())).catch(() => {});
       throw error;
     }
-    const { record, kept } = issued(
-      begunAt.record,
-      login,
-      { ...made, basis, path: issuance.path },
-      clock.now(),
-    );
-    await this.#save(begunAt, record);
+    const credential = { ...made, basis, path: issuance.path };
+    let kept = false;
+    const { record } = await this.#change(begunAt, (before) => {
+      // Somebody took it for left behind, and takes it back.
+      if (before.pending?.id !== login.id) throw failure('kube.gone', { request: 'a login of its own' });
+      const after = issued(before, login, credential, clock.now());
+      kept = after.kept;
+      return after.record;
+    });
     this.#seen.set(login.id, clock.monotonic());
     if (kept && record.current !== undefined) return this.#give(record, record.current);
     return { value: made.value, envelope: made.envelope };
@@ -195,13 +203,10 @@ export class LeaseKeeper {
     if (names === undefined) return;
     for (const [name, issuedAt] of [...names]) {
       await this.#alone(name, async () => {
-        const stored = await this.#load(name, undefined, signal);
-        const { record } = stored;
+        const { record, secret } = await this.#load(name, undefined, signal);
+        const { clock, graceMs } = this.#options;
         if (record?.current?.issuedAt === issuedAt)
-          await this.#save(
-            { ...stored, record },
-            applied(record, this.#options.clock.now(), this.#options.graceMs),
-          );
+          await this.#change({ record, secret }, (now) => applied(now, clock.now(), graceMs));
         names.delete(name);
       });
     }
@@ -235,7 +240,7 @@ export class LeaseKeeper {
       if (step.do === 'wake') this.#options.wake(record.owner);
       if (step.do === 'wake' || step.do === 'wait') {
         const wait = Math.min((step.until ?? Infinity) - now, LONGEST_WAIT_MS);
-        return this.#options.plan(name, Math.max(0, wait));
+        return this.#options.plan(name, Math.max(LEAST_WAIT_MS, wait));
       }
       if (step.do === 'forget') {
         await this.#tell(record, use.owner, undefined);
@@ -249,7 +254,7 @@ export class LeaseKeeper {
       const next = await this.#take(record, step);
       if (next !== undefined) stored = await this.#save({ record, secret }, next, use.owner);
     }
-    this.#options.plan(name, 0);
+    this.#options.plan(name, LEAST_WAIT_MS);
   }
 
   /** Does a step. @returns the record after it; undefined where it failed and is to rest */
@@ -327,17 +332,31 @@ export class LeaseKeeper {
     return new Map([...this.#resting].map(([id, { until }]) => [id, until]));
   }
 
-  async #load(name: string, subject: Subject, signal: AbortSignal): Promise<Stored>;
+  async #load(name: string, subject: Subject, signal?: AbortSignal): Promise<Stored>;
   async #load(
     name: string,
     subject: undefined,
     signal: AbortSignal,
   ): Promise<{ readonly record: LeaseRecord | undefined; readonly secret: KubeObject | undefined }>;
-  async #load(name: string, subject: Subject | undefined, signal: AbortSignal) {
+  async #load(name: string, subject: Subject | undefined, signal?: AbortSignal) {
     const secret = await this.#options.kube.get(nameOf(this.#options.namespace, name), signal);
     const known = secret === undefined ? undefined : recordOf(secret);
-    const fresh = subject === undefined ? undefined : { ...subject, former: [] };
+    const fresh = subject === undefined ? undefined : bare(subject);
     return { record: known ?? fresh, secret };
+  }
+
+  /** Changes a record as it stands, again where somebody else did in between. @throws Failure kube.* */
+  async #change(before: Stored, edit: (record: LeaseRecord) => LeaseRecord): Promise<Stored> {
+    let stored = before;
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.#save(stored, edit(stored.record));
+      } catch (error) {
+        const { code } = asFailure(error);
+        if (tries >= TRIES || !['kube.conflict', 'kube.exists', 'kube.missing'].includes(code)) throw error;
+        stored = await this.#load(recordName(stored.record), stored.record);
+      }
+    }
   }
 
   /** Stores a record in the place of what was read. @throws Failure kube.conflict where somebody else did */
@@ -391,6 +410,19 @@ export class LeaseKeeper {
     }
   }
 }
+
+const bare = ({ owner, id, key, store, provider }: Subject): LeaseRecord => ({
+  owner,
+  id,
+  key,
+  store,
+  provider,
+  former: [],
+});
+
+/** The login goes to be taken back, unless somebody saw to that. */
+const disownOf = (record: LeaseRecord, { id }: Named, now: number): LeaseRecord =>
+  record.pending?.id === id ? disown(record, now) : record;
 
 /** The owner as the queue names it. */
 export const ownerKey = ({ kind, namespace, name }: Subject['owner']): string =>

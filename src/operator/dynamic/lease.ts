@@ -60,6 +60,8 @@ export interface Holding {
   readonly notAfter?: number;
   /** It is not renewed any more, since this time. */
   readonly spentAt?: number;
+  /** Why none came in its place, though it was due. */
+  readonly trouble?: string;
   /** When the Secret first held it. */
   readonly appliedAt?: number;
 }
@@ -129,11 +131,13 @@ export function nextStep(record: LeaseRecord, facts: Facts, now: number, graceMs
     current?.by === undefined || course.renewAt === undefined
       ? undefined
       : Math.max(course.renewAt, rests(current.by));
-  if (current?.by !== undefined && renewAt !== undefined && renewAt <= now && !isDue(current, now))
+  const heard = facts.owner === 'uses' && facts.follows && current !== undefined;
+  const wanted = heard && isDue(current, now);
+  if (current?.by !== undefined && renewAt !== undefined && renewAt <= now && !wanted)
     return { do: 'renew', holding: { ...current, by: current.by } };
   const due = former.find((one) => dueOf(one, rests(one)) <= now);
   if (due !== undefined)
-    return (due.endsAt ?? Infinity) + FORGET_MS <= now
+    return facts.resting.has(due.id) && (due.endsAt ?? Infinity) + FORGET_MS <= now
       ? { do: 'keep', record: without(record, due) }
       : { do: 'revoke', former: due };
   if (current === undefined && pending === undefined && former.length === 0) return { do: 'forget' };
@@ -142,9 +146,15 @@ export function nextStep(record: LeaseRecord, facts: Facts, now: number, graceMs
     record.retiredAt === undefined ? undefined : record.retiredAt + graceMs,
     ...former.map((one) => dueOf(one, rests(one))),
   ];
-  if (facts.owner === 'uses' && facts.follows && current !== undefined && isDue(current, now))
-    return { do: 'wake', until: earliest(...others, now + WAKE_MS) ?? now + WAKE_MS };
-  const until = earliest(...others, renewAt, facts.follows ? course.reissueAt : undefined);
+  // Whoever stored that the Secret holds it died before: what it replaced still waits for that.
+  const unseen = heard && current.appliedAt === undefined && now >= current.issuedAt + UNDERWAY_MS;
+  if (wanted || unseen)
+    return { do: 'wake', until: soonest(now, [...others, now + WAKE_MS]) ?? now + WAKE_MS };
+  const until = soonest(now, [
+    ...others,
+    renewAt,
+    ...(heard ? [course.reissueAt, current.appliedAt ?? current.issuedAt + UNDERWAY_MS] : []),
+  ]);
   return { do: 'wait', ...(until === undefined ? {} : { until }) };
 }
 
@@ -152,8 +162,9 @@ export function nextStep(record: LeaseRecord, facts: Facts, now: number, graceMs
 const dueOf = ({ from, endsAt }: Former, rests: number): number =>
   Math.max(Math.min(from ?? Infinity, endsAt ?? Infinity), rests);
 
-function earliest(...times: readonly (number | undefined)[]): number | undefined {
-  const least = Math.min(...times.filter((time) => time !== undefined));
+/** The next of these times; what is past has been looked at. */
+function soonest(now: number, times: readonly (number | undefined)[]): number | undefined {
+  const least = Math.min(...times.filter((time) => time !== undefined).filter((time) => time > now));
   return Number.isFinite(least) ? least : undefined;
 }
 
@@ -338,3 +349,11 @@ export const without = (record: LeaseRecord, gone: Former): LeaseRecord => ({
   ...record,
   former: record.former.filter((one) => one !== gone),
 });
+
+/** A new one was due, and there is none. */
+export function troubled(record: LeaseRecord, why: string): LeaseRecord {
+  const { current } = record;
+  return current === undefined || current.trouble === why
+    ? record
+    : { ...record, current: { ...current, trouble: why } };
+}

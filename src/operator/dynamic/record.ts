@@ -77,6 +77,7 @@ export function faceOf({ key, store, current }: LeaseRecord): SyncReportLease | 
     renewTime: renewAt !== undefined && renewAt < (reissueAt ?? Infinity) ? time(renewAt) : undefined,
     reissueTime: time(reissueAt),
     expireTime: time(endsAt),
+    trouble: current.trouble,
   };
   return Object.fromEntries(
     Object.entries(face).filter(([, value]) => value !== undefined),

@@ -145,14 +145,20 @@ async function under<T>(
   const client = clientOf(known, env);
   try {
     return await use(client, known);
+  } catch (error) {
+    // The operator's own list is no word of the server: it may be mended.
+    if (!isFailure(error, 'dial.refused')) throw error;
+    throw failure('api.unreachable', { address: known.address, reason: error.message });
   } finally {
     client.close();
   }
 }
 
+const FINAL: readonly string[] = ['denied', 'invalid', 'missing', 'unsupported'];
+
 /** Whether the server has said its last word: the same question again gives the same answer. */
 export const isFinal = (error: unknown): boolean =>
-  ['denied', 'invalid', 'missing', 'unsupported'].includes(asFailure(error).kind);
+  isFailure(error) && error.code.startsWith('api.') && FINAL.includes(error.kind);
 
 export const vaultLessor: Lessor = {
   renew: (given, lease, env) =>

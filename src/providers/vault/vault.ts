@@ -140,7 +140,8 @@ function connected(
 
     async get(ref, options): Promise<Read | undefined> {
       // In version 1 the path of a key may be that of an engine, whose read issues: that wants a login of its own.
-      if (spec.version === 'v1' && (await mounts.issues(issuingPath(ref.key), options?.signal))) return undefined;
+      if (spec.version === 'v1' && (await mounts.issues(issuingPath(ref.key), options?.signal)))
+        return undefined;
       const found = await fetch(ref.key, ref.version, options);
       if (found.value === undefined) return undefined;
       return {
