@@ -37,6 +37,7 @@ const HAND_OVER_MS = 60_000;
 /** Of more than this many damaged entries the names help nobody. */
 const NAMED_DAMAGES = 1000;
 const CACHE_BYTES = 64 * 1024 * 1024;
+const NOTHING: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** What `verify` found. The store is whole when `damaged` is empty and `set` is "matches". */
 export interface Verification {
@@ -389,12 +390,13 @@ export class Barrier implements Feed {
           throw failure('storage.key', { reason: 'it belongs to the barrier' });
         assertKeys(writes);
         const sealed = new Map<string, Sealed>();
-        for (const write of writes) sealed.set(write.key, sealedWrite(open, write));
-        return barrier.#enqueue(
-          open,
-          sealed,
-          checks.map(({ key, revision }) => ({ key, revision })),
-        );
+        const plain = new Map<string, Uint8Array>();
+        for (const write of writes) {
+          sealed.set(write.key, sealedWrite(open, write));
+          if ('value' in write) plain.set(write.key, write.value);
+        }
+        const conditions = checks.map(({ key, revision }) => ({ key, revision }));
+        return barrier.#enqueue(open, sealed, conditions, plain);
       },
     };
   }
@@ -484,11 +486,16 @@ export class Barrier implements Feed {
     );
   }
 
-  #enqueue(open: Open, writes: Member['writes'], checks: readonly Check[]): Promise<number> {
-    this.#cache.hold(writes.keys());
+  #enqueue(
+    open: Open,
+    writes: Member['writes'],
+    checks: readonly Check[],
+    plain: ReadonlyMap<string, Uint8Array> = NOTHING,
+  ): Promise<number> {
+    const hold = this.#cache.hold(writes.keys(), plain);
     let held = true;
-    const release = (): void => {
-      if (held) this.#cache.release(writes.keys());
+    const release = (revision?: number): void => {
+      if (held) this.#cache.release(hold, revision);
       held = false;
     };
     return new Promise((resolve, reject) =>
@@ -497,7 +504,7 @@ export class Barrier implements Feed {
         writes,
         checks,
         resolve(revision) {
-          release();
+          release(revision);
           resolve(revision);
         },
         reject(reason) {

@@ -16,6 +16,16 @@ const ABSENT_NAMES = 4096;
 /** The value, its text, the text of the answer that it is in, and its hashes in the audit trail. */
 const COPIES = 4;
 
+/** A value that may be kept once it is committed: what is larger would push out too much that is asked for. */
+const REWRITTEN_BYTES = 64 * 1024;
+
+/** Keys whose commit is under way, and what is to be kept of it. */
+export interface Hold {
+  readonly keys: readonly string[];
+  /** What the commit writes under keys that were in memory before. */
+  readonly rewritten: ReadonlyMap<string, Uint8Array>;
+}
+
 /** One or several reads of one key that are under way. */
 export interface Reading {
   readers: number;
@@ -30,6 +40,8 @@ export class EntryCache {
   readonly #reading = new Map<string, Reading>();
   /** Keys whose commits are under way, and how many. */
   readonly #held = new Map<string, number>();
+  /** Holds that may still leave something: none where somebody else wrote, or all was dropped, since they began. */
+  readonly #standing = new Set<Hold>();
   readonly #enabled: boolean;
 
   /** @param limitBytes how much memory it may take, roughly; 0 switches it off */
@@ -75,12 +87,7 @@ export class EntryCache {
       this.#absent.set(key, true);
       return undefined;
     }
-    const kept: Entry = {
-      ...entry,
-      derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)),
-    };
-    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + COPIES * entry.value.length);
-    return kept;
+    return this.#keep(entry);
   }
 
   /** Ends a read that brought nothing to keep: it failed. */
@@ -90,32 +97,56 @@ export class EntryCache {
     if (reading.readers === 0 && this.#reading.get(key) === reading) this.#reading.delete(key);
   }
 
-  /** Drops the keys and keeps them out until `release`: they are about to be written. */
-  hold(keys: Iterable<string>): void {
-    if (!this.#enabled) return;
-    for (const key of keys) {
+  /**
+   * Drops the keys and keeps them out until `release`: they are about to be written.
+   * @param values what is written under them, where that is not their end
+   */
+  hold(keys: Iterable<string>, values: ReadonlyMap<string, Uint8Array>): Hold {
+    const rewritten = new Map<string, Uint8Array>();
+    const hold = { keys: [...keys], rewritten };
+    if (!this.#enabled) return hold;
+    for (const key of hold.keys) {
+      const value = values.get(key);
+      const isAsked = this.#kept.get(key) !== undefined || this.#held.has(key);
+      // A copy: whoever commits may wipe his own.
+      if (value !== undefined && value.length <= REWRITTEN_BYTES && isAsked)
+        rewritten.set(key, Buffer.from(value));
       this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
       this.#drop(key);
     }
+    this.#standing.add(hold);
+    return hold;
   }
 
-  /** The outcome of the write that `hold` was for is known, whatever it is. */
-  release(keys: Iterable<string>): void {
+  /**
+   * The outcome of the write that `hold` was for is known. To be called in the order of the commits.
+   * @param revision of the commit, where it succeeded: what was in memory before is there again, as it is now
+   */
+  release(hold: Hold, revision?: number): void {
     if (!this.#enabled) return;
-    for (const key of keys) {
+    const stands = this.#standing.delete(hold);
+    for (const key of hold.keys) {
       const left = (this.#held.get(key) ?? 1) - 1;
-      if (left === 0) this.#held.delete(key);
-      else this.#held.set(key, left);
+      if (left > 0) {
+        this.#held.set(key, left);
+        continue;
+      }
+      this.#held.delete(key);
+      const value = hold.rewritten.get(key);
+      if (stands && value !== undefined && revision !== undefined) this.#keep({ key, value, revision });
     }
+    if (!stands) for (const value of hold.rewritten.values()) wipe(value);
   }
 
   /** Drops keys that somebody else wrote. */
   invalidate(keys: Iterable<string>): void {
+    this.#standing.clear();
     for (const key of keys) this.#drop(key);
   }
 
   /** Drops everything. */
   clear(): void {
+    this.#standing.clear();
     for (const reading of this.#reading.values()) reading.stale = true;
     this.#reading.clear();
     this.#kept.clear();
@@ -126,6 +157,13 @@ export class EntryCache {
   wipe(): void {
     for (const { value } of this.#kept.values()) wipe(value);
     this.clear();
+  }
+
+  #keep(entry: Entry): Entry {
+    const { key, value } = entry;
+    const kept: Entry = { ...entry, derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)) };
+    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + COPIES * value.length);
+    return kept;
   }
 
   #drop(key: string): void {
