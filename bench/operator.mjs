@@ -102,7 +102,7 @@ async function measure(size, options) {
       if (count < size) throw new Error(`${count} of ${size} are synced\n${program.output().slice(-3000)}`);
     });
     // What is left of it: the last conditions and events.
-    await cluster.ask('quiet', { forMs: QUIET_MS, limitMs: LOST_MS });
+    await later(QUIET_MS);
     const events = await cluster.ask('counts');
     first.counts = sum(first.counts, events.counts);
 
@@ -110,9 +110,7 @@ async function measure(size, options) {
     await cluster.ask('counts');
     const restart = await phase(async () => {
       start();
-      const began = Date.now();
-      const newest = await cluster.ask('quiet', { forMs: QUIET_MS, limitMs: LOST_MS });
-      return newest - began;
+      return await cluster.ask('quiet', { forMs: QUIET_MS, limitMs: LOST_MS });
     });
 
     // New ones, while all of before are refreshed: to the end of a round at least.

@@ -102,11 +102,12 @@ const work = {
     return seen.size;
   },
 
-  /** Resolves when the operator has asked nothing for this long; gives when it asked last, as Date.now() does. */
+  /** Resolves when it has begun to ask and then asked nothing for this long; gives the milliseconds to the last request. */
   async quiet({ forMs, limitMs }) {
-    const end = Date.now() + limitMs;
-    while (Date.now() - newest < forMs && Date.now() < end) await pause(50);
-    return newest;
+    const since = Date.now();
+    const end = since + limitMs;
+    while ((newest < since || Date.now() - newest < forMs) && Date.now() < end) await pause(50);
+    return newest - since;
   },
 
   /** How many ExternalSecrets are Ready, and how many Secrets are not as their ExternalSecrets say. */
@@ -159,7 +160,7 @@ function create(resource, namespace, object) {
 function count() {
   const { emit } = https.Server.prototype;
   https.Server.prototype.emit = function (event, ...rest) {
-    if (event === 'request' && rest[0].headers['user-agent'] === OPERATOR) {
+    if (event === 'request' && rest[0].headers['user-agent']?.startsWith(OPERATOR)) {
       const [path, query = ''] = rest[0].url.split('?');
       const kind =
         /^\/(?:api|apis\/[^/]+)\/[^/]+(?:\/namespaces\/[^/]+(?=\/))?\/([^/]+)(?:\/[^/]+(\/[^/]+)?)?$/.exec(

@@ -42,8 +42,8 @@ import { Traffic } from './schedule/traffic.ts';
 import type { Difference } from './shadow/difference.ts';
 import { readOnly } from './shadow/readonly.ts';
 import { Shadow } from './shadow/shadow.ts';
-import { Written } from './written.ts';
 import { listen, recoveredAt, sweepKey, wakes } from './wakeups.ts';
+import { Written } from './written.ts';
 
 export interface OperatorOptions {
   readonly kube: Kube;
@@ -257,9 +257,6 @@ export function createOperator(options: OperatorOptions): Operator {
     rotated: (since) => metrics?.rotated(clock.monotonic() - since),
   });
   metrics?.watch({ caches, queue, expiring: () => connections.expiring() });
-  listen(caches, queue, connections, traffic, demands, index);
-
-  /** What is reconciled: a row each. */
   const pushSecrets = new PushSecretController({
     kube,
     caches,
@@ -273,7 +270,7 @@ export function createOperator(options: OperatorOptions): Operator {
     generators,
     suspect: (store) => queue.add(store, 'pushed'),
   });
-  const kinds: ReadonlyMap<string, Kind> = new Map(
+  listen(caches, queue, connections, traffic, demands, index, written);
   listenForPushes(caches, queue, demands);
   const clusterKinds = [
     {
@@ -291,10 +288,10 @@ export function createOperator(options: OperatorOptions): Operator {
       controller: new ClusterKindController(all),
     };
   });
+
+  /** What is reconciled: a row each. */
+  const kinds: ReadonlyMap<string, Kind> = new Map(
     Object.entries({
-      SecretStore: {
-        cache: caches.stores,
-        reconcile: (_, { namespace, name }, signal) =>
       ...Object.fromEntries(
         clusterKinds.map(({ kind, cache, controller }) => [
           kind,
@@ -305,6 +302,9 @@ export function createOperator(options: OperatorOptions): Operator {
           },
         ]),
       ),
+      SecretStore: {
+        cache: caches.stores,
+        reconcile: (_, { namespace, name }, signal) =>
           stores.reconcile(SECRET_STORES, namespace, name, signal),
       },
       ClusterSecretStore: {
@@ -322,9 +322,6 @@ export function createOperator(options: OperatorOptions): Operator {
         reconcile: (work, { namespace, name }, signal) =>
           externalSecrets.reconcile(work, namespace, name, signal),
       },
-    } satisfies Record<string, Kind>),
-  );
-
       GeneratorState: {
         cache: caches.generatorStates,
         reconcile: (_, { namespace, name }, signal) => generatorStates.reconcile(namespace, name, signal),
@@ -339,6 +336,9 @@ export function createOperator(options: OperatorOptions): Operator {
         reconcile: (work, { namespace, name }, signal) =>
           pushSecrets.reconcile(work, namespace, name, signal),
       },
+    } satisfies Record<string, Kind>),
+  );
+
   const running = new Map<string, Promise<void>>();
   const share = options.share ?? ALL;
   share.onGain(() => {

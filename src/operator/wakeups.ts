@@ -6,12 +6,14 @@
 import type { CacheChange } from '../kube/cache.ts';
 import type { KubeObject } from '../kube/kube.ts';
 import type { Queue } from '../kube/queue.ts';
+import { SECRETS } from './api/resources.ts';
 import type { Caches } from './caches.ts';
 import { conditionOf } from './conditions.ts';
 import { type Connections, storeKey } from './connections.ts';
 import type { Demands, ReadIndex } from './demand.ts';
 import type { PushOptions } from './push.ts';
 import type { Traffic } from './schedule/traffic.ts';
+import type { Written } from './written.ts';
 
 /** A sweep is spread over this long for each key, up to a minute in all. */
 const SWEEP_STEP_MS = 20;
@@ -91,6 +93,7 @@ export function listen(
   traffic: Traffic,
   demands: Demands,
   index: ReadIndex,
+  written: Written,
 ): void {
   const look = (objects: readonly KubeObject[], again: boolean): void => {
     for (const object of objects) {
@@ -141,7 +144,9 @@ export function listen(
       const { namespace = '', name } = object?.metadata ?? { name: '' };
       look(caches.externalSecrets.byIndex('source', `${kind}/${namespace}/${name}`), old !== undefined);
       for (const store of connections.readersOf(kind, namespace, name)) queue.add(store, 'pushed');
-      if (kind === 'Secret') look(caches.externalSecrets.byIndex('target', `${namespace}/${name}`), false);
+      const at = { resource: SECRETS, namespace, name };
+      if (kind === 'Secret' && !(now !== undefined && written.isEcho(at, now)))
+        look(caches.externalSecrets.byIndex('target', `${namespace}/${name}`), false);
     };
   caches.secrets.onChange(materialChanged('Secret'));
   caches.configMaps.onChange(materialChanged('ConfigMap'));

@@ -57,6 +57,12 @@ export class Written {
     return { object };
   }
 
+  /** Whether what is heard of an object is our own last write of it, and so no news. */
+  isEcho(name: Name, heard: KubeObject): boolean {
+    const last = this.#last.get(keyOf(name))?.resourceVersion;
+    return last !== undefined && last === heard.metadata.resourceVersion;
+  }
+
   #note(name: Name, last: Last): void {
     const key = keyOf(name);
     this.#last.delete(key);

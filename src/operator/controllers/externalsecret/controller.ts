@@ -14,7 +14,7 @@ import { generatorId } from '../../generators/sight.ts';
 import type { Answer, Need, Steps } from '../../plan.ts';
 import type { Shadow } from '../../shadow/shadow.ts';
 import { type Gathering, observe } from './observe.ts';
-import { type Env, namespaceOf, type Observed, storeId, storesOf } from './observed.ts';
+import { type Env, namespaceOf, type Observed, type StoreSight, storeId, storesOf } from './observed.ts';
 import { plan, refused } from './plan.ts';
 import { nearlyDue } from './rules/companion.ts';
 import { needsOf } from './rules/data.ts';
@@ -59,16 +59,20 @@ const notInShadow = async (): Promise<Answer> => ({ failed: failure('operator.sh
 
 type Places = ReadonlyMap<string, readonly Place[]>;
 
+/** An operator that begins has looked at every store by then, or cannot. */
+const FIRST_LOOK_MS = 30_000;
 /** Deletions that a store's losses may cause in a minute, before somebody should look. */
 const DELETIONS = { limit: 10, windowMs: 60_000 };
 
 export class ExternalSecretController {
   readonly #options: ControllerOptions;
+  readonly #began: number;
   /** Times of deletions, by store. */
   readonly #deletions = new Map<string, number[]>();
 
   constructor(options: ControllerOptions) {
     this.#options = options;
+    this.#began = options.clock.monotonic();
   }
 
   /** @param work what the queue handed out. @throws Failure where the cluster does not answer */
@@ -89,7 +93,9 @@ export class ExternalSecretController {
       }
       const observed: Observed = {
         ...gathered,
-        ...(shadow === undefined ? {} : { compared: true, stores: unchecked(gathered.stores) }),
+        ...(shadow === undefined
+          ? { stores: this.#pending(gathered.stores) }
+          : { compared: true, stores: unchecked(gathered.stores) }),
         answers: new Map(),
         demanded: demand !== undefined,
         deletions: { recent: this.#recentDeletions(gathered), limit: DELETIONS.limit },
@@ -214,6 +220,13 @@ export class ExternalSecretController {
     )
       suspect(placeOfStore(need.store, namespace));
     return answer;
+  }
+
+  /** When an operator begins, it is about to look at all stores: until then nobody is told that they are not ready. */
+  #pending(stores: Observed['stores']): Observed['stores'] {
+    if (this.#options.clock.monotonic() - this.#began > FIRST_LOOK_MS) return stores;
+    const checked = (sight: StoreSight): StoreSight => ('unchecked' in sight ? { pending: true } : sight);
+    return new Map([...stores].map(([id, sight]) => [id, checked(sight)]));
   }
 
   #recentDeletions({ spec }: Pick<Observed, 'spec'>): number {

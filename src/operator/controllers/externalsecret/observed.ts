@@ -33,9 +33,15 @@ export interface Observed {
 /** What an ExternalSecret may see of a store. */
 export type StoreSight =
   | { readonly usable: true }
+  /** Nobody has looked at it yet, and this operator is about to. */
+  | { readonly pending: true }
   /** Another operator's. */
   | { readonly foreign: true }
-  | { readonly refused: Failure };
+  | {
+      readonly refused: Failure;
+      /** It carries no word of anybody who looked at it. */
+      readonly unchecked?: true;
+    };
 
 /** What rendering needs and a plan may not take by itself. Random bytes are fixed by the inputs, so plans can be repeated. */
 export interface Env {

@@ -44,6 +44,8 @@ const OWNED = 'target is owned by another ExternalSecret';
 
 /** Whatever makes a store usable wakes its users; this is in case that was missed. */
 const WOKEN_MS = 5 * 60_000;
+/** A store that is to be looked at first. */
+const PENDING_MS = 5000;
 
 /** One question about an ExternalSecret, with what the rules before it found out. */
 interface Case {
@@ -152,6 +154,9 @@ function hasNoUsableStore({ observed, spec, now }: Case): Plan | undefined {
   // One that is named and not read from is in nobody's way: a spec that only generates may name any.
   for (const { store } of needsOf(spec)) {
     const sight = observed.stores.get(storeId(store));
+    // It wakes us when it is ready; a word now would be gone in a moment, for every user of every store at once.
+    if (sight !== undefined && 'pending' in sight)
+      return { actions: [], retry: true, retryAfterMs: PENDING_MS };
     const cause =
       sight === undefined
         ? failure('operator.store_missing', { kind: store.kind, name: store.name, where: '' })

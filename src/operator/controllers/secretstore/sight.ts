@@ -45,7 +45,8 @@ export function sightOf(
   const ready = readyOf((object['status'] as { conditions?: Condition[] } | undefined)?.conditions);
   if (ready?.status !== 'True') {
     const reason = ready?.message ?? 'it has not been checked yet';
-    return { refused: failure('operator.store_not_ready', { kind, name, reason }) };
+    const refused = failure('operator.store_not_ready', { kind, name, reason });
+    return { refused, ...(ready === undefined ? { unchecked: true } : {}) };
   }
   return { usable: true };
 }
