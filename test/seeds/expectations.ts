@@ -19,10 +19,21 @@ export interface Step {
   readonly objects?: readonly KubeObject[];
   /** KV secrets by path: `given` is what the document shows, and where. */
   readonly secrets?: Readonly<Record<string, Readonly<Record<string, string>>>>;
+  /** Engines that the document has beside its KV, over a database and an authority of ours. */
+  readonly engines?: readonly Engine[];
   /** Keyed by `LINE KIND NAMESPACE/NAME`; a store of the cluster has no namespace. */
   readonly outcomes: Readonly<Record<string, Outcome>>;
   /** Values of Secrets afterwards: `NAMESPACE/NAME KEY`. */
   readonly values?: Readonly<Record<string, string>>;
+  /** The same, of what is made anew each time. */
+  readonly shapes?: Readonly<Record<string, RegExp>>;
+}
+
+/** A mount, and what is written there: path -> body, after the connection to the database that a `database` has. */
+export interface Engine {
+  readonly mount: string;
+  readonly type: 'database' | 'pki';
+  readonly writes: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 }
 
 export interface Role {
@@ -81,6 +92,20 @@ const virtrigaudStore = (namespace: string): KubeObject =>
     role: 'virtrigaud-role',
     account: { name: 'external-secrets' },
   });
+
+/** An engine that makes accounts: of whichever database, the operator sees a lease and a pair. */
+const accounts = (mount: string, role: string): Engine => ({
+  mount,
+  type: 'database',
+  writes: {
+    [`roles/${role}`]: {
+      db_name: 'double',
+      creation_statements: '["~app:*", "+@read"]',
+      default_ttl: '1h',
+      max_ttl: '24h',
+    },
+  },
+});
 
 const base64 = (text: string): string => Buffer.from(text).toString('base64');
 const KUBECONFIG = 'apiVersion: v1\nkind: Config\nclusters: []\n';
@@ -228,9 +253,7 @@ export const expectations: Readonly<Record<string, Expectation>> = {
         policies: ['eso-default'],
       },
     ],
-    later: {
-      '1098 ExternalSecret default/user-service-db-dynamic': 'database/creds/dev-userservice',
-    },
+    later: {},
     steps: [
       {
         when: 'as the document stands',
@@ -267,6 +290,9 @@ export const expectations: Readonly<Record<string, Expectation>> = {
           '979 ExternalSecret default/user-service-secrets': failed(
             /SecretStore "vault-backend" is not ready: .*namespace should either be empty or match/,
           ),
+          '1098 ExternalSecret default/user-service-db-dynamic': failed(
+            /SecretStore "vault-backend" is not ready/,
+          ),
         },
         values: {
           'argocd/github-repo-secret password': 'github-token',
@@ -301,15 +327,32 @@ export const expectations: Readonly<Record<string, Expectation>> = {
           '979 ExternalSecret default/user-service-secrets': failed(
             /spec\.data\[0\] \(key: database\/creds\/dev-userservice\).*Secret does not exist/,
           ),
+          '1098 ExternalSecret default/user-service-db-dynamic': failed(
+            /spec\.data\[0\] \(key: database\/creds\/dev-userservice\).*Secret does not exist/,
+          ),
         },
       },
       {
-        when: 'with the database credentials written by hand, in KV under the same name',
-        secrets: { 'database/creds/dev-userservice': { username: 'u', password: 'p' } },
+        when: 'with the database engine of section 6.1',
+        objects: [
+          vaultStore('SecretStore', 'vault-backend', 'default', {
+            server: 'http://vault.vault.svc.cluster.local:8200',
+            role: 'vcluster-dev',
+            account: { name: 'external-secrets' },
+          }),
+        ],
+        engines: [accounts('database', 'dev-userservice')],
         outcomes: {
           '979 ExternalSecret default/user-service-secrets': failed(
             /data\[API_KEY\].*"apiKey".*did you mean "api-key"/,
           ),
+          '1098 ExternalSecret default/user-service-db-dynamic': synced,
+        },
+        shapes: {
+          'default/user-service-db-creds DB_USERNAME': /^V_KUBERNETES/,
+          'default/user-service-db-creds DB_PASSWORD': /^[A-Za-z0-9-]{20}$/,
+          'default/user-service-db-creds DATABASE_URL':
+            /^postgresql:\/\/V_KUBERNETES[^:]+:[A-Za-z0-9-]{20}@postgres\.shared-services\.svc\.cluster\.local:5432\/dev_userdb\?sslmode=require$/,
         },
       },
     ],
@@ -323,8 +366,9 @@ export const expectations: Readonly<Record<string, Expectation>> = {
           ['virtrigaud-system', 'external-secrets'],
           ['vsphere-providers', 'external-secrets'],
           ['libvirt-providers', 'external-secrets'],
+          ['provider-namespace', 'external-secrets'],
         ],
-        policies: ['eso-vsphere-providers', 'eso-libvirt-providers'],
+        policies: ['eso-vsphere-providers', 'eso-libvirt-providers', 'eso-provider-namespace'],
       },
       {
         name: 'virtrigaud-cluster-role',
@@ -339,7 +383,6 @@ export const expectations: Readonly<Record<string, Expectation>> = {
       '293 ExternalSecret provider-namespace/azure-provider-secrets': 'provider azurekv',
       '323 SecretStore virtrigaud-system/gcp-secret-manager': 'provider gcpsm',
       '355 ExternalSecret provider-namespace/gcp-provider-secrets': 'provider gcpsm',
-      '519 ExternalSecret provider-namespace/provider-tls-certs': 'pki/issue/virtrigaud',
     },
     steps: [
       {
@@ -371,22 +414,71 @@ export const expectations: Readonly<Record<string, Expectation>> = {
           '456 ExternalSecret libvirt-providers/libvirt-ssh-keys': failed(
             /could not get SecretStore "vault-secret-store", there is no such SecretStore in namespace "libvirt-providers"/,
           ),
+          '519 ExternalSecret provider-namespace/provider-tls-certs': failed(
+            /could not get SecretStore "vault-secret-store", there is no such SecretStore in namespace "provider-namespace"/,
+          ),
         },
       },
       {
         when: 'with that store in the namespaces that name it',
-        objects: [virtrigaudStore('vsphere-providers'), virtrigaudStore('libvirt-providers')],
+        objects: [
+          virtrigaudStore('vsphere-providers'),
+          virtrigaudStore('libvirt-providers'),
+          virtrigaudStore('provider-namespace'),
+        ],
         outcomes: {
           '142 ExternalSecret vsphere-providers/vsphere-credentials': synced,
           '385 ExternalSecret vsphere-providers/vsphere-dynamic-credentials': failed(
             /spec\.data\[0\] \(key: vsphere\/creds\/dynamic-role\).*Secret does not exist/,
           ),
           '456 ExternalSecret libvirt-providers/libvirt-ssh-keys': synced,
+          '519 ExternalSecret provider-namespace/provider-tls-certs': failed(
+            /spec\.data\[0\] \(key: pki\/issue\/virtrigaud\).*Secret does not exist/,
+          ),
         },
         values: {
           'vsphere-providers/vsphere-credentials server': 'vcenter.example.com',
           'vsphere-providers/vsphere-credentials ca.crt': AUTHORITY,
           'libvirt-providers/libvirt-ssh-credentials ssh-privatekey': SSH_KEY,
+        },
+      },
+      {
+        when: 'with the engines that the document names: an account maker at vsphere/, and lines 554 to 558 at pki/',
+        objects: [
+          virtrigaudStore('vsphere-providers'),
+          virtrigaudStore('libvirt-providers'),
+          virtrigaudStore('provider-namespace'),
+        ],
+        engines: [
+          accounts('vsphere', 'dynamic-role'),
+          {
+            mount: 'pki',
+            type: 'pki',
+            writes: {
+              'root/generate/internal': { common_name: 'VirtRigaud CA', ttl: '8760h' },
+              'roles/virtrigaud': {
+                allowed_domains: 'virtrigaud.local,provider-service',
+                allow_subdomains: true,
+                max_ttl: '8760h',
+                generate_lease: true,
+              },
+            },
+          },
+        ],
+        outcomes: {
+          '385 ExternalSecret vsphere-providers/vsphere-dynamic-credentials': synced,
+          // A certificate has a name, and the document says none.
+          '519 ExternalSecret provider-namespace/provider-tls-certs': failed(
+            /pki\/issue\/virtrigaud is written, not read: name its parameters in the key .* or in the annotation holdfast\.dev\/parameters .* or use a VaultDynamicSecret generator/,
+          ),
+        },
+        values: {
+          'vsphere-providers/vsphere-dynamic-creds server': 'vcenter.example.com',
+          'vsphere-providers/vsphere-dynamic-creds session_ttl': '3600',
+        },
+        shapes: {
+          'vsphere-providers/vsphere-dynamic-creds username': /^V_KUBERNETES/,
+          'vsphere-providers/vsphere-dynamic-creds password': /^[A-Za-z0-9-]{20}$/,
         },
       },
     ],

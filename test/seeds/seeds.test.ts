@@ -11,28 +11,31 @@ import type { KubeObject, Resource } from '../../src/kube/kube.ts';
 import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES } from '../../src/operator/api/resources.ts';
 import { type Kubectl, kubectl, noKubectl } from '../support/kubectl.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
+import { startAgreeableRedis } from '../support/redis.ts';
 import { type Found, manifestsOf } from './documents.ts';
-import { type Expectation, expectations, type Outcome, type Role, type Step } from './expectations.ts';
+import {
+  type Engine,
+  type Expectation,
+  expectations,
+  type Outcome,
+  type Role,
+  type Step,
+} from './expectations.ts';
 
 const FOLDER = fileURLToPath(new URL('../../../shared/seeds', import.meta.url));
 const noSeeds = existsSync(FOLDER) ? undefined : `there are no documents in ${FOLDER}`;
 const skipped = noSeeds ?? noKubectl;
 if (skipped !== undefined) console.warn(`SKIPPED test/seeds: ${skipped}`);
 
-/** Engines and kinds that are no KV: what reads nothing else comes with a later part of this project. */
-const OTHER_ENGINES = /^(database|pki|vsphere)\//;
 const KINDS = ['ExternalSecret', 'SecretStore', 'ClusterSecretStore', 'PushSecret'];
 const EXTERNAL_VAULT = 'vault.example.com:8200';
 
-/** Why an object waits for a later part, or undefined when it reads KV through a Vault store. */
+/** Why an object waits for a later part, or undefined when it reads through a Vault store. */
 function later({ object }: Found, all: readonly Found[]): string | undefined {
   if (object.kind === 'PushSecret') return 'PushSecret';
   const store = object.kind === 'ExternalSecret' ? storeOf(object, all) : object;
   const provider = Object.keys(record(record(store?.['spec'])['provider']))[0];
-  if (provider !== undefined && provider !== 'vault') return `provider ${provider}`;
-  if (object.kind !== 'ExternalSecret') return undefined;
-  const keys = keysOf(object);
-  return keys.every((key) => OTHER_ENGINES.test(key)) ? [...new Set(keys)].join(', ') : undefined;
+  return provider !== undefined && provider !== 'vault' ? `provider ${provider}` : undefined;
 }
 
 /** The store that is meant, wherever the document puts it. */
@@ -42,15 +45,6 @@ function storeOf(object: KubeObject, all: readonly Found[]): KubeObject | undefi
     found.object.kind === (reference['kind'] ?? 'SecretStore') &&
     found.object.metadata.name === reference['name'];
   return all.find(named)?.object;
-}
-
-function keysOf(object: KubeObject): string[] {
-  const spec = record(object['spec']);
-  const entries = [spec['data'], spec['dataFrom']].flatMap((list) => (Array.isArray(list) ? list : []));
-  return entries.flatMap((entry) => {
-    const key = record(record(entry)['remoteRef'] ?? record(entry)['extract'])['key'];
-    return typeof key === 'string' ? [key] : [];
-  });
 }
 
 const record = (value: unknown): Readonly<Record<string, unknown>> =>
@@ -99,6 +93,7 @@ async function applyDocument(
   print: (line: string) => void,
 ): Promise<void> {
   const resolve = new Map<string, HostPort>([[EXTERNAL_VAULT, { host: '127.0.0.1', port: 0 }]]);
+  const redis = await startAgreeableRedis();
   const platform = await startTestPlatform({ resolve });
   try {
     resolve.set(EXTERNAL_VAULT, platform.listener.address);
@@ -114,6 +109,7 @@ async function applyDocument(
       );
       await makeReady(platform, control, [...standing, ...extra], expected.roles);
       await store(platform, step);
+      for (const engine of step.engines ?? []) await enable(platform, engine, redis.port);
       if (extra.length > 0) await control.apply(...extra);
       if (index === 0) await control.apply(...applied.map(({ text }) => text));
       print(`-- ${step.when}`);
@@ -122,6 +118,7 @@ async function applyDocument(
     }
   } finally {
     await platform.stop();
+    await redis.close();
   }
 }
 
@@ -162,6 +159,22 @@ async function makeReady(
 async function store(platform: TestPlatform, step: Step): Promise<void> {
   for (const [path, data] of Object.entries(step.secrets ?? {}))
     await platform.root.request('PUT', `secret/data/${path}`, { body: { data } });
+}
+
+/** Mounts an engine; a `database` makes its accounts in a database that agrees to all. */
+async function enable({ root }: TestPlatform, engine: Engine, port: number): Promise<void> {
+  const { mount, type, writes } = engine;
+  await root.request('PUT', `sys/mounts/${mount}`, { body: { type, config: { max_lease_ttl: '8760h' } } });
+  const connection = {
+    plugin_name: 'redis-database-plugin',
+    host: '127.0.0.1',
+    port,
+    username: 'keeper',
+    password: 'pass',
+    allowed_roles: '*',
+  };
+  const all = type === 'database' ? { 'config/double': connection, ...writes } : writes;
+  for (const [path, body] of Object.entries(all)) await root.request('PUT', `${mount}/${path}`, { body });
 }
 
 const RESOURCES: Readonly<Record<string, Resource>> = {
@@ -207,15 +220,16 @@ const meets = (ready: Readonly<Record<string, unknown>>, { ready: status, reason
   ready['status'] === status && ready['reason'] === reason && says.test(String(ready['message']));
 
 async function expectValues(control: Kubectl, step: Step): Promise<void> {
-  const wanted = Object.entries(step.values ?? {});
-  if (wanted.length === 0) return;
+  const wanted = { ...step.values, ...step.shapes };
+  if (Object.keys(wanted).length === 0) return;
   const { items } = JSON.parse(await control.ok('get secrets -A -o json')) as { items: KubeObject[] };
-  const seen = wanted.map(([id]) => {
+  const seen = Object.keys(wanted).map((id) => {
     const [full = '', key = ''] = id.split(' ');
     const [namespace, name] = full.split('/');
     const secret = items.find((one) => one.metadata.namespace === namespace && one.metadata.name === name);
     const text = record(secret?.['data'])[key];
     return [id, typeof text === 'string' ? Buffer.from(text, 'base64').toString() : undefined];
   });
-  expect(Object.fromEntries(seen)).toEqual(step.values);
+  const shapes = Object.entries(step.shapes ?? {}).map(([id, shape]) => [id, expect.stringMatching(shape)]);
+  expect(Object.fromEntries(seen)).toEqual({ ...step.values, ...Object.fromEntries(shapes) });
 }

@@ -13,6 +13,7 @@ interface Known {
 }
 
 const KNOWN_MS = 60_000;
+const UNKNOWN_MS = 5000;
 /** What is read there was put there, or is the server's own affair: nothing is issued. */
 const NOT_ISSUING = ['kv', 'generic', 'cubbyhole', 'system', 'identity', 'token', 'plugin'];
 
@@ -42,8 +43,9 @@ export class Mounts {
     const known = this.#known.find((mount) => path === mount.path || path.startsWith(`${mount.path}/`));
     if (known !== undefined) return known.type;
     const found = await this.#session.use((as) => asked(as, path, signal));
-    // What is unknown is unknown for this path alone: a mount may begin at any of its folders.
-    this.#known.push({ path: found?.path ?? path, type: found?.type, until: now + KNOWN_MS });
+    // What is unknown is unknown for this path alone, and not for long: somebody is about to enable an engine there.
+    const until = now + (found === undefined ? UNKNOWN_MS : KNOWN_MS);
+    this.#known.push({ path: found?.path ?? path, type: found?.type, until });
     return found?.type;
   }
 }
