@@ -3,7 +3,7 @@
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Kube, KubeObject, Resource } from '../../kube/kube.ts';
 import { crds } from '../../operator/api/crds.ts';
-import { OPERATOR_RIGHTS, policyRules } from '../../operator/api/rights.ts';
+import { OPERATOR_NAME, OPERATOR_NAMESPACE, operatorRoles } from '../../operator/api/rbac.ts';
 import type { Access } from '../../platform/access.ts';
 import type { Manifest } from '../../platform/manifests.ts';
 import type { Keys } from './home.ts';
@@ -11,7 +11,7 @@ import type { HostPort } from './options.ts';
 
 export const MANAGER = 'holdfast-dev';
 export const VAULT_NAMESPACE = 'vault-system';
-export const OPERATOR = { namespace: 'holdfast-system', name: 'holdfast-operator' } as const;
+export const OPERATOR = { namespace: OPERATOR_NAMESPACE, name: OPERATOR_NAME } as const;
 export const REVIEWER = { namespace: VAULT_NAMESPACE, name: 'vault' } as const;
 /** Where the address of a Service that has no pods is written down. */
 export const ADDRESS = 'holdfast.dev/address';
@@ -39,7 +39,7 @@ const rbac = (plural: string, kind: string): Resource => ({
   version: 'v1',
   plural,
   kind,
-  namespaced: false,
+  namespaced: !kind.startsWith('Cluster'),
 });
 
 /** Kinds, accounts and rights that do not depend on the manifests. */
@@ -52,17 +52,8 @@ export async function prepareCluster(kube: Kube, vault: HostPort): Promise<void>
     rbac('clusterrolebindings', 'ClusterRoleBinding'),
     binding('holdfast-vault-reviewer', 'system:auth-delegator', REVIEWER),
   );
-  await put(kube, rbac('clusterroles', 'ClusterRole'), {
-    apiVersion: 'rbac.authorization.k8s.io/v1',
-    kind: 'ClusterRole',
-    metadata: { name: 'holdfast-operator' },
-    rules: policyRules(OPERATOR_RIGHTS),
-  });
-  await put(
-    kube,
-    rbac('clusterrolebindings', 'ClusterRoleBinding'),
-    binding('holdfast-operator', 'holdfast-operator', OPERATOR),
-  );
+  for (const object of operatorRoles())
+    await put(kube, rbac(`${object.kind.toLowerCase()}s`, object.kind), object);
   // The two names under which the documents of this field reach their vault.
   for (const space of [VAULT_NAMESPACE, 'vault']) await service(kube, space, 'vault', vault);
 }

@@ -4,11 +4,12 @@
  * ways: a right that nothing uses is as wrong as one that is missing.
  */
 
+import { LEASES } from '../../kube/lease.ts';
 import { CLUSTER_GENERATORS, GENERATOR_KINDS, GENERATOR_STATES } from './generators/kinds.ts';
 import {
-  CLUSTER_SECRET_STORES,
   CLUSTER_EXTERNAL_SECRETS,
   CLUSTER_PUSH_SECRETS,
+  CLUSTER_SECRET_STORES,
   CONFIG_MAPS,
   EVENTS,
   EXTERNAL_SECRETS,
@@ -46,17 +47,17 @@ const of = (
 const READ = ['get', 'list', 'watch'] as const;
 
 export const OPERATOR_RIGHTS: readonly Right[] = [
-  of(EXTERNAL_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
   of(CLUSTER_EXTERNAL_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
   of(CLUSTER_EXTERNAL_SECRETS, ['patch'], 'conditions, and in which namespaces it has a child', 'status'),
   of(CLUSTER_EXTERNAL_SECRETS, ['update'], 'owner references of its children', 'finalizers'),
   of(CLUSTER_PUSH_SECRETS, READ, 'it is read'),
   of(CLUSTER_PUSH_SECRETS, ['patch'], 'conditions, and in which namespaces it has a child', 'status'),
   of(CLUSTER_PUSH_SECRETS, ['update'], 'owner references of its children', 'finalizers'),
-  of(EXTERNAL_SECRETS, ['patch'], 'conditions', 'status'),
+  of(EXTERNAL_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
   of(EXTERNAL_SECRETS, ['create', 'update', 'delete'], 'the children of ClusterExternalSecrets'),
   of(PUSH_SECRETS, ['create', 'update', 'delete'], 'the children of ClusterPushSecrets'),
   of(NAMESPACES, ['patch'], 'a finalizer while a ClusterExternalSecret has a child there'),
+  of(EXTERNAL_SECRETS, ['patch'], 'conditions', 'status'),
   of(EXTERNAL_SECRETS, ['update'], 'owner references that block the deletion of their owner', 'finalizers'),
   of(PUSH_SECRETS, [...READ, 'patch'], 'its finalizer is set by a patch'),
   of(PUSH_SECRETS, ['patch'], 'conditions, and what was pushed', 'status'),
@@ -79,6 +80,11 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
   of(SERVICE_ACCOUNTS, ['get'], 'clouds write on an account which identity it stands for'),
   of(SERVICE_ACCOUNTS, ['create'], 'stores log in as an account', 'token'),
   of(EVENTS, ['create', 'patch'], 'what happened, counted up when it repeats'),
+];
+
+/** What it may do beside that in its own namespace alone. */
+export const OPERATOR_OWN_RIGHTS: readonly Right[] = [
+  of(LEASES, ['get', 'list', 'create', 'update', 'patch', 'delete'], 'which replica does what'),
 ];
 
 /** Rules of a ClusterRole: rights of one group with the same verbs stand together. */
