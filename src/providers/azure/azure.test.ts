@@ -206,6 +206,7 @@ describe('reading from a key vault', () => {
     await provider.get({ key: 'db' });
     const logins = fake.calls.filter(({ path }) => path.endsWith('/oauth2/v2.0/token'));
     expect(logins.length).toBe(1);
+    expect(provider.endsAt?.()).toBeGreaterThan(Date.now() + 59 * 60_000);
     expect(fake.calls.at(-1)?.who).toBe('app-1');
   });
 });
@@ -328,6 +329,15 @@ describe('pushing to a key vault', () => {
     expect(await provider.delete?.({ key: 'db' }, { owner: 'us' })).toBe('foreign');
     expect(await provider.put?.({ key: 'db' }, object({ a: '1' }), { owner: 'us' })).toBe('written');
     expect(await provider.delete?.({ key: 'db' }, { owner: 'us' })).toBe('deleted');
+  });
+
+  test('what may be taken over is, with all its properties', async () => {
+    const fake = await started();
+    const provider = await connect(fake);
+    await provider.put?.({ key: 'db', property: 'a' }, entry('1'), { owner: 'them' });
+    const adopt = (found: string | undefined) => found === 'them';
+    expect(await provider.put?.({ key: 'db' }, entry('2'), { owner: 'us', adopt })).toBe('written');
+    expect(fake.objects.secrets.get('db')?.at(-1)?.tags).toEqual({ ...OURS, 'holdfast-pushed-by': 'us' });
   });
 
   test('bytes that are no text have no place in a vault, and are not bent to fit', async () => {

@@ -1,7 +1,7 @@
 /** The Azure provider: Key Vault through Azure's own clients, as upstream's stores describe it. */
 
 import { cloudOf, vaultScope } from '../../azure/clouds.ts';
-import { azureCredential } from '../../azure/credential.ts';
+import { type AzureCredential, azureCredential } from '../../azure/credential.ts';
 import type { Provider, ProviderEnv, ProviderType } from '../../provider/provider.ts';
 import { openVault, sendingBy } from './client.ts';
 import { identityOf } from './identity.ts';
@@ -36,7 +36,15 @@ async function connect(
   // The schema lets no cloud pass that has neither.
   const authority =
     spec.customCloudConfig?.activeDirectoryEndpoint ?? cloudOf(spec.environmentType)?.authority ?? '';
-  const credential = await azureCredential(identity, { store: env.store, send, authority });
+  const source = await azureCredential(identity, { store: env.store, send, authority });
+  let ends: number | undefined;
+  const credential: AzureCredential = {
+    async getToken(scopes) {
+      const lent = await source.getToken(scopes);
+      ends = lent.expiresOnTimestamp;
+      return lent;
+    },
+  };
   const context = { vault: await openVault(spec.vaultUrl, credential, send, env.retry), env };
   return {
     ...createReader(context),
@@ -46,6 +54,7 @@ async function connect(
       await credential.getToken(vaultScope(spec.vaultUrl));
       return 'ready';
     },
+    endsAt: () => ends,
     async close() {},
   };
 }

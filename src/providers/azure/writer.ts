@@ -47,11 +47,16 @@ export function createWriter({ vault, env }: VaultContext): Writer {
   };
 
   /** What its own push deleted waits for its end, and has to be got back before it can be written. */
-  const recovered = async (shelf: Shelf, { name }: ObjectName, target: PushTarget, owner: string) => {
+  const recovered = async (
+    shelf: Shelf,
+    { name }: ObjectName,
+    target: PushTarget,
+    { owner, adopt }: PushOptions,
+  ) => {
     const { key, property = '' } = target;
     const at = { store, name: key };
     const tags = await change(shelf.deletedTags(name), { ...at, permission: `${shelf.kind}/get` });
-    const reason = ownership.mayPush(new Map(Object.entries(tags)), property, owner);
+    const reason = ownership.mayPush(new Map(Object.entries(tags)), property, owner, adopt);
     if (reason !== undefined)
       throw failure('provider.foreign', { store, path: key, reason: `it is deleted, but waits: ${reason}` });
     await change(shelf.recover(name), { ...at, permission: `${shelf.kind}/recover` });
@@ -69,14 +74,14 @@ export function createWriter({ vault, env }: VaultContext): Writer {
     options: PushOptions,
   ): Promise<'written' | 'unchanged' | 'kept'> => {
     const { key, property = '' } = target;
-    const { owner, onlyNew } = options;
+    const { owner, adopt, onlyNew } = options;
     const metadata = metadataOf(options, store, key);
     const shelf = shelves[object.type];
     const had = await held(shelf, object, key, options.signal);
     if (had !== undefined) {
       if (onlyNew === true && (property === '' || hasProperty(had.bytes ?? new Uint8Array(0), property)))
         return 'kept';
-      const reason = ownership.mayPush(new Map(Object.entries(had.tags)), property, owner);
+      const reason = ownership.mayPush(new Map(Object.entries(had.tags)), property, owner, adopt);
       if (reason !== undefined) throw failure('provider.foreign', { store, path: placeOf(target), reason });
     }
     const tags = tagsOf(had, metadata, property, owner);
@@ -91,7 +96,7 @@ export function createWriter({ vault, env }: VaultContext): Writer {
       await shelf.write(object.name, wanted, tags, metadata, had);
     } catch (error) {
       if (refusalOf(error)?.code === 'ObjectIsDeletedButRecoverable')
-        return recovered(shelf, object, target, owner);
+        return recovered(shelf, object, target, options);
       throw error instanceof NotWritable ? error : await change(Promise.reject(error), at);
     }
     return 'written';
@@ -158,8 +163,9 @@ function tagsOf(
   property: string,
   owner: string,
 ): Record<string, string> {
-  const others = Object.entries(had?.tags ?? {}).filter(
-    ([name]) => tags === undefined || ownership.isOurs(name),
+  // Who pushes the whole owns all of it.
+  const others = Object.entries(had?.tags ?? {}).filter(([name]) =>
+    ownership.isOurs(name) ? property !== '' : tags === undefined,
   );
   return {
     ...Object.fromEntries(others),

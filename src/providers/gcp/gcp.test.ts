@@ -293,8 +293,7 @@ describe('pushing to Google', () => {
     const provider = await connect(fake);
     await provider.put?.({ key: 'db' }, entry('1'), { owner: 'uid-1' });
     const secret = fake.secrets.get('projects/p/secrets/db');
-    expect(secret?.labels).toEqual({ 'managed-by': 'external-secrets' });
-    expect(secret?.annotations).toEqual({ 'holdfast.dev.pushed-by': 'uid-1' });
+    expect(secret?.labels).toEqual({ 'managed-by': 'external-secrets', 'holdfast-pushed-by': 'uid-1' });
     expect(secret?.created['replication']).toEqual({ automatic: {} });
     expect(secret?.versions.map(({ data }) => String(data))).toEqual(['1']);
   });
@@ -339,12 +338,17 @@ describe('pushing to Google', () => {
         ...(spec === undefined ? {} : { metadata: meta(spec) }),
       });
     expect(await put()).toBe('written');
-    expect(secret).toMatchObject({ labels, annotations: { note: 'n', 'holdfast.dev.pushed-by': 'us' } });
+    const owned = { ...labels, 'holdfast-pushed-by': 'us' };
+    expect(secret).toMatchObject({ labels: owned, annotations: { note: 'n' } });
     await put({ labels: { team: 'x' }, mergePolicy: 'Merge' });
-    expect(secret.labels).toEqual({ ...labels, team: 'x' });
+    expect(secret.labels).toEqual({ ...owned, team: 'x' });
     await put({ labels: { team: 'y' } });
-    expect(secret.labels).toEqual({ 'managed-by': 'external-secrets', team: 'y' });
-    expect(secret.annotations).toEqual({ 'holdfast.dev.pushed-by': 'us' });
+    expect(secret.labels).toEqual({
+      'managed-by': 'external-secrets',
+      'holdfast-pushed-by': 'us',
+      team: 'y',
+    });
+    expect(secret.annotations).toEqual({});
     expect(secret.versions.length).toBe(1);
   });
 
@@ -362,7 +366,8 @@ describe('pushing to Google', () => {
     }
     expect(await provider.delete?.({ key: 'db', property: 'a.b' }, { owner: 'us' })).toBe('deleted');
     expect(await textAt(provider, 'db')).toBe('{"c":"2"}');
-    expect(Object.values(fake.secrets.get('projects/p/secrets/db')?.annotations ?? {})).toEqual(['them']);
+    const { 'managed-by': _, ...owners } = fake.secrets.get('projects/p/secrets/db')?.labels ?? {};
+    expect(Object.values(owners)).toEqual(['them']);
     expect(await provider.delete?.({ key: 'db', property: 'c' }, { owner: 'them' })).toBe('deleted');
     expect(fake.secrets.size).toBe(0);
   });
@@ -386,6 +391,23 @@ describe('pushing to Google', () => {
     expect(await provider.put?.({ key: 'db' }, object({ a: '1' }), { owner: 'us' })).toBe('written');
     expect(fake.secrets.get('projects/p/secrets/db')?.versions.length).toBe(1);
     expect(await provider.delete?.({ key: 'db' }, { owner: 'us' })).toBe('deleted');
+  });
+
+  test('what may be taken over is, whole and with all its properties, and until then is not', async () => {
+    const fake = await started();
+    const provider = await connect(fake);
+    await provider.put?.({ key: 'db', property: 'a' }, entry('1'), { owner: 'them' });
+    const asked: (string | undefined)[] = [];
+    const adopt = (found: string | undefined) => asked.push(found) > 0;
+    expect(await provider.put?.({ key: 'db' }, entry('2'), { owner: 'us', adopt })).toBe('written');
+    expect(asked).toEqual(['them']);
+    plant(fake, 'projects/p/secrets/bare', ['1']);
+    expect(await provider.put?.({ key: 'bare' }, entry('1'), { owner: 'us', adopt })).toBe('written');
+    for (const name of ['db', 'bare'])
+      expect(fake.secrets.get(`projects/p/secrets/${name}`)?.labels).toEqual({
+        'managed-by': 'external-secrets',
+        'holdfast-pushed-by': 'us',
+      });
   });
 
   test('a secret that somebody else creates in between is theirs', async () => {
@@ -421,7 +443,7 @@ describe('pushing to Google', () => {
   test.each([
     ['a field that there is not', { unknown: 1 }],
     ['the label that says who manages it', { labels: { 'managed-by': 'me' } }],
-    ['the annotation that says who pushed it', { annotations: { 'holdfast.dev.pushed-by': 'me' } }],
+    ['the label that says who pushed it', { labels: { 'holdfast-pushed-by': 'me' } }],
     ['a policy that there is not', { mergePolicy: 'Keep' }],
   ])('metadata with %s is refused before Google is asked', async (_, spec) => {
     const fake = await started();
@@ -489,6 +511,7 @@ describe('as whom Google is asked', () => {
     const logins = () => fake.calls.filter(({ service }) => service === 'oauth2').length;
     expect(logins()).toBe(1);
     expect(fake.calls.at(-1)?.who).toBe('eso@p.iam.gserviceaccount.com');
+    expect(provider.endsAt?.()).toBeGreaterThan(now + 59 * 60_000);
     now += 56 * 60_000;
     await provider.validate();
     expect(logins()).toBe(2);

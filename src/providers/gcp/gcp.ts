@@ -2,7 +2,7 @@
 
 import { failure } from '../../base/errors.ts';
 import { type Endpoints, endpointOf } from '../../gcp/endpoints.ts';
-import type { MachineFacts } from '../../gcp/token.ts';
+import type { MachineFacts, TokenSource } from '../../gcp/token.ts';
 import { googleTokens } from '../../gcp/tokens.ts';
 import type { Provider, ProviderEnv, ProviderType } from '../../provider/provider.ts';
 import { secretManager } from './client.ts';
@@ -34,7 +34,13 @@ export const createGcpProvider = (options: GcpOptions = {}): ProviderType<GcpSpe
 async function connect(spec: GcpSpec, env: ProviderEnv, options: GcpOptions): Promise<Provider> {
   const { endpoints = () => undefined, lendOwnKeys = false, machine, now = Date.now } = options;
   const projectID = await projectOf(spec, env.store, machine);
-  const token = await googleTokens(spec.auth, env, { endpoints, lendOwnKeys, machine, projectID, now });
+  const source = await googleTokens(spec.auth, env, { endpoints, lendOwnKeys, machine, projectID, now });
+  let ends: number | undefined;
+  const token: TokenSource = async () => {
+    const lent = await source();
+    ends = lent.expiresAt;
+    return lent;
+  };
   const { location } = spec;
   const call = secretManager({
     way: { store: env.store, dial: env.wayOut.dial, endpoints },
@@ -57,6 +63,7 @@ async function connect(spec: GcpSpec, env: ProviderEnv, options: GcpOptions): Pr
       await token();
       return 'ready';
     },
+    endsAt: () => ends,
     async close() {},
   };
 }

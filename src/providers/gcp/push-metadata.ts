@@ -6,17 +6,17 @@ import { MANAGED_BY, ownershipBy } from '../../provider/ownership.ts';
 import type { PushOptions, PushTarget } from '../../provider/provider.ts';
 import { readPushMetadata } from '../../provider/push-metadata.ts';
 
-/** In annotations, whose names may have dots and no slashes, and whose room is larger than that of labels. */
-export const ownership = ownershipBy('holdfast.dev.pushed-by', '.');
+/** In labels, whose letters are few: lower case, digits, dashes. */
+export const ownership = ownershipBy('holdfast-pushed-by', '-');
 
 const reserved = `Cannot specify '${MANAGED_BY}', nor a name that begins with ${ownership.ownerTag('')}`;
-const names = z
+const labels = z
   .record(z.string(), z.string())
   .refine((given) => !Object.keys(given).some(ownership.isOurs), { error: reserved });
 
 const spec = z.strictObject({
-  annotations: names.optional(),
-  labels: names.optional(),
+  annotations: z.record(z.string(), z.string()).optional(),
+  labels: labels.optional(),
   /** Of Pub/Sub: "projects/p/topics/t". */
   topics: z.array(z.string().min(1)).default([]),
   mergePolicy: z.enum(['Replace', 'Merge']).default('Replace'),

@@ -118,13 +118,13 @@ export function createWriter(context: SecretsContext): Writer {
     value: Value,
     secret: Secret,
     metadata: Metadata | undefined,
-    { owner, onlyNew, signal }: PushOptions,
+    { owner, adopt, onlyNew, signal }: PushOptions,
   ): Promise<Outcome> => {
     const { key, property = '' } = target;
     const before = await current(key, signal);
     if (onlyNew === true && before !== undefined && (property === '' || hasProperty(before, property)))
       return 'kept';
-    const reason = ownership.mayPush(tagsOf(secret), property, owner);
+    const reason = ownership.mayPush(tagsOf(secret), property, owner, adopt);
     if (reason !== undefined)
       throw failure('provider.foreign', { store, path: placeOf(key, property), reason });
     const wanted = wantedOf(target, value, before);
@@ -180,8 +180,8 @@ export function createWriter(context: SecretsContext): Writer {
           return 'deleted';
         }
         await addVersion(key, left, signal);
-        const { [ownership.ownerTag(property)]: _, ...annotations } = secret.annotations;
-        await keepNames(key, secret, { labels: secret.labels, annotations });
+        const { [ownership.ownerTag(property)]: _, ...labels } = secret.labels;
+        await keepNames(key, secret, { labels, annotations: secret.annotations });
         return 'deleted';
       });
     },
@@ -190,12 +190,7 @@ export function createWriter(context: SecretsContext): Writer {
 
 const placeOf = (key: string, property: string): string => (property === '' ? key : `${key}[${property}]`);
 
-/** Whose it is: upstream's label, and the owners in the annotations. */
-const tagsOf = ({ labels, annotations }: Secret): Tags =>
-  new Map([
-    ...Object.entries(annotations).filter(([name]) => name !== MANAGED_BY),
-    ...(labels[MANAGED_BY] === undefined ? [] : [[MANAGED_BY, labels[MANAGED_BY]] as const]),
-  ]);
+const tagsOf = ({ labels }: Secret): Tags => new Map(Object.entries(labels));
 
 /** The labels and annotations that a push leaves. Without metadata, or where it merges, those of others stay. */
 function namesOf(
@@ -205,13 +200,15 @@ function namesOf(
   owner: string,
 ): Pick<Secret, 'labels' | 'annotations'> {
   const keeps = metadata === undefined || metadata.mergePolicy === 'Merge';
-  const annotations = Object.entries(had?.annotations ?? {});
+  const labels = Object.entries(had?.labels ?? {});
   return {
-    labels: { ...(keeps ? had?.labels : {}), ...metadata?.labels, [MANAGED_BY]: MANAGER },
-    annotations: {
-      ...Object.fromEntries(annotations.filter(([name]) => keeps || ownership.isOurs(name))),
-      ...metadata?.annotations,
+    labels: {
+      // Who pushes the whole owns all of it.
+      ...Object.fromEntries(labels.filter(([name]) => (ownership.isOurs(name) ? property !== '' : keeps))),
+      ...metadata?.labels,
+      [MANAGED_BY]: MANAGER,
       [ownership.ownerTag(property)]: owner,
     },
+    annotations: { ...(keeps ? had?.annotations : {}), ...metadata?.annotations },
   };
 }
