@@ -28,12 +28,13 @@ const BETWEEN = /\s*(?:,\s*)?/y;
 
 const improper = (): CallError => new CallError('improper constraint');
 
-/** Whether a version meets a constraint. @throws CallError where the constraint is none */
-export function meets(constraint: string, version: Version): boolean {
+/** Whether a version meets a constraint. @throws CallError where either is none */
+export function meets(constraint: string, text: string): boolean {
   if (constraint.length > LONGEST) throw improper();
   // 1.2 - 1.4.5 stands for >= 1.2, <= 1.4.5
   const plain = constraint.replace(RANGE, (...match: string[]) => ` >= ${match[1]}, <= ${match[7]} `);
   const groups = plain.split('||').map(boundsOf);
+  const version = parseVersion(text);
   return groups.some((bounds) => {
     const early = bounds.some(({ parts }) => parts.prerelease !== '');
     if (version.parts.prerelease !== '' && !early) return false;

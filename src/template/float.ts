@@ -13,15 +13,22 @@ function shortest(value: number): Decimal {
   return { digits, point: Number(exponent) + 1 };
 }
 
-/** All digits of the float. */
-function exact(value: number): Decimal {
+/** A positive float as mantissa times 2^exponent (IEEE 754), the mantissa of 53 bits where the float is not tiny. */
+function parts(value: number): { mantissa: bigint; exponent: number } {
   const bits = new DataView(new ArrayBuffer(8));
   bits.setFloat64(0, value);
   const raw = bits.getBigUint64(0);
   const field = Number((raw >> 52n) & 0x7ffn);
   const fraction = raw & 0xfffffffffffffn;
-  const mantissa = field === 0 ? fraction : fraction | (1n << 52n);
-  const exponent = (field === 0 ? 1 : field) - 1075;
+  return {
+    mantissa: field === 0 ? fraction : fraction | (1n << 52n),
+    exponent: (field === 0 ? 1 : field) - 1075,
+  };
+}
+
+/** All digits of the float. */
+function exact(value: number): Decimal {
+  const { mantissa, exponent } = parts(value);
   // m * 2^e with e < 0 is m * 5^-e / 10^-e.
   const whole = exponent >= 0 ? mantissa << BigInt(exponent) : mantissa * 5n ** BigInt(-exponent);
   const digits = whole.toString();
@@ -43,15 +50,50 @@ function round({ digits, point }: Decimal, count: number): Decimal {
 
 const trimZeros = (digits: string): string => digits.replace(/0+$/, '');
 
+/** The mantissa and the power of two, both in decimal: 4503599627370496p-52. */
+function binary(value: number): string {
+  const { mantissa, exponent } = parts(value);
+  return `${mantissa}p${exponent < 0 ? '-' : '+'}${Math.abs(exponent)}`;
+}
+
+/** 0x1.8p+01: one digit before the point, then as many as needed, or `places`, rounded half to even. */
+function hexadecimal(value: number, places: number): string {
+  let { mantissa, exponent } = parts(value);
+  if (mantissa === 0n) return `0x0${places > 0 ? `.${'0'.repeat(places)}` : ''}p+00`;
+  while (mantissa < 1n << 52n) {
+    mantissa <<= 1n;
+    exponent--;
+  }
+  if (places >= 0 && places < 13) {
+    const dropped = BigInt(52 - 4 * places);
+    const rest = mantissa & ((1n << dropped) - 1n);
+    const half = 1n << (dropped - 1n);
+    let kept = mantissa >> dropped;
+    if (rest > half || (rest === half && (kept & 1n) === 1n)) kept++;
+    mantissa = kept << dropped;
+    if (mantissa >> 53n === 1n) {
+      mantissa >>= 1n;
+      exponent++;
+    }
+  }
+  const all = (mantissa & ((1n << 52n) - 1n)).toString(16).padStart(13, '0');
+  const digits = places < 0 ? trimZeros(all) : all.slice(0, places).padEnd(places, '0');
+  const power = exponent + 52;
+  return `0x1${digits === '' ? '' : `.${digits}`}p${power < 0 ? '-' : '+'}${String(Math.abs(power)).padStart(2, '0')}`;
+}
+
 /**
  * Go's strconv.FormatFloat.
  * @param precision digits after the point (for g: digits in all), or -1 for as few as needed
  */
-export function formatFloat(value: number, format: 'e' | 'f' | 'g', precision: number): string {
+export function formatFloat(value: number, format: 'e' | 'f' | 'g' | 'x' | 'b', precision: number): string {
   if (Number.isNaN(value)) return 'NaN';
   if (!Number.isFinite(value)) return value > 0 ? '+Inf' : '-Inf';
   const sign = value < 0 || Object.is(value, -0) ? '-' : '';
-  return sign + formatMagnitude(Math.abs(value), format, precision);
+  const magnitude = Math.abs(value);
+  if (format === 'b') return sign + binary(magnitude);
+  if (format === 'x') return sign + hexadecimal(magnitude, precision);
+  return sign + formatMagnitude(magnitude, format, precision);
 }
 
 function formatMagnitude(value: number, format: 'e' | 'f' | 'g', precision: number): string {

@@ -220,7 +220,8 @@ class Printer {
         const text = value instanceof Opaque ? value.text() : namedText(value);
         return this.#string(text, verb, flags);
       }
-      if (value instanceof Opaque) return this.#bad(value, verb, flags);
+      if (value instanceof Opaque)
+        return flags.sharpV ? this.put(value.source()) : this.#bad(value, verb, flags);
     }
     if (integer !== undefined) return this.#integer(value, integer, verb, flags);
     if (typeof value === 'string')
@@ -360,15 +361,15 @@ class Printer {
   }
 
   #float(value: number, verb: string, flags: Flags): undefined {
-    const format = ({ v: 'g', g: 'g', G: 'g', f: 'f', F: 'f', e: 'e', E: 'e' } as const)[verb];
+    const format = FLOATS[verb as keyof typeof FLOATS];
     if (format === undefined) return this.#bad(value, verb, flags);
-    const few = verb === 'v' || format === 'g';
+    const few = 'gxb'.includes(format);
     const precision = flags.precision ?? (few ? -1 : 6);
     this.#meter.alloc(Math.max(precision, 0) + 350);
     let text = formatFloat(value, format, precision);
-    if (verb === 'G' || verb === 'E') text = text.toUpperCase();
-    if (flags.sharp && Number.isFinite(value))
-      text = withPoint(text, flags.precision ?? (format === 'g' ? 6 : -1), format);
+    if (verb === 'G' || verb === 'E' || verb === 'X') text = text.toUpperCase();
+    if (flags.sharp && format !== 'b' && Number.isFinite(value))
+      text = withPoint(text, flags.precision ?? (few ? 6 : -1), format);
     const negative = text.startsWith('-');
     const sign = negative ? '-' : flags.plus || text.startsWith('+') ? '+' : flags.space ? ' ' : '';
     const digits = text.replace(/^[+-]/, '');
@@ -382,10 +383,18 @@ class Printer {
   }
 }
 
-/** The # flag of floats keeps the point and, for g, the zeros behind it. */
-function withPoint(text: string, precision: number, format: 'e' | 'f' | 'g'): string {
-  const [mantissa = '', exponent] = text.split(/(?=[eE])/);
+/** How a verb writes a float. */
+const FLOATS = { v: 'g', g: 'g', G: 'g', f: 'f', F: 'f', e: 'e', E: 'e', x: 'x', X: 'x', b: 'b' } as const;
+
+/** The # flag of floats keeps the point and, for g and x, the zeros behind it. */
+function withPoint(text: string, precision: number, format: 'e' | 'f' | 'g' | 'x'): string {
+  const [mantissa = '', exponent] = text.split(format === 'x' ? /(?=[pP])/ : /(?=[eE])/);
   const point = mantissa.includes('.') ? mantissa : `${mantissa}.`;
+  if (format === 'x') {
+    // Go counts the x of 0x as a digit.
+    const written = point.replace(/[^0-9a-fA-FxX]/g, '').replace(/^0+/, '').length;
+    return point + '0'.repeat(Math.max(0, precision - written)) + (exponent ?? '');
+  }
   if (format !== 'g') return point + (exponent ?? '');
   // The digits of zero are one: its own.
   const digits = point.replace(/[^0-9]/g, '').replace(/^0+/, '').length || 1;

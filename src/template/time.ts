@@ -60,6 +60,12 @@ export class Time extends Opaque {
   text(): string {
     return this.format('2006-01-02 15:04:05.999999999 -0700 MST');
   }
+  override source(): string {
+    const at = this.calendar;
+    const day = [at.getUTCFullYear(), `time.${MONTHS[at.getUTCMonth()]}`, at.getUTCDate()];
+    const time = [at.getUTCHours(), at.getUTCMinutes(), at.getUTCSeconds(), this.nanosecond];
+    return `time.Date(${[...day, ...time].join(', ')}, time.UTC)`;
+  }
   override plain(): Value {
     return this.format('2006-01-02T15:04:05.999999999Z07:00');
   }

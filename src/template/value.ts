@@ -52,6 +52,10 @@ export abstract class Opaque {
   abstract readonly kind: string;
   /** What Go's String method gives. */
   abstract text(): string;
+  /** What Go's %#v gives. */
+  source(): string {
+    return `${this.type}{${this.text()}}`;
+  }
   /** What stands for it in JSON and YAML. */
   plain(): Value {
     return this.text();

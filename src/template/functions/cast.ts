@@ -14,8 +14,15 @@ export function toInt64(value: Maybe): bigint {
   if (integer !== undefined) return BigInt.asIntN(64, integer);
   if (typeof value === 'number') return truncate(value);
   if (typeof value === 'boolean') return value ? 1n : 0n;
-  if (typeof value === 'string') return parseInteger(value.replace(/\.0+$/, '')) ?? 0n;
+  if (typeof value === 'string') return parseInteger(withoutFraction(value)) ?? 0n;
   return 0n;
+}
+
+/** A number's text up to its point, where it is nothing but digits with one. */
+function withoutFraction(text: string): string {
+  const whole = /^([+-]?\d*)\.\d*$/.exec(text)?.[1];
+  if (whole === undefined) return text;
+  return /\d/.test(whole) ? whole : `${whole}0`;
 }
 
 /** Go's conversion of a float to int64; what does not fit is the smallest int64, as on amd64. */

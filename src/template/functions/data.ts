@@ -176,7 +176,7 @@ function yamlBlock(meter: Meter, given: Value, pad: string, depth: number): stri
 
 /** Whole floats are written as integers, as they pass through JSON. */
 function yamlNumber(value: number): string {
-  const text = jsonNumber(value);
+  const text = jsonNumber(value === 0 ? 0 : value);
   return /^-?\d+$/.test(text) ? text : formatFloat(value, 'g', -1);
 }
 

@@ -40,9 +40,17 @@ const slice = fn('any, ...any', (_, of, ...indexes) => {
     throw new CallError('reflect.Value.Slice: slice index out of bounds');
   return new List(of.items.slice(start, end), of.elem);
 });
+/** Parts of no size, or less than none: what Go's arithmetic makes of them. */
+function oddChunks(items: readonly Value[], size: bigint): List {
+  if (size < 0n && items.length === 1) return new List([new List(items)], '[]interface {}');
+  if (size < 0n && items.length > 1 && BigInt(items.length - 1) <= -size)
+    return new List([], '[]interface {}');
+  throw new CallError('runtime error: makeslice: len out of range');
+}
+
 const chunk = fn('int, any', (_, size, of) => {
   const items = itemsOf(of, 'chunk');
-  if (size <= 0n) throw new CallError('runtime error: makeslice: len out of range');
+  if (size <= 0n) return oddChunks(items, size);
   const by = Number(size);
   const parts: Value[] = [];
   for (let at = 0; at < items.length; at += by) parts.push(new List(items.slice(at, at + by)));

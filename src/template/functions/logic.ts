@@ -7,6 +7,11 @@ import { CallError, fn, type Table } from './table.ts';
 /** Sprig's empty: the zero of its type, or nothing in it. */
 const empty = (value: Value): boolean => !truth(value);
 
+const deepCopy = fn('any', (call, value) => {
+  if (value === null) throw new CallError('reflect: call of reflect.Value.Type on zero Value');
+  return copied(call.meter, value, 0);
+});
+
 export const logic: Table = {
   default: fn('any, ...any', (_, fallback, ...given) => {
     const [first = null] = given;
@@ -17,8 +22,8 @@ export const logic: Table = {
   all: fn('...any', (_, ...values) => values.every((value) => !empty(value))),
   any: fn('...any', (_, ...values) => values.some((value) => !empty(value))),
   ternary: fn('any, any, bool', (_, yes, no, test) => (test ? yes : no)),
-  deepCopy: fn('any', (call, value) => copied(call.meter, value, 0)),
-  mustDeepCopy: fn('any', (call, value) => copied(call.meter, value, 0)),
+  deepCopy,
+  mustDeepCopy: deepCopy,
   deepEqual: fn('any, any', (call, a, b) => {
     weigh(call.meter, a, 0);
     return deepEqual(a, b);

@@ -19,9 +19,13 @@ interface Match {
   readonly groups: readonly string[];
 }
 
+/** What `toText` makes of bytes that are not UTF-8. */
+const NOT_UTF8 = /\p{Surrogate}/u;
+
 function compile(meter: Meter, bytes: string): Pattern {
   const source = toText(bytes);
   meter.step(source.length);
+  if (NOT_UTF8.test(source)) throw new CallError('error parsing regexp: invalid UTF-8');
   try {
     const compiled = RE2JS.compile(source);
     const weight = compiled.programSize();

@@ -5,6 +5,7 @@ import type { Meter } from '../fuel.ts';
 import { decodeRune, fromText, isSpace, quoteGo, RUNE_ERROR, runes, toText } from '../text.ts';
 import { Dict, strings as stringList, type Value } from '../value.ts';
 import { toStringGo, toStrings } from './cast.ts';
+import { lowerRune, titleRune, upperRune } from './runes.ts';
 import { type Call, CallError, fn, type Row, type Table } from './table.ts';
 import { toKebab, toPascal, toSnake } from './words.ts';
 
@@ -20,8 +21,8 @@ const eachRune = (run: (text: string) => string): Row =>
 
 export const strings: Table = {
   hello: fn('', () => 'Hello!'),
-  upper: eachRune((text) => mapText(text, upperRune)),
-  lower: eachRune((text) => mapText(text, lowerRune)),
+  upper: eachRune((text) => mapValid(text, upperRune)),
+  lower: eachRune((text) => mapValid(text, lowerRune)),
   title: eachRune((text) => title(text)),
   untitle: eachRune((text) => untitle(text)),
   swapcase: eachRune((text) => swapCase(text)),
@@ -108,10 +109,9 @@ const mapText = (bytes: string, map: (char: string) => string): string => {
   for (const char of toText(bytes)) out += map(char);
   return fromText(out);
 };
-const single = (char: string, mapped: string): string => (Array.from(mapped).length === 1 ? mapped : char);
-const upperRune = (char: string): string => single(char, char.toUpperCase());
-const lowerRune = (char: string): string => (char === '\u0130' ? 'i' : single(char, char.toLowerCase()));
-
+/** As `mapText`; a byte that is not UTF-8 becomes U+FFFD, as Go's strings.Map has it. */
+const mapValid = (bytes: string, map: (char: string) => string): string =>
+  mapText(bytes, (char) => map(/\p{Surrogate}/u.test(char) ? '\ufffd' : char));
 const UPPER = /^\p{Lu}$/u;
 const LOWER = /^\p{Ll}$/u;
 const TITLE = /^\p{Lt}$/u;
@@ -119,12 +119,12 @@ const TITLE = /^\p{Lt}$/u;
 /** Go's strings.Title: a word begins after anything but letters, digits and the underscore. */
 function title(bytes: string): string {
   let previous = ' ';
-  return mapText(bytes, (char) => {
+  return mapValid(bytes, (char) => {
     const begins = /^[\0-\x7f]$/.test(previous)
       ? !/\w/.test(previous)
       : !/[\p{L}\p{Nd}]/u.test(previous) && spaceChar(previous);
     previous = char;
-    return begins ? upperRune(char) : char;
+    return begins ? titleRune(char) : char;
   });
 }
 
@@ -138,7 +138,7 @@ function untitle(bytes: string): string {
 }
 
 function swapCase(bytes: string): string {
-  return mapText(bytes, (char) => {
+  return mapValid(bytes, (char) => {
     if (UPPER.test(char) || TITLE.test(char)) return lowerRune(char);
     return LOWER.test(char) ? upperRune(char) : char;
   });

@@ -6,5 +6,5 @@ import { fn, type Table } from './table.ts';
 
 export const versions: Table = {
   semver: fn('string', (_, text) => parseVersion(text)),
-  semverCompare: fn('string, string', (_, constraint, version) => meets(constraint, parseVersion(version))),
+  semverCompare: fn('string, string', (_, constraint, version) => meets(constraint, version)),
 };

@@ -1,6 +1,7 @@
 /** Names from camel case to snake, kebab and Pascal case and back, by the rules of huandu/xstrings that Sprig uses. */
 
 import { fromText, isSpace, toText } from '../text.ts';
+import { upperRune } from './runes.ts';
 
 type Kind = 'number' | 'upper' | 'alphabet' | 'connector' | 'punctuation' | 'other' | 'none';
 interface Word {
@@ -61,7 +62,8 @@ function joined(bytes: string, connector: string): string {
   const more = (): boolean => at < chars.length;
   let out = '';
   const put = (word: Word): void => {
-    out += word.kind === 'connector' ? connector : word.text.toLowerCase();
+    if (word.kind === 'connector') out += connector.repeat(Array.from(word.text).length);
+    else out += word.kind === 'upper' ? word.text.toLowerCase() : word.text;
   };
   const separates = (kind: Kind): boolean =>
     kind !== 'connector' && kind !== 'punctuation' && kind !== 'none';
@@ -118,7 +120,7 @@ export function toPascal(bytes: string): string {
   let out = chars.slice(0, start).join('');
   let current = chars[start] ?? '';
   let capitals = isUpper(current);
-  current = current.toUpperCase();
+  current = upperRune(current);
   for (const char of chars.slice(start + 1)) {
     const previous = current;
     current = char;
@@ -128,7 +130,7 @@ export function toPascal(bytes: string): string {
     }
     if (isConnector(previous)) {
       capitals = isUpper(current);
-      current = current.toUpperCase();
+      current = upperRune(current);
       continue;
     }
     if (capitals) {
