@@ -85,3 +85,28 @@ spec: {secretStoreRef: {name: s}, data: [{secretKey: x, remoteRef: {key: 'x" { c
     'path "secret/data/x\\" { capabilities = [\\"sudo\\"] } path \\"*" {',
   );
 });
+
+test('a PushSecret gets what its pushes write, in each store that it names, and where its keys are known', () => {
+  const access = accessOf(
+    objects(`${STORE}
+apiVersion: external-secrets.io/v1alpha1
+kind: PushSecret
+metadata: {name: p, namespace: app}
+spec:
+  secretStoreRefs: [{name: s}, {name: elsewhere}]
+  selector: {secret: {name: x}}
+  data: [{match: {secretKey: a, remoteRef: {remoteKey: one}}}]
+  dataTo: [{storeRef: {name: s}, remoteKey: two}, {storeRef: {name: s}}]
+`),
+    { ...locate, write: (key) => [`secret/data/${key}`, `secret/metadata/${key}`] },
+  );
+  const text = access.policies.find((p) => p.name === 'eso-app')?.text ?? '';
+  expect(text.match(/path "([^"]+)"/g)).toEqual([
+    'path "secret/data/one"',
+    'path "secret/data/two"',
+    'path "secret/metadata/one"',
+    'path "secret/metadata/two"',
+  ]);
+  expect(text).toContain('capabilities = ["create", "delete", "read", "update"]');
+  expect(access.roles.map((r) => r.name)).toEqual(['eso-app-role', 'custom']);
+});

@@ -32,6 +32,8 @@ export interface Locate {
   list(folder: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string;
   /** Where a key leads that looks like one of an engine that issues credentials; undefined for all others. */
   issue?(key: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): string | undefined;
+  /** Every path that a push to a key writes, reads and deletes. Absent: nothing is written. */
+  write?(key: string, store: { readonly path?: string; readonly version: 'v1' | 'v2' }): readonly string[];
 }
 
 /** A store that reads from a Vault server, and as whom. */
@@ -58,7 +60,7 @@ const roleOf = (namespace: string): string => `eso-${namespace}-role`;
 const policyOf = (namespace: string): string => `eso-${namespace}`;
 
 /**
- * The access that a set of manifests needs. Each namespace with ExternalSecrets gets its account, its role
+ * The access that a set of manifests needs. Each namespace with ExternalSecrets or PushSecrets gets its account, its role
  * `eso-<namespace>-role` (audience "vault") and a policy of exactly the paths it names; a store that logs in under another
  * role or account gets that one too, with the same policy.
  */
@@ -89,13 +91,14 @@ export function accessOf(objects: readonly KubeObject[], locate: Locate): Access
   };
 
   for (const object of objects) {
-    if (object.kind !== 'ExternalSecret') continue;
+    if (object.kind !== 'ExternalSecret' && object.kind !== 'PushSecret') continue;
     const namespace = object.metadata.namespace ?? 'default';
     const policy = policyOf(namespace);
     const rules = grants.get(policy) ?? new Set<string>();
     grants.set(policy, rules);
     bind('kubernetes', roleOf(namespace), 'vault', { namespace, name: OPERATOR_ACCOUNT }, policy);
-    for (const { reference, read, list } of wantsOf(object)) {
+    const wants = object.kind === 'PushSecret' ? pushesOf(object) : wantsOf(object);
+    for (const { reference, read, list, write } of wants) {
       const store = stores.find(
         (s) =>
           s.kind === reference.kind &&
@@ -103,6 +106,9 @@ export function accessOf(objects: readonly KubeObject[], locate: Locate): Access
           (s.kind === 'ClusterSecretStore' || s.namespace === namespace),
       );
       if (store === undefined) continue;
+      if (write !== undefined)
+        for (const path of locate.write?.(write, store.vault) ?? [])
+          rules.add(stanza(path, 'create', 'delete', 'read', 'update'));
       if (read !== undefined) rules.add(stanza(locate.read(read, store.vault), 'read'));
       const issue = read === undefined ? undefined : locate.issue?.(read, store.vault);
       if (issue !== undefined) rules.add(stanza(issue, 'read', 'update'));
@@ -146,6 +152,30 @@ interface Want {
   readonly reference: { readonly kind: string; readonly name: string };
   readonly read?: string;
   readonly list?: string;
+  readonly write?: string;
+}
+
+/**
+ * What a PushSecret names, in each of the stores that it names. A dataTo without a remoteKey takes its keys from a Secret, and
+ * labels find stores that nobody knows yet: such rights are an administrator's to grant.
+ */
+function pushesOf(object: KubeObject): Want[] {
+  const spec = bagOf(object['spec']);
+  const keysOf = (entries: unknown, keyOf: (entry: unknown) => unknown): [unknown, string][] =>
+    listOf(entries).flatMap((entry): [unknown, string][] => {
+      const key = keyOf(entry);
+      return typeof key === 'string' && key !== '' ? [[entry, key]] : [];
+    });
+  const data = keysOf(spec['data'], (entry) => bagOf(bagOf(bagOf(entry)['match'])['remoteRef'])['remoteKey']);
+  const bundles = keysOf(spec['dataTo'], (entry) => bagOf(entry)['remoteKey']);
+  const references = listOf(spec['secretStoreRefs']).flatMap((one) => referenceOf(one) ?? []);
+  return [
+    ...references.flatMap((reference) => data.map(([, write]): Want => ({ reference, write }))),
+    ...bundles.flatMap(([entry, write]): Want[] => {
+      const reference = referenceOf(bagOf(entry)['storeRef']);
+      return reference === undefined ? [] : [{ reference, write }];
+    }),
+  ];
 }
 
 function wantsOf(object: KubeObject): Want[] {

@@ -77,6 +77,16 @@ test('bounds of numbers and lists are told, and those that zod has for itself ar
   });
 });
 
+test('a pattern that a name has to fit is the API server’s to check, too', () => {
+  expect(structural(z.string().min(1).regex(/^a+$/))).toEqual({
+    type: 'string',
+    minLength: 1,
+    pattern: '^a+$',
+  });
+  for (const name of ['externalsecrets', 'pushsecrets', 'clusterexternalsecrets'])
+    expect(crdYaml().get(`${name}.external-secrets.io.yaml`)).toContain('pattern: ^[a-z0-9]');
+});
+
 test('the compiler refuses a shape that it does not know', () => {
   expect(() => structural(z.union([z.string(), z.boolean()]))).toThrow(TypeError);
   expect(() => structural(z.object({ a: z.unknown() }))).toThrow(TypeError);

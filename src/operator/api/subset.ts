@@ -117,9 +117,12 @@ function onlyOne(schema: z.ZodType): Structural {
   };
 }
 
+/** zod has patterns among its checks alone. */
 function text(schema: z.ZodString): Structural {
   const { minLength, maxLength } = schema;
-  const patterns = [...(schema._zod.bag.patterns ?? [])].filter((p) => !isLengthOnly(p));
+  const patterns = (schema.def.checks ?? []).flatMap(
+    ({ _zod }) => (_zod.def as { readonly pattern?: RegExp }).pattern ?? [],
+  );
   if (patterns.length > 1) throw new TypeError('a structural schema has one pattern');
   return {
     type: 'string',
@@ -137,8 +140,6 @@ function whole({ minValue, maxValue }: z.ZodNumber): Structural {
     ...(maxValue === null || maxValue === Number.MAX_SAFE_INTEGER ? {} : { maximum: maxValue }),
   };
 }
-
-const isLengthOnly = (pattern: RegExp): boolean => /^\^\[\\s\\S\]\{\d+,\d*\}\$$/.test(pattern.source);
 
 /** Of a list: zod has its bounds among its checks alone. */
 function bounds(schema: z.ZodArray): Structural {

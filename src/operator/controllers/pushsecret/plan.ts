@@ -62,6 +62,7 @@ const rules: readonly Rule[] = [
   asksTheGenerator,
   lostItsSource,
   couldNotReadItsSource,
+  hasNoStore,
   belongsToAnotherOperator,
   pushes,
 ];
@@ -131,9 +132,16 @@ function couldNotReadItsSource({ observed, now }: Case): Plan | undefined {
   return failed(observed, now, because(NO_SOURCE, telling(failure('operator.ref_missing', what))));
 }
 
+/** Upstream says nothing then. What was pushed before stays: the labels of a store may be gone for a moment. */
+function hasNoStore({ observed, spec, now }: Case): Plan | undefined {
+  if (observed.chosen.length > 0) return undefined;
+  const known = spec.secretStoreRefs.length === 0 ? 'names no store' : 'matches no store by its labels';
+  return failed(observed, now, `spec.secretStoreRefs ${known}`);
+}
+
 function belongsToAnotherOperator({ observed }: Case): Plan | undefined {
   const { chosen } = observed;
-  const foreign = chosen.length > 0 && chosen.every(({ sight }) => 'foreign' in sight);
+  const foreign = chosen.every(({ sight }) => 'foreign' in sight);
   return foreign ? { actions: [] } : undefined;
 }
 

@@ -149,11 +149,18 @@ describe('the way of a Secret into a store', () => {
     await holds(next, A, { db: 'second' });
   });
 
-  test('stores that are found by labels get it when they come', async () => {
-    const world = await pushed({ secretStoreRefs: [{ labelSelector: { matchLabels: { tier: 'a' } } }] });
-    expect(world.shelves.log).toEqual([]);
+  test('stores that are found by labels get it when they come, and until then it says that there are none', async () => {
+    const world = start();
+    world.kube.put(secret('app', { pass: 'first' }));
+    world.kube.put(
+      pushSecret('push', { secretStoreRefs: [{ labelSelector: { matchLabels: { tier: 'a' } } }] }),
+    );
+    expect((await failing(world, 'push')).message).toBe(
+      'spec.secretStoreRefs matches no store by its labels',
+    );
     world.kube.put(store('late', 'team', { labels: { tier: 'a' } }));
     await holds(world, 'SecretStore team/late', { db: 'first' });
+    await synced(world, 'push');
   });
 
   test('Secrets that are found by labels are pushed when they come to carry them', async () => {
