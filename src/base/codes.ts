@@ -463,7 +463,7 @@ export const codes = {
   },
   'check.role_missing': {
     kind: 'missing',
-    message: 'there is no role "{role}" at auth/{mount} among these roles{near}',
+    message: 'there is no role "{role}" at auth/{mount}{near}',
     hint: 'Write the role, or correct auth.kubernetes.role: logins are refused.',
   },
   'check.role_unbound': {
@@ -478,7 +478,7 @@ export const codes = {
   },
   'check.policy_missing': {
     kind: 'missing',
-    message: 'the role "{role}" names the policy "{policy}", which is not among these policies{near}',
+    message: 'the role "{role}" names the policy "{policy}", which is not there{near}',
     hint: 'Write the policy, or correct its name: a login succeeds without it, and each read is refused.',
   },
   'check.not_granted': {
@@ -513,7 +513,7 @@ export const codes = {
   },
   'check.path_missing': {
     kind: 'missing',
-    message: 'nothing in the list of paths is at {path}{near}',
+    message: 'nothing is stored at {path}{near}',
     hint: 'Store it, or correct remoteRef.key.',
   },
   'check.property_missing': {

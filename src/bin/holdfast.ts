@@ -2,7 +2,7 @@
 
 import { runCli } from '../cli/program.ts';
 import { processTerminal } from '../cli/terminal.ts';
-import { declareOfflineCheck } from './check/command.ts';
+import { declareJudging } from './check/command.ts';
 import { declareDev } from './dev/command.ts';
 import { declareOffline } from './offline/command.ts';
 import { declareController } from './operator/command.ts';
@@ -14,5 +14,5 @@ process.exitCode = await runCli(process.argv.slice(2), processTerminal(), VERSIO
   declareServer,
   declareController,
   declareOffline,
-  declareOfflineCheck,
+  declareJudging,
 ]);

@@ -281,7 +281,7 @@ describe('roles and policies', () => {
   test('a role that names a policy which is not there is told once, and nothing is said of what it would grant', () => {
     expect(found({ ...both(STORE, ONE_KEY), 'teem.hcl': POLICY }, { server: ROLE })).toEqual([
       expect.stringContaining(
-        'roles.yaml:5:- error check.policy_missing the role "team" names the policy "team", which is not among these policies; did you mean "teem"?',
+        'roles.yaml:5:- error check.policy_missing the role "team" names the policy "team", which is not there; did you mean "teem"?',
       ),
     ]);
   });
@@ -351,7 +351,7 @@ describe('paths', () => {
   test('a path that is not in the list, and a key that is not at it, are told with the nearest', () => {
     expect(found(both(STORE, ONE_KEY), { paths: 'secret/apps token' })).toEqual([
       expect.stringContaining(
-        'check.path_missing nothing in the list of paths is at secret/app; did you mean "secret/apps"?',
+        'check.path_missing nothing is stored at secret/app; did you mean "secret/apps"?',
       ),
     ]);
     expect(found(both(STORE, ONE_KEY), { paths: 'secret/app TOKEN_, other' })).toEqual([

@@ -15,7 +15,7 @@ import { classes, workloads } from './rules/workloads.ts';
 import { type Given, type Rule, worldOf } from './world.ts';
 
 /** What is looked at, from the object alone to all of them together. */
-const RULES: readonly Rule[] = [
+export const RULES: readonly Rule[] = [
   names,
   labels,
   duplicates,

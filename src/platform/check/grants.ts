@@ -22,8 +22,9 @@ export interface Grant {
 }
 
 export type Verdict =
-  | 'granted'
   | 'unknown'
+  /** The rule that grants it. */
+  | { readonly granted: string }
   /** `decided`: the rule that did, or that there is none. `mend`: what to change, and where. */
   | { readonly decided: string; readonly mend: string };
 
@@ -77,7 +78,8 @@ function heldBy(world: World, store: Store): Omit<Grant, 'acl'> | undefined {
 export function judge(grant: Grant, path: string, capability: Capability): Verdict {
   const decide = (at: string) => grant.acl.decide({ path: parsePath(at), capability, sudo: false });
   const decision = decide(path);
-  if (decision.allowed) return 'granted';
+  if (decision.allowed)
+    return { granted: decision.rule === 'root' ? 'the policy "root"' : ruleText(grant, decision.rule) };
   if (filledIn(grant, path)) return 'unknown';
   const rule = decision.rule === undefined ? undefined : ruleText(grant, decision.rule);
   // The commonest mistake: a rule for the path that people type, not the one that the API has.
@@ -128,4 +130,15 @@ function patternOf(parts: readonly TemplatePart[]): RegExp {
     )
     .join('');
   return new RegExp(`^${text.replace(/\*$/, '.*').replace(/(?<!\.)\*/g, '\\*')}$`);
+}
+
+/** The roles that stores log in by, each once. */
+export function rolesNamed(
+  stores: readonly Store[],
+): readonly { readonly mount: string; readonly role: string }[] {
+  const all = stores.flatMap(({ vault }) => {
+    const mount = mountOf(vault?.auth);
+    return mount === undefined || vault?.auth === undefined ? [] : [{ mount, role: vault.auth.role }];
+  });
+  return [...new Map(all.map((one) => [JSON.stringify(one), one])).values()];
 }

@@ -139,7 +139,7 @@ function* refusal(
   capability: 'read' | 'list' | 'create' | 'update',
 ): Iterable<Finding> {
   const verdict = judge(grant, path, capability);
-  if (typeof verdict === 'string') return;
+  if (verdict === 'unknown' || 'granted' in verdict) return;
   yield found(
     grant.certain ? 'error' : 'warning',
     item,
