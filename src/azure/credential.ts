@@ -48,6 +48,9 @@ export interface CredentialOptions {
   readonly now?: () => number;
 }
 
+const NO_IDENTITY = 'the operator has no identity of Azure, or it gives no token';
+const GIVE_ONE = 'Give the operator an identity of Azure, or the store one of its own.';
+
 /** Names of tenants and applications become parts of URLs. */
 const NAME = /^[A-Za-z0-9][A-Za-z0-9.-]{0,127}$/;
 
@@ -70,7 +73,10 @@ export async function azureCredential(
       reason: 'the client certificate has to be PEM, with a certificate and its private key',
     });
   const sight: Sight = {};
-  const credential = await clientOf(identity, options, sight);
+  const credential = await clientOf(identity, options, sight).catch(() => {
+    // The library looks for the operator's own identity when its client is made.
+    throw failure('provider.login', { store, reason: NO_IDENTITY, mend: GIVE_ONE });
+  });
   const fetch = async (scopes: string | string[]): Promise<AzureToken> => {
     delete sight.status;
     delete sight.failure;
@@ -79,9 +85,9 @@ export async function azureCredential(
       const token = await credential.getToken(scopes);
       if (token !== null) return token;
     } catch (error) {
-      throw told(error, store, sight);
+      throw told(error, store, sight, identity.kind === 'own');
     }
-    throw told(undefined, store, sight);
+    throw told(undefined, store, sight, identity.kind === 'own');
   };
   const sources = new Map<string, () => Promise<AzureToken>>();
   return {
@@ -163,9 +169,10 @@ function isCertificateWithKey(pem: string): boolean {
 }
 
 /** What Entra ID refused, by its code alone: its sentences name tenants, applications and what was sent. */
-function told(error: unknown, store: string, { status, failure: seen }: Sight): Failure {
+function told(error: unknown, store: string, { status, failure: seen }: Sight, isOwn: boolean): Failure {
   const found = failureIn(error) ?? seen;
   if (found !== undefined) return found;
+  if (isOwn) return failure('provider.login', { store, reason: NO_IDENTITY, mend: GIVE_ONE });
   if (status !== undefined && (status >= 500 || status === 429))
     return failure('provider.read', { store, path: 'a token', reason: `Entra ID answers HTTP ${status}` });
   const code = /AADSTS\d{1,8}/.exec(error instanceof Error ? error.message : '')?.[0];

@@ -1,8 +1,10 @@
 /** Against a small Azure of ours, over TLS under Azure's names, through the way out that the operator judges. */
 
 import { generateKeyPairSync, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import * as x509 from '@peculiar/x509';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { vaultScope } from '../../azure/clouds.ts';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
@@ -581,6 +583,47 @@ describe('as whom Azure is asked', () => {
       expect(await said(lent)).toMatchObject({ code: 'provider.unsupported' });
     },
   );
+});
+
+describe('the operator’s own identity, where it lends it', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+  const managed = { authType: 'ManagedIdentity', authSecretRef: undefined, identityId: 'mine' };
+
+  test('is that of its machine, and serves the vault that the store names', async () => {
+    const fake = await started();
+    plant(fake, 'db', ['1']);
+    const asked: (string | undefined)[] = [];
+    const machine = createServer((request, response) => {
+      asked.push(request.url);
+      const ends = Math.floor(Date.now() / 1000) + 3600;
+      response.setHeader('content-type', 'application/json');
+      response.end(
+        JSON.stringify({ access_token: fake.give('operator'), expires_on: ends, token_type: 'Bearer' }),
+      );
+    });
+    await new Promise<void>((resolve) => machine.listen(0, '127.0.0.1', resolve));
+    closing.push(async () => void machine.close());
+    vi.stubEnv('IDENTITY_ENDPOINT', `http://127.0.0.1:${(machine.address() as AddressInfo).port}/token`);
+    vi.stubEnv('IDENTITY_HEADER', 'x');
+    const provider = await connect(fake, managed, {}, { lendOwnKeys: true });
+    expect(await textAt(provider, 'db')).toBe('1');
+    expect(fake.calls.at(-1)?.who).toBe('operator');
+    const query = new URL(asked[0] ?? '', 'http://x').searchParams;
+    expect([query.get('resource'), query.get('client_id')]).toEqual(['https://vault.azure.net', 'mine']);
+  });
+
+  test('is told to be missing where there is none', async () => {
+    const fake = await started();
+    for (const name of ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'AZURE_FEDERATED_TOKEN_FILE'])
+      vi.stubEnv(name, undefined);
+    const spec = { authType: 'WorkloadIdentity', authSecretRef: undefined };
+    const lent = connect(fake, spec, {}, { lendOwnKeys: true }).then((provider) => provider.validate());
+    const error = await said(lent);
+    expect(error).toMatchObject({ code: 'provider.login' });
+    expect(error.hint).toMatch(/Give the operator an identity of Azure/);
+  });
 });
 
 describe('where it may lead', () => {

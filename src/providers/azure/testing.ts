@@ -62,6 +62,8 @@ export interface FakeAzure {
   /** What tokens are given for. */
   scope: string;
   between: ((call: FakeCall) => FakeRefusal | undefined) | undefined;
+  /** A token that the vault takes, for who gets it otherwise than from Entra ID. */
+  give(who: string): string;
   close(): Promise<void>;
 }
 
@@ -138,6 +140,11 @@ export async function startFakeAzure(): Promise<FakeAzure> {
     resource: 'https://vault.azure.net',
     scope: 'https://vault.azure.net/.default',
     between: undefined,
+    give(who) {
+      const token = `canary.${randomBytes(24).toString('base64url')}`;
+      tokens.set(token, who);
+      return token;
+    },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -214,9 +221,12 @@ export async function startFakeAzure(): Promise<FakeAzure> {
     )
       throw new Refused(401, 'AADSTS700213');
     if (body['scope'] !== fake.scope) throw new Refused(400, 'AADSTS70011');
-    const token = `canary.${randomBytes(24).toString('base64url')}`;
-    tokens.set(token, fake.client);
-    return { token_type: 'Bearer', expires_in: 3599, ext_expires_in: 3599, access_token: token };
+    return {
+      token_type: 'Bearer',
+      expires_in: 3599,
+      ext_expires_in: 3599,
+      access_token: fake.give(fake.client),
+    };
   }
 
   /** An assertion that one of the application's certificates signed, for this endpoint (RFC 7523). */

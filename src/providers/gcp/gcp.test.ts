@@ -1,9 +1,10 @@
 /** Against a small Google of ours that checks each signature, token and checksum, through the way out that the operator judges. */
 
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test, vi } from 'vitest';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { endpointOf, endpointsFrom, routed } from '../../gcp/endpoints.ts';
+import { googleMachine } from '../../gcp/machine.ts';
 import { describeProvider, type Harness, type Planted } from '../../provider/conformance.ts';
 import { NO_WAY_OUT, type WayOut, webJudge } from '../../provider/egress.ts';
 import { lookup } from '../../provider/property.ts';
@@ -703,6 +704,27 @@ describe('as whom Google is asked', () => {
   test('a store that names no identity is refused, as the operator lends its own to nobody', async () => {
     const fake = await started();
     expect(await said(connect(fake, { auth: {} }))).toMatchObject({ code: 'provider.unsupported' });
+  });
+});
+
+describe('the operator’s own identity, where it lends it', () => {
+  afterEach(() => {
+    vi.unstubAllEnvs();
+  });
+
+  test('is that of its machine, which also says the project and the cluster', async () => {
+    const fake = await started();
+    plant(fake, 'projects/p/secrets/db', ['1']);
+    vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', undefined);
+    vi.stubEnv('HOME', '/nonexistent');
+    vi.stubEnv('GCE_METADATA_HOST', `127.0.0.1:${fake.port}`);
+    vi.stubEnv('METADATA_SERVER_DETECTION', 'assume-present');
+    const options = { lendOwnKeys: true, machine: googleMachine };
+    const provider = await connect(fake, { projectID: '', auth: {} }, {}, options);
+    expect(await textAt(provider, 'db')).toBe('1');
+    expect(fake.calls.at(-1)?.who).toBe('operator');
+    expect(await googleMachine('cluster-location')).toBe('europe-west3');
+    expect(await googleMachine('cluster-name')).toBe('c');
   });
 });
 

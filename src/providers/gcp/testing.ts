@@ -168,6 +168,7 @@ export async function startFakeGoogle(): Promise<FakeGoogle> {
       fake.calls.push(call);
       const instead = fake.between?.(call);
       if (instead !== undefined) return refusal(instead);
+      if (service === 'computeMetadata') return machine(call);
       return { status: 200, headers: {}, body: JSON.stringify(answer(call)) };
     } catch (error) {
       if (error instanceof Refused) return refusal(error.refusal);
@@ -182,6 +183,25 @@ export async function startFakeGoogle(): Promise<FakeGoogle> {
       ? { error: code, error_description: message }
       : { error: { code: status, status: code, message } };
     return { status, headers, body: JSON.stringify(body) };
+  }
+
+  /** What Google's machines are told of themselves, by the metadata service. */
+  function machine({ path, headers }: FakeCall) {
+    const facts: Record<string, string> = {
+      'project/project-id': 'p',
+      'instance/attributes/cluster-location': 'europe-west3',
+      'instance/attributes/cluster-name': 'c',
+      'instance/service-accounts/default/token': JSON.stringify(give('operator')),
+    };
+    const body = facts[path];
+    const flavor = { 'metadata-flavor': 'Google', 'content-type': 'application/text' };
+    if (headers['metadata-flavor'] !== 'Google') return { status: 403, headers: flavor, body: '' };
+    const isToken = path.endsWith('/token');
+    return {
+      status: body === undefined ? 404 : 200,
+      headers: isToken ? { ...flavor, 'content-type': 'application/json' } : flavor,
+      body: body ?? '',
+    };
   }
 
   function bearer(headers: IncomingHttpHeaders): string {
