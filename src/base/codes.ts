@@ -845,6 +845,11 @@ export const codes = {
     message: 'Secret "{name}" is controlled by {owner}',
     hint: 'Choose another spec.target.name.',
   },
+  'operator.lease_unreadable': {
+    kind: 'conflict',
+    message: 'the Secret "{name}" in namespace "{namespace}" holds no record of a lease that this release reads',
+    hint: 'Another release wrote it, or somebody by hand. Let that release run, or revoke what it holds and delete it.',
+  },
   'operator.immutable': {
     kind: 'conflict',
     message: 'the data of Secret "{name}" would change, but it is immutable',
@@ -864,6 +869,27 @@ export const codes = {
     message:
       'more than {limit} Secrets would be deleted at once because {store} no longer has their sources; stopped',
     hint: 'Check the store; deletion goes on at a few a minute.',
+  },
+  'operator.cannot_push': { kind: 'unsupported', message: 'the provider of {store} cannot be written to' },
+  'operator.store_unmanaged': {
+    kind: 'denied',
+    message: '{kind} "{name}" is another operator\'s: can not reference unmanaged store',
+    hint: 'Its spec.controller names another controller class.',
+  },
+  'operator.push_key': {
+    kind: 'missing',
+    message: 'secret key {key} does not exist in {secret}{near}',
+    hint: 'Correct match.secretKey, or let the Secret or the template have that key.',
+  },
+  'operator.push_twice': {
+    kind: 'conflict',
+    message:
+      'duplicate remote key "{key}"{property}: source keys {one} and {other} both map to the same destination',
+  },
+  'operator.push_bytes': {
+    kind: 'invalid',
+    message: 'the value of {key} is not UTF-8, and the store keeps a whole Secret as JSON, which is text',
+    hint: 'Push that key by itself to a store that keeps bytes, or encode it in a template: b64enc.',
   },
 
   // engines
@@ -1071,27 +1097,6 @@ export const codes = {
     kind: 'invalid',
     message: 'kubernetes_host was unset and could not be determined from environment variables',
     hint: 'Set kubernetes_host to the URL of the API server, such as https://10.96.0.1:443.',
-  'operator.cannot_push': { kind: 'unsupported', message: 'the provider of {store} cannot be written to' },
-  'operator.store_unmanaged': {
-    kind: 'denied',
-    message: '{kind} "{name}" is another operator\'s: can not reference unmanaged store',
-    hint: 'Its spec.controller names another controller class.',
-  },
-  'operator.push_key': {
-    kind: 'missing',
-    message: 'secret key {key} does not exist in {secret}{near}',
-    hint: 'Correct match.secretKey, or let the Secret or the template have that key.',
-  },
-  'operator.push_twice': {
-    kind: 'conflict',
-    message:
-      'duplicate remote key "{key}"{property}: source keys {one} and {other} both map to the same destination',
-  },
-  'operator.push_bytes': {
-    kind: 'invalid',
-    message: 'the value of {key} is not UTF-8, and the store keeps a whole Secret as JSON, which is text',
-    hint: 'Push that key by itself to a store that keeps bytes, or encode it in a template: b64enc.',
-  },
   },
   'serviceaccounts.no_jwt': {
     kind: 'invalid',

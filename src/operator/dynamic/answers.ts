@@ -98,6 +98,7 @@ export class DynamicAnswers {
   /** Forgets an ExternalSecret that is gone. */
   forget(uid: string): void {
     this.#chosen.delete(uid);
+    this.#options.keeper.forget(uid);
   }
 
   #isEngine(subject: Subject): boolean {

@@ -199,6 +199,40 @@ describe('an ExternalSecret whose key names what issues accounts', () => {
     expect(world.server.accounts).toHaveLength(1);
   });
 
+  test('says in its SyncReport why none came, where the one in use comes to its end and no new one can be had', async () => {
+    const world = await synced();
+    world.server.longestMs = HOUR;
+    world.apply(app({}, { 'force-sync': '1' }));
+    await world.pass(MINUTE);
+    world.server.closed = true;
+    await world.pass(56 * MINUTE, MINUTE);
+    const trouble = (): string | undefined => {
+      const status = world.kube.read('SyncReport', 'team', 'app')?.['status'];
+      return (status as { leases: { trouble?: string }[] }).leases[0]?.trouble;
+    };
+    expect(trouble()).toMatch(/permission denied \[api\.denied\]/);
+    expect(world.user()).toBe('user-2');
+    expect(world.server.working()).toEqual(['user-2']);
+    world.server.closed = false;
+    await world.pass(2 * MINUTE);
+    expect(world.user()).toBe('user-3');
+    expect(trouble()).toBeUndefined();
+  });
+
+  test('with a record that this release cannot read says so, and leaves that alone', async () => {
+    const world = await synced();
+    await world.stop();
+    const [record] = world.records();
+    const strange = { record: Buffer.from('{"format":9}').toString('base64') };
+    world.apply({ ...(record as KubeObject), data: strange });
+    world.start();
+    world.apply(app({}, { 'force-sync': '1' }));
+    await world.pass(MINUTE);
+    expect(world.ready()?.message).toMatch(/holds no record of a lease that this release reads/);
+    expect(world.records()[0]?.['data']).toEqual(strange);
+    expect(world.user()).toBe('user-1');
+  });
+
   test('read once has its lease renewed and no new account made', async () => {
     const world = made();
     world.apply(secretStore('store', 'team'), app({ refreshInterval: '0' }));
@@ -298,6 +332,29 @@ describe('the choice between a stored secret and what issues', () => {
     expect(world.records()).toEqual([]);
     expect(world.kube.all('SyncReport')).toEqual([]);
   });
+});
+
+test('two operators that fight over everything leave one account, and the Secret holds it', async () => {
+  const world = made();
+  world.apply(secretStore('store', 'team'), app());
+  world.start();
+  world.start();
+  const settled = async (): Promise<void> => {
+    await world.pass(15 * MINUTE, 10_000);
+    expect(world.server.working()).toEqual([world.user()]);
+    expect(world.records()).toHaveLength(1);
+  };
+  await settled();
+  for (const force of ['1', '2']) {
+    world.apply(app({}, { 'force-sync': force }));
+    await settled();
+  }
+  await world.pass(30 * HOUR, MINUTE);
+  await settled();
+  world.kube.remove('ExternalSecret', 'team', 'app');
+  await world.pass(5 * MINUTE, 10_000);
+  expect(world.server.working()).toEqual([]);
+  expect(world.records()).toEqual([]);
 });
 
 describe('a process that dies', () => {

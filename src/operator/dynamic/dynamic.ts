@@ -14,8 +14,10 @@ import { needsOf } from '../controllers/externalsecret/rules/data.ts';
 import { follows } from '../controllers/externalsecret/rules/refresh.ts';
 import type { Demands } from '../demand.ts';
 import { DynamicAnswers } from './answers.ts';
-import { LeaseKeeper, ownerKey } from './keeper.ts';
-import type { Facts, Subject } from './lease.ts';
+import { LeaseKeeper } from './keeper.ts';
+import type { Subject } from './lease.ts';
+import type { Facts } from './plan.ts';
+import { ownerKey } from './records.ts';
 
 export interface DynamicOptions extends Pick<LessorEnv, 'wayOut' | 'resolve'> {
   readonly kube: Kube;

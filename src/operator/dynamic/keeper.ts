@@ -1,27 +1,22 @@
 /**
  * Keeps issued credentials: gives out the one that there is, has a new one issued when that is due, renews, and takes back
- * what is no longer used. What to do is `lease.ts`'s to say; here it is done, and every change is stored before anything
+ * what is no longer used. What to do is `plan.ts`'s to say; here it is done, and every change is stored before anything
  * hangs on it.
  */
 
 import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { asFailure, failure } from '../../base/errors.ts';
-import type { Log } from '../../base/log.ts';
 import { backoff } from '../../base/retry.ts';
-import type { Cache } from '../../kube/cache.ts';
-import type { Kube, KubeObject } from '../../kube/kube.ts';
 import type { Envelope, Issuance, Lessor, LessorEnv } from '../../provider/issuer.ts';
 import { parseObjectValue } from '../../provider/property.ts';
 import type { ProviderType, Value } from '../../provider/provider.ts';
-import type { SyncReportLease } from '../api/syncreport.ts';
 import type { Outcome } from '../executor.ts';
 import {
   applied,
   begun,
   disown,
   ended,
-  type Facts,
   type Former,
   type Holding,
   isDue,
@@ -29,26 +24,19 @@ import {
   issued,
   type LeaseRecord,
   type Named,
-  nextStep,
   renewed,
-  type Step,
   type Subject,
   spent,
   troubled,
   without,
 } from './lease.ts';
-import { faceOf, nameOf, recordName, recordOf, secretOf, shownFace } from './record.ts';
-import { tellLeases } from './reports.ts';
+import { type Facts, nextStep, type Step } from './plan.ts';
+import { recordName } from './record.ts';
+import { ownerKey, Records, type RecordsOptions, type Stored } from './records.ts';
 
-export interface KeeperOptions extends Pick<LessorEnv, 'wayOut' | 'resolve'> {
-  readonly kube: Kube;
-  /** The records, by their metadata, with the index `owner`. */
-  readonly records: Cache;
+export interface KeeperOptions extends RecordsOptions, Pick<LessorEnv, 'wayOut' | 'resolve'> {
   readonly clock: Clock;
-  readonly log: Log;
   readonly providers: readonly ProviderType[];
-  /** The operator's own namespace. */
-  readonly namespace: string;
   /** What the cluster says of the owner of a record. */
   use(subject: Subject, signal: AbortSignal): Promise<Pick<Facts, 'owner' | 'follows'>>;
   /** Has the owner ask for its credentials. */
@@ -64,14 +52,8 @@ export interface Given {
   readonly envelope: Envelope;
 }
 
-interface Stored {
-  readonly record: LeaseRecord;
-  readonly secret: KubeObject | undefined;
-}
-
-const MANAGER = 'holdfast-operator';
-/** Somebody else wrote in between: that often in a row, and something is wrong. */
-const TRIES = 5;
+/** Somebody else was there first: that often in a row, and something is wrong. */
+const TRIES = 3;
 /** Steps at one look; one that goes on for longer goes on at the next. */
 const MOST_STEPS = 32;
 /** Clocks are set and machines sleep: no record is left alone for longer. */
@@ -84,6 +66,7 @@ const REST = { baseMs: 2000, maxMs: 60_000 };
 
 export class LeaseKeeper {
   readonly #options: KeeperOptions;
+  readonly #records: Records;
   /** This process, told apart from one that died: what that one began is not under way. */
   readonly #process = randomUUID();
   readonly #busy = new Map<string, Promise<unknown>>();
@@ -91,11 +74,12 @@ export class LeaseKeeper {
   readonly #resting = new Map<string, { readonly until: number; readonly failures: number }>();
   /** When each lease was last seen to stand, by login; monotonic. */
   readonly #seen = new Map<string, number>();
-  /** Credentials that were given out and that the Secret does not hold yet: owner -> record -> time of issue. */
-  readonly #unapplied = new Map<string, Map<string, number>>();
+  /** Credentials that were given out and that the Secret does not hold yet: owner -> record -> credential. */
+  readonly #unapplied = new Map<string, Map<string, string>>();
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.#records = new Records(options);
   }
 
   /**
@@ -111,28 +95,47 @@ export class LeaseKeeper {
     find: () => Promise<Issuance | undefined>,
     signal: AbortSignal,
   ): Promise<Given | undefined> {
-    const name = recordName(subject);
-    return this.#alone(name, async () => {
-      const stored = await this.#load(name, subject, signal);
-      const { clock, log } = this.#options;
-      const current = stored.record.current;
-      const good = isGood(current, basis, clock.now()) && (await this.#stands(stored.record, current));
-      if (good && !isDue(current, clock.now())) return this.#give(stored.record, current);
-      try {
-        return await this.#issue(stored, basis, find, signal);
-      } catch (error) {
-        if (!good) throw error;
-        const { code, message } = asFailure(error);
-        log.warn('no new credential was issued; the one in use still lives', {
-          owner: ownerKey(subject.owner),
-          path: current.path,
-          code,
-          reason: message,
-        });
-        await this.#change(stored, (record) => troubled(record, `${message} [${code}]`)).catch(() => {});
-        return this.#give(stored.record, current);
+    return this.#alone(recordName(subject), async () => {
+      for (let tries = 1; ; tries++) {
+        try {
+          return await this.#find(subject, basis, find, signal);
+        } catch (error) {
+          // Another process was there first: what it had issued may do.
+          if (asFailure(error).code !== 'kube.exists' && asFailure(error).code !== 'kube.conflict')
+            throw error;
+          if (tries >= TRIES) throw error;
+        }
       }
     });
+  }
+
+  async #find(
+    subject: Subject,
+    basis: string,
+    find: () => Promise<Issuance | undefined>,
+    signal: AbortSignal,
+  ): Promise<Given | undefined> {
+    const stored = await this.#records.of(subject, signal);
+    const { clock, log } = this.#options;
+    const current = stored.record.current;
+    const good = isGood(current, basis, clock.now()) && (await this.#stands(stored.record, current));
+    if (good && !isDue(current, clock.now())) return this.#give(stored.record, current);
+    try {
+      return await this.#issue(stored, basis, find, signal);
+    } catch (error) {
+      const { code, message, kind } = asFailure(error);
+      if (!good || kind === 'conflict') throw error;
+      log.warn('no new credential was issued; the one in use still lives', {
+        owner: ownerKey(subject.owner),
+        path: current.path,
+        code,
+        reason: message,
+      });
+      await this.#records
+        .change(stored, (record) => troubled(record, `${message} [${code}]`))
+        .catch(() => {});
+      return this.#give(stored.record, current);
+    }
   }
 
   async #issue(
@@ -147,7 +150,7 @@ export class LeaseKeeper {
     const login = { ...(await issuance.open(signal)), id: randomUUID() };
     let begunAt: Stored;
     try {
-      begunAt = await this.#change(stored, (record) => begun(record, login, this.#process, clock.now()));
+      begunAt = await this.#records.save(stored, begun(stored.record, login, this.#process, clock.now()));
     } catch (error) {
       // Nothing was issued under it, and nobody will know of it.
       await this.#takeBack(stored.record.provider, login).catch(() => {});
@@ -157,12 +160,12 @@ export class LeaseKeeper {
     try {
       made = await issuance.issue(login, signal);
     } catch (error) {
-      await this.#change(begunAt, (record) => disownOf(record, login, clock.now())).catch(() => {});
+      await this.#records.change(begunAt, (record) => disownOf(record, login, clock.now())).catch(() => {});
       throw error;
     }
     const credential = { ...made, basis, path: issuance.path };
     let kept = false;
-    const { record } = await this.#change(begunAt, (before) => {
+    const { record } = await this.#records.change(begunAt, (before) => {
       // Somebody took it for left behind, and takes it back.
       if (before.pending?.id !== login.id) throw failure('kube.gone', { request: 'a login of its own' });
       const after = issued(before, login, credential, clock.now());
@@ -176,8 +179,8 @@ export class LeaseKeeper {
 
   #give({ owner, id }: Subject, holding: Holding): Given {
     if (holding.appliedAt === undefined) {
-      const names = this.#unapplied.get(owner.uid) ?? new Map<string, number>();
-      this.#unapplied.set(owner.uid, names.set(recordName({ owner, id }), holding.issuedAt));
+      const names = this.#unapplied.get(owner.uid) ?? new Map<string, string>();
+      this.#unapplied.set(owner.uid, names.set(recordName({ owner, id }), holding.id));
     }
     const value = parseObjectValue(holding.value);
     if (value === undefined) throw failure('base.internal');
@@ -201,16 +204,21 @@ export class LeaseKeeper {
   async applied(uid: string, signal: AbortSignal): Promise<void> {
     const names = this.#unapplied.get(uid);
     if (names === undefined) return;
-    for (const [name, issuedAt] of [...names]) {
+    for (const [name, credential] of [...names]) {
       await this.#alone(name, async () => {
-        const { record, secret } = await this.#load(name, undefined, signal);
         const { clock, graceMs } = this.#options;
-        if (record?.current?.issuedAt === issuedAt)
-          await this.#change({ record, secret }, (now) => applied(now, clock.now(), graceMs));
+        const stored = await this.#records.named(name, signal);
+        if (stored?.record.current?.id === credential)
+          await this.#records.change(stored, (record) => applied(record, clock.now(), graceMs));
         names.delete(name);
       });
     }
     if (names.size === 0) this.#unapplied.delete(uid);
+  }
+
+  /** Its owner is gone. */
+  forget(uid: string): void {
+    this.#unapplied.delete(uid);
   }
 
   /** Looks at one record, and does what is due. @throws Failure kube.* */
@@ -228,11 +236,10 @@ export class LeaseKeeper {
   }
 
   async #work(name: string, signal: AbortSignal): Promise<void> {
-    let stored = await this.#load(name, undefined, signal);
+    let stored = await this.#records.named(name, signal);
     for (let steps = 0; steps < MOST_STEPS; steps++) {
-      const { record, secret } = stored;
-      // It is gone, or another release's.
-      if (record === undefined || secret === undefined) return;
+      if (stored === undefined) return;
+      const { record } = stored;
       const use = await this.#options.use(record, signal);
       const facts = { ...use, process: this.#process, resting: this.#rests() };
       const now = this.#options.clock.now();
@@ -242,17 +249,9 @@ export class LeaseKeeper {
         const wait = Math.min((step.until ?? Infinity) - now, LONGEST_WAIT_MS);
         return this.#options.plan(name, Math.max(LEAST_WAIT_MS, wait));
       }
-      if (step.do === 'forget') {
-        await this.#tell(record, use.owner, undefined);
-        const { uid, resourceVersion } = secret.metadata;
-        await this.#options.kube.delete(nameOf(this.#options.namespace, name), {
-          ...(uid === undefined ? {} : { uid }),
-          ...(resourceVersion === undefined ? {} : { resourceVersion }),
-        });
-        return;
-      }
+      if (step.do === 'forget') return this.#records.delete(stored, use.owner);
       const next = await this.#take(record, step);
-      if (next !== undefined) stored = await this.#save({ record, secret }, next, use.owner);
+      if (next !== undefined) stored = await this.#records.save(stored, next, use.owner);
     }
     this.#options.plan(name, LEAST_WAIT_MS);
   }
@@ -270,6 +269,7 @@ export class LeaseKeeper {
         try {
           await this.#takeBack(record.provider, step.former);
           this.#resting.delete(step.former.id);
+          this.#seen.delete(step.former.id);
           return without(record, step.former);
         } catch (error) {
           this.#rest(step.former, error, 'a login was not taken back');
@@ -332,68 +332,6 @@ export class LeaseKeeper {
     return new Map([...this.#resting].map(([id, { until }]) => [id, until]));
   }
 
-  async #load(name: string, subject: Subject, signal?: AbortSignal): Promise<Stored>;
-  async #load(
-    name: string,
-    subject: undefined,
-    signal: AbortSignal,
-  ): Promise<{ readonly record: LeaseRecord | undefined; readonly secret: KubeObject | undefined }>;
-  async #load(name: string, subject: Subject | undefined, signal?: AbortSignal) {
-    const secret = await this.#options.kube.get(nameOf(this.#options.namespace, name), signal);
-    const known = secret === undefined ? undefined : recordOf(secret);
-    const fresh = subject === undefined ? undefined : bare(subject);
-    return { record: known ?? fresh, secret };
-  }
-
-  /** Changes a record as it stands, again where somebody else did in between. @throws Failure kube.* */
-  async #change(before: Stored, edit: (record: LeaseRecord) => LeaseRecord): Promise<Stored> {
-    let stored = before;
-    for (let tries = 1; ; tries++) {
-      try {
-        return await this.#save(stored, edit(stored.record));
-      } catch (error) {
-        const { code } = asFailure(error);
-        if (tries >= TRIES || !['kube.conflict', 'kube.exists', 'kube.missing'].includes(code)) throw error;
-        stored = await this.#load(recordName(stored.record), stored.record);
-      }
-    }
-  }
-
-  /** Stores a record in the place of what was read. @throws Failure kube.conflict where somebody else did */
-  async #save(before: Stored, record: LeaseRecord, owner: Facts['owner'] = 'uses'): Promise<Stored> {
-    if (record === before.record && before.secret !== undefined) return before;
-    const { kube, namespace } = this.#options;
-    const name = nameOf(namespace, recordName(record));
-    const secret = secretOf(record, namespace, before.secret?.metadata.resourceVersion);
-    const stored =
-      before.secret === undefined
-        ? await kube.create(name, secret, { manager: MANAGER })
-        : await kube.update(name, secret, { manager: MANAGER });
-    const face = faceOf(record);
-    const shown = before.secret === undefined ? undefined : shownFace(before.secret);
-    if (JSON.stringify(face) !== JSON.stringify(shown)) await this.#tell(record, owner, face);
-    return { record, secret: stored };
-  }
-
-  /** The report is for people: where it cannot be written, nothing else waits for it, and the next change tells all again. */
-  async #tell(subject: Subject, use: Facts['owner'], face: SyncReportLease | undefined): Promise<void> {
-    if (use === 'gone') return;
-    const { kube, records, log } = this.#options;
-    const { owner } = subject;
-    const others = records
-      .byIndex('owner', owner.uid)
-      .filter(({ metadata }) => metadata.name !== recordName(subject))
-      .flatMap((secret) => shownFace(secret) ?? []);
-    const leases = [...others, ...(face === undefined ? [] : [face])].sort((a, b) =>
-      a.key < b.key ? -1 : 1,
-    );
-    try {
-      await tellLeases(kube, owner, leases);
-    } catch (error) {
-      log.warn('a SyncReport was not written', { owner: ownerKey(owner), code: asFailure(error).code });
-    }
-  }
-
   /** One at a time for each record. */
   async #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
     const before = this.#busy.get(name) ?? Promise.resolve();
@@ -411,19 +349,6 @@ export class LeaseKeeper {
   }
 }
 
-const bare = ({ owner, id, key, store, provider }: Subject): LeaseRecord => ({
-  owner,
-  id,
-  key,
-  store,
-  provider,
-  former: [],
-});
-
 /** The login goes to be taken back, unless somebody saw to that. */
 const disownOf = (record: LeaseRecord, { id }: Named, now: number): LeaseRecord =>
   record.pending?.id === id ? disown(record, now) : record;
-
-/** The owner as the queue names it. */
-export const ownerKey = ({ kind, namespace, name }: Subject['owner']): string =>
-  `${kind}/${namespace}/${name}`;

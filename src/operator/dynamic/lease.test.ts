@@ -7,16 +7,15 @@ import {
   courseOf,
   disown,
   ended,
-  type Facts,
   GRACE_MS,
   issued,
   type LeaseRecord,
   type Named,
-  nextStep,
   renewed,
   spent,
   without,
 } from './lease.ts';
+import { type Facts, nextStep } from './plan.ts';
 
 const HOUR = 3_600_000;
 const T = Date.UTC(2026, 5, 1);

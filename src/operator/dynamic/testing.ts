@@ -39,6 +39,8 @@ export class IssuingServer {
   readonly logins: Login[] = [];
   readonly accounts: Account[] = [];
   down = false;
+  /** It lets nobody in any more; who is in may stay. */
+  closed = false;
   /** Renewals never reach beyond this, counted from issue. */
   longestMs = 24 * HOUR;
   renewals = 0;
@@ -71,6 +73,7 @@ export class IssuingServer {
 
   open(): string {
     this.reached();
+    if (this.closed) throw failure('api.denied', { request: 'login', errors: 'permission denied' });
     const id = `login-${this.logins.length + 1}`;
     this.logins.push({ id, endsAt: this.#clock.now() + LOGIN_MS, revoked: false });
     return id;
