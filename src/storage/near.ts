@@ -7,9 +7,16 @@
 import type { Soon } from '../base/soon.ts';
 import type { Derivations, Entry, Storage } from './storage.ts';
 
-/** One place for one thing: of two kinds of readers of one entry the later would have it made anew each time. */
+/** What derives of a value: its text, the text of the answer that it is in, and its hashes in the audit trail. */
+const DERIVED_COPIES = 3;
+
+/**
+ * What is asked for a second time is kept: in a large store most is asked for once, and of that only the bytes stay, which are
+ * a quarter of it. One place for one thing: of two kinds of readers of one entry the later would have it made anew each time.
+ */
 export class Derived implements Derivations {
   readonly #grown: (bytes: number) => void;
+  #asked = false;
   #make: unknown;
   #value: unknown;
 
@@ -22,13 +29,17 @@ export class Derived implements Derivations {
     this.#grown(bytes);
   }
 
-  /** What `make` gives for the entry, made once. */
+  /** What `make` gives for the entry; from the second time on it is the same. */
   of<T>(entry: Entry, make: (entry: Entry) => T): T {
-    if (this.#make !== make) {
-      this.#value = make(entry);
+    if (this.#make === make) return this.#value as T;
+    const made = make(entry);
+    if (this.#asked) {
+      if (this.#make === undefined) this.#grown(DERIVED_COPIES * entry.value.length);
       this.#make = make;
+      this.#value = made;
     }
-    return this.#value as T;
+    this.#asked = true;
+    return made;
   }
 }
 
@@ -41,8 +52,8 @@ export const near = (storage: Storage, key: string): Soon<Entry | undefined> =>
   storage.near === undefined ? storage.get(key) : storage.near(key);
 
 /**
- * What `make` works out of the entry, once for as long as the entry is kept. `make` is one function per kind of record, never
- * one made for the call, and depends on nothing but the entry's value.
+ * What `make` works out of the entry, kept beside it where it is asked for more than once. `make` is one function per kind of
+ * record, never one made for the call, and depends on nothing but the entry's value.
  */
 export const derived = <T>(entry: Entry, make: (entry: Entry) => T): T =>
   entry.derived === undefined ? make(entry) : entry.derived.of(entry, make);

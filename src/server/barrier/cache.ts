@@ -13,8 +13,6 @@ import type { Entry } from '../../storage/storage.ts';
 const OVERHEAD_BYTES = 512;
 /** How many names are remembered of which nothing is there: strangers can ask for names without end. */
 const ABSENT_NAMES = 4096;
-/** The value, its text, the text of the answer that it is in, and its hashes in the audit trail. */
-const COPIES = 4;
 
 /** A value that may be kept once it is committed: what is larger would push out too much that is asked for. */
 const REWRITTEN_BYTES = 64 * 1024;
@@ -162,7 +160,7 @@ export class EntryCache {
   #keep(entry: Entry): Entry {
     const { key, value } = entry;
     const kept: Entry = { ...entry, derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)) };
-    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + COPIES * value.length);
+    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + value.length);
     return kept;
   }
 

@@ -60,13 +60,12 @@ async function watched(
     workerData: given,
     transferList: [changes.port2],
   });
-  const seen = new Promise<Seen>((resolve, reject) => {
-    worker.once('message', resolve);
-    worker.once('error', reject);
-  });
+  const failed = new Promise<never>((_, reject) => worker.once('error', reject));
+  const next = <T>(): Promise<T> =>
+    Promise.race([failed, new Promise<T>((resolve) => worker.once('message', resolve))]);
   const view = barrier.view('');
   let number = 0;
-  await new Promise((resolve) => worker.once('online', resolve));
+  await next<'begun'>();
   const until = Date.now() + 600;
   for (let turn = 0; turn < 20 || Date.now() < until; turn++)
     // Several at once share a commit, as they do under load.
@@ -78,6 +77,7 @@ async function watched(
         if (Atomics.load(acknowledged, key) < mine) Atomics.store(acknowledged, key, mine);
       }),
     );
+  const seen = next<Seen>();
   Atomics.store(new Int32Array(given.over), 0, 1);
   const told = await seen;
   await worker.terminate();

@@ -21,7 +21,7 @@ export interface Watching {
   readonly over: SharedArrayBuffer;
 }
 
-/** What it saw. */
+/** What it saw: its last message, after "begun". */
 export interface Seen {
   readonly reads: number;
   readonly elsewhere: number;
@@ -67,6 +67,7 @@ let reads = 0;
 let elsewhere = 0;
 let stale = 0;
 let highest = 0;
+parentPort?.postMessage('begun');
 while (Atomics.load(done, 0) === 0) {
   const key = reads % known.length;
   const before = Atomics.load(known, key);
