@@ -76,7 +76,13 @@ test('a token of a private registry comes with where it is good and until when',
 });
 
 test('public registries are asked under their own name, in the one region that has them', async () => {
-  const { fake, env, options } = await aws();
+  const { fake, env: base, options } = await aws();
+  const signed: string[] = [];
+  const dial = async (request: WebRequest) => {
+    signed.push(request.headers?.['authorization'] ?? '');
+    return loopback(request);
+  };
+  const env = { ...base, wayOut: { ...NO_WAY_OUT, dial } };
   const spec = { region: 'eu-west-1', auth: KEYS, scope: 'public' };
   expect(await made(createEcrGenerator(options), spec, env)).toEqual({
     username: 'AWS',
@@ -84,6 +90,7 @@ test('public registries are asked under their own name, in the one region that h
     expires_at: '1800000000',
   });
   expect(fake.calls).toMatchObject([{ service: 'SpencerFrontendService', region: 'us-east-1' }]);
+  expect(signed).toEqual([expect.stringContaining('/us-east-1/ecr-public/aws4_request')]);
 });
 
 test('a role is assumed before the token is asked for', async () => {

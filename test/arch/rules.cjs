@@ -60,7 +60,7 @@ module.exports = {
       severity: 'error',
       from: {
         path: '^src/',
-        pathNot: '^src/(aws|engines/aws|providers/aws|server/seal)/|\\.test\\.ts$',
+        pathNot: '^src/(aws|engines/aws|providers/aws|generators/aws|server/seal)/|\\.test\\.ts$',
       },
       to: { path: '^src/aws/' },
     },

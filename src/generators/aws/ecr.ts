@@ -63,11 +63,19 @@ async function publicToken(
 ): Promise<Given | undefined> {
   const config = await sessionOf('ecr-public', { ...spec, region: PUBLIC_REGION }, env, options);
   const { ECRClient, GetAuthorizationTokenCommand } = await import('./sdk.ts');
-  const signing = { name: 'ecr-public', region: PUBLIC_REGION };
+  const signing = { signingName: 'ecr-public', signingRegion: PUBLIC_REGION };
   const client = new ECRClient({
     ...config,
     requestHandler: listed(config.requestHandler as Handler) as unknown as typeof config.requestHandler,
-    httpAuthSchemeProvider: () => [{ schemeId: 'aws.auth#sigv4', signingProperties: signing }],
+    httpAuthSchemeProvider: () => [
+      {
+        schemeId: 'aws.auth#sigv4',
+        signingProperties: signing,
+        propertiesExtractor: (config: object, context: object) => ({
+          signingProperties: { config, context, ...signing },
+        }),
+      },
+    ],
   });
   client.middlewareStack.add(
     (next) => async (args) => {

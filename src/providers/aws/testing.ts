@@ -157,7 +157,7 @@ export async function startFakeAws(): Promise<FakeAws> {
       return none;
     }
     const match =
-      /^AWS4-HMAC-SHA256 Credential=(\w+)\/(\d{8})\/([\w-]+)\/(\w+)\/aws4_request, SignedHeaders=([\w;-]+), Signature=([0-9a-f]{64})$/.exec(
+      /^AWS4-HMAC-SHA256 Credential=(\w+)\/(\d{8})\/([\w-]+)\/([\w-]+)\/aws4_request, SignedHeaders=([\w;-]+), Signature=([0-9a-f]{64})$/.exec(
         headers.authorization ?? '',
       );
     if (match === null) throw new Refused(403, 'MissingAuthenticationTokenException');
