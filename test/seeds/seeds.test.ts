@@ -8,7 +8,12 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import type { HostPort } from '../../src/bin/dev/options.ts';
 import type { KubeObject, Resource } from '../../src/kube/kube.ts';
-import { CLUSTER_SECRET_STORES, EXTERNAL_SECRETS, SECRET_STORES } from '../../src/operator/api/resources.ts';
+import {
+  CLUSTER_SECRET_STORES,
+  EXTERNAL_SECRETS,
+  PUSH_SECRETS,
+  SECRET_STORES,
+} from '../../src/operator/api/resources.ts';
 import { type Kubectl, kubectl, noKubectl } from '../support/kubectl.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
 import { startAgreeableRedis } from '../support/redis.ts';
@@ -32,7 +37,7 @@ const EXTERNAL_VAULT = 'vault.example.com:8200';
 
 /** Why an object waits for a later part, or undefined when it reads through a Vault store. */
 function later({ object }: Found, all: readonly Found[]): string | undefined {
-  if (object.kind === 'PushSecret') return 'PushSecret';
+  if (object.kind === 'PushSecret') return undefined;
   const store = object.kind === 'ExternalSecret' ? storeOf(object, all) : object;
   const provider = Object.keys(record(record(store?.['spec'])['provider']))[0];
   return provider !== undefined && provider !== 'vault' ? `provider ${provider}` : undefined;
@@ -179,6 +184,7 @@ async function enable({ root }: TestPlatform, engine: Engine, port: number): Pro
 
 const RESOURCES: Readonly<Record<string, Resource>> = {
   ExternalSecret: EXTERNAL_SECRETS,
+  PushSecret: PUSH_SECRETS,
   SecretStore: SECRET_STORES,
   ClusterSecretStore: CLUSTER_SECRET_STORES,
 };
