@@ -3,6 +3,7 @@
 import { pino } from 'pino';
 import { systemClock } from '../../base/clock.ts';
 import { keepOutOfDumps } from '../coredumps.ts';
+import { tuneHeap } from '../heap.ts';
 import { pinoLog } from '../log.ts';
 import { VERSION } from '../version.ts';
 import { type ControllerFlags, controllerOptions } from './options.ts';
@@ -13,6 +14,7 @@ export async function runController(
   flags: ControllerFlags,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
+  tuneHeap();
   const options = controllerOptions(flags, env);
   const log = pinoLog(pino.destination(1), options.logLevel);
   keepOutOfDumps(log);
