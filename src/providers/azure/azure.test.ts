@@ -4,6 +4,7 @@ import { generateKeyPairSync, KeyObject, randomBytes, webcrypto, X509Certificate
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as x509 from '@peculiar/x509';
+import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { vaultScope } from '../../azure/clouds.ts';
 import { textOf, utf8 } from '../../base/bytes.ts';
@@ -633,6 +634,51 @@ describe('where it may lead', () => {
     expect(await said(provider.get({ key: 'db' }))).toMatchObject({ code: 'dial.refused' });
     expect(await said(provider.validate())).toMatchObject({ code: 'dial.refused' });
     expect(fake.calls).toEqual([]);
+  });
+
+  test('a list that goes on elsewhere is not followed there, where the token would go with it', async () => {
+    const fake = await started();
+    plant(fake, 'db', ['1']);
+    const { wayOut, resolve } = worldOf(fake);
+    const asked = new Set<string>();
+    const dial: WayOut['dial'] = async (request) => {
+      asked.add(new URL(request.url).host);
+      const answer = await wayOut.dial(request);
+      const list = textOf(answer.body)?.replace(
+        '"nextLink":null',
+        '"nextLink":"https://evil.azure.net/secrets"',
+      );
+      return { ...answer, body: utf8(list ?? '') };
+    };
+    const provider = await connect(fake, {}, { resolve, wayOut: { ...NO_WAY_OUT, dial } });
+    const find = async () => {
+      for await (const _ of provider.find?.({}) ?? []);
+    };
+    expect(await said(find())).toMatchObject({ code: 'dial.refused' });
+    expect([...asked].sort()).toEqual(['login.microsoftonline.com', 'team.vault.azure.net']);
+  });
+
+  test('no key and no version leads to anything but an object of that vault', async () => {
+    const fake = await started();
+    const { wayOut, resolve } = worldOf(fake);
+    const asked: string[] = [];
+    const dial: WayOut['dial'] = (request) => {
+      if (!request.url.includes('microsoftonline')) asked.push(request.url);
+      return wayOut.dial(request);
+    };
+    const provider = await connect(fake, {}, { resolve, wayOut: { ...NO_WAY_OUT, dial } });
+    const word = fc.oneof(fc.string(), fc.stringMatching(/^[a-z/.%?#:@-]{0,12}$/));
+    await fc.assert(
+      fc.asyncProperty(word, word, async (key, version) => {
+        await said(provider.get({ key, version }));
+      }),
+      { numRuns: 200 },
+    );
+    for (const url of asked)
+      expect(url).toMatch(
+        /^https:\/\/team\.vault\.azure\.net\/(?:secrets|keys|certificates)\/[\dA-Za-z-]{1,127}\/[\w-]{0,64}\?api(?:-|%2D)version=7\.4$/,
+      );
+    expect(asked.length).toBeGreaterThan(0);
   });
 
   test('a vault whose certificate is not trusted is not asked', async () => {

@@ -42,7 +42,7 @@ export async function openVault(
   const most =
     retry === undefined ? TRIES - 1 : Math.min(MOST_RETRIES, Math.max(0, retry.maxRetries ?? RETRIES));
   const options = {
-    httpClient: carrier(send),
+    httpClient: carrier((request) => sendTo(url, send, request)),
     serviceVersion: VERSION,
     retryOptions: {
       maxRetries: most,
@@ -55,6 +55,16 @@ export async function openVault(
     keys: new KeyClient(url, credential as never, options),
     certificates: new CertificateClient(url, credential as never, options),
   };
+}
+
+/**
+ * To the vault itself alone: the clients show their token also where the vault says that a list goes on.
+ * @throws Failure dial.refused
+ */
+function sendTo(vault: string, send: Send, request: Parameters<Send>[0]): ReturnType<Send> {
+  const { origin, hostname: host, port } = new URL(request.url);
+  if (origin === new URL(vault).origin) return send(request);
+  return Promise.reject(failure('dial.refused', { host, port: port || '443' }));
 }
 
 /** What a vault answered instead of doing it. */

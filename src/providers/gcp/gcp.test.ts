@@ -1,5 +1,6 @@
 /** Against a small Google of ours that checks each signature, token and checksum, through the way out that the operator judges. */
 
+import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
@@ -734,6 +735,46 @@ describe('where it may lead', () => {
     const provider = await connect(fake, {}, { wayOut: NO_WAY_OUT });
     expect(await said(provider.get({ key: 'db' }))).toMatchObject({ code: 'dial.refused' });
     expect(fake.calls).toEqual([]);
+  });
+
+  test('no key and no version leads to anything but a version of a secret of that project', async () => {
+    const fake = await started();
+    const asked: string[] = [];
+    const dial: WayOut['dial'] = (request) => {
+      if (!request.url.endsWith('/token')) asked.push(request.url.slice(fake.url.length));
+      return wayOutTo(fake).dial(request);
+    };
+    const provider = await connect(fake, {}, { wayOut: { ...NO_WAY_OUT, dial } });
+    const word = fc.oneof(fc.string(), fc.stringMatching(/^[a-z/.%?#:@-]{0,12}$/));
+    await fc.assert(
+      fc.asyncProperty(word, word, async (key, version) => {
+        await said(provider.get({ key, version }));
+      }),
+      { numRuns: 200 },
+    );
+    for (const url of asked)
+      expect(url).toMatch(
+        /^\/secretmanager\/v1\/projects\/p\/secrets\/[\w-]{1,255}\/versions\/[\w-]{1,63}:access$/,
+      );
+    expect(asked.length).toBeGreaterThan(0);
+  });
+
+  test('a store that waits for Google keeps no other waiting', async () => {
+    const fake = await started();
+    plant(fake, 'projects/p/secrets/db', ['1']);
+    let release = (): void => undefined;
+    const held = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const dial: WayOut['dial'] = async (request) => {
+      await held;
+      return wayOutTo(fake).dial(request);
+    };
+    const slow = await connect(fake, {}, { wayOut: { ...NO_WAY_OUT, dial } });
+    const waiting = textAt(slow, 'db');
+    expect(await textAt(await connect(fake), 'db')).toBe('1');
+    release();
+    expect(await waiting).toBe('1');
   });
 
   test('a region has a host of its own, and the operator’s variables go before all', () => {
