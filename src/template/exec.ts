@@ -18,6 +18,9 @@ import { ANY, Dict, integerOf, List, type Maybe, Opaque, Sized, truth, typeOf, t
 /** How deep templates may call templates: each level is a level of this executor's own stack. */
 const MAX_DEPTH = 250;
 
+/** Arguments lie on this executor's own stack. */
+const MOST_ARGUMENTS = 10_000;
+
 export interface Program {
   readonly name: string;
   /** The byte string that was parsed. */
@@ -379,6 +382,7 @@ class Execution {
     const { params, variadic } = row;
     const given = args.length + (final === MISSING ? 0 : 1);
     const fixed = variadic ? params.length - 1 : args.length;
+    if (given > MOST_ARGUMENTS) this.#fail(`too many arguments for ${name}: ${MOST_ARGUMENTS} are enough`);
     if (variadic && given < fixed) {
       this.#fail(`wrong number of args for ${name}: want at least ${fixed} got ${args.length}`);
     }

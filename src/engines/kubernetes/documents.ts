@@ -1,12 +1,12 @@
 /** What a role gives as YAML or JSON: the rules of a generated role, and which namespaces are allowed by their labels. Pure. */
 
-import { parse } from 'yaml';
 import { z } from 'zod';
 import { failure } from '../../base/errors.ts';
+import { parseYaml } from '../../base/yaml.ts';
 
 const LIMIT = 64 * 1024;
 /** Aliases of YAML let a small text stand for a huge value; nobody needs them here. */
-const MOST_ALIASES = 0;
+const LIMITS = { depth: 32, tokens: 20_000, aliases: 0, objects: true };
 
 const texts = z.array(z.string());
 // Strict: a misspelt member would silently give a role other rights than it was meant to have.
@@ -76,7 +76,7 @@ function parsed(text: string): unknown {
   if (text.length > LIMIT) return undefined;
   try {
     // With "silent" the parser would guess what a broken text means, and a guess would become rights.
-    return parse(text, { maxAliasCount: MOST_ALIASES, logLevel: 'error' });
+    return parseYaml(text, LIMITS) ?? null;
   } catch {
     return undefined;
   }

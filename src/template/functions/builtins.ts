@@ -182,7 +182,7 @@ function escaped(
           args.map((arg) => arg ?? undefined).map((arg) => arg ?? '<no value>'),
           call.meter,
         );
-  call.meter.step(text.length / 16);
+  call.meter.step(text.length / 4);
   call.meter.alloc(text.length * growth);
   return write(text);
 }

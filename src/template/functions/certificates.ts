@@ -30,11 +30,12 @@ const withoutLead = (text: string): string => text.slice(Math.max(0, text.indexO
 
 function filterPem(type: string, text: string): string {
   const input = withoutLead(text);
+  const wanted = type.toLowerCase();
   const chosen: Block[] = [];
   let end = 0;
   for (let next = nextBlock(input); next !== undefined; next = nextBlock(input, next.end)) {
     end = next.end;
-    if (next.block.type.toLowerCase() === type.toLowerCase()) chosen.push(next.block);
+    if (next.block.type.toLowerCase() === wanted) chosen.push(next.block);
   }
   // Blocks of other types alone are nothing wrong; text that is no block is.
   if (chosen.length === 0 && end < input.length) throw new CallError('error filtering pem: found junk');

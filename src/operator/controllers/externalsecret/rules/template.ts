@@ -3,10 +3,10 @@
  * the list (in one item: ConfigMap, Secret, literal), then `data`. Errors name the entry, never a value.
  */
 
-import { parse } from 'yaml';
 import { textOf, utf8 } from '../../../../base/bytes.ts';
 import { failure } from '../../../../base/errors.ts';
 import { nearest } from '../../../../base/nearest.ts';
+import { parseYaml } from '../../../../base/yaml.ts';
 import type { KubeObject } from '../../../../kube/kube.ts';
 import type { Template, TemplateFrom } from '../../../api/externalsecret.ts';
 import { type Env, sourceId } from '../observed.ts';
@@ -95,6 +95,9 @@ function* rendered(
   }
 }
 
+/** A map of texts is not deep; a Secret of one MiB has fewer tokens. */
+const PAIRS = { depth: 8, tokens: 250_000, aliases: 0 };
+
 /**
  * Rendered text as a YAML map of texts: a number or a boolean stays the text that it was written as, as Go's decoder has
  * it for a map of strings. The parser's own error would quote the values.
@@ -102,15 +105,14 @@ function* rendered(
 function pairs(value: Uint8Array, where: string): readonly (readonly [string, Uint8Array])[] {
   let map: unknown;
   try {
-    map = parse(textOf(value) ?? '', { maxAliasCount: 0, logLevel: 'error', schema: 'failsafe' }) ?? {};
+    map = parseYaml(textOf(value) ?? '', PAIRS, { schema: 'failsafe' }) ?? new Map();
   } catch {
     throw failure('operator.source_malformed', { where });
   }
-  if (typeof map !== 'object' || map === null || Array.isArray(map)) {
-    throw failure('operator.source_malformed', { where });
-  }
-  return Object.entries(map).map(([key, text]) => {
+  if (!(map instanceof Map)) throw failure('operator.source_malformed', { where });
+  return [...map].map(([key, text]) => {
     if (typeof text === 'object' && text !== null) throw failure('operator.source_malformed', { where });
+    if (typeof key !== 'string') throw failure('operator.source_malformed', { where });
     return [key, utf8(typeof text === 'string' ? text : '')] as const;
   });
 }
