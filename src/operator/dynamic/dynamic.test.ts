@@ -233,6 +233,19 @@ describe('an ExternalSecret whose key names what issues accounts', () => {
     expect(world.user()).toBe('user-1');
   });
 
+  test('whose lease is not renewable has its login renewed alone, and a new account at two thirds', async () => {
+    const world = made();
+    world.server.lease = { ms: 6 * HOUR, renewable: false };
+    world.apply(secretStore('store', 'team'), app());
+    world.start();
+    await world.pass(3.9 * HOUR, MINUTE);
+    expect(world.user()).toBe('user-1');
+    expect(world.server.working()).toEqual(['user-1']);
+    await world.pass(0.3 * HOUR, MINUTE);
+    expect(world.user()).toBe('user-2');
+    expect(world.server.accounts).toHaveLength(2);
+  });
+
   test('read once has its lease renewed and no new account made', async () => {
     const world = made();
     world.apply(secretStore('store', 'team'), app({ refreshInterval: '0' }));

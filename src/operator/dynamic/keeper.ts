@@ -280,7 +280,9 @@ export class LeaseKeeper {
         const { leaseId, leaseSeconds } = holding.envelope;
         const lessor = this.#lessor(record.provider);
         try {
-          const lease = leaseId === '' ? undefined : { id: leaseId, seconds: leaseSeconds };
+          // Asked to renew what it does not renew, a server refuses all of it.
+          const lease =
+            holding.lease?.renewable === true ? { id: leaseId, seconds: leaseSeconds } : undefined;
           const given = await lessor.renew(holding.by.handle, lease, this.#env);
           this.#resting.delete(holding.by.id);
           return { ...record, current: renewed(holding, given, clock.now()) };

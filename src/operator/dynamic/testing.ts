@@ -26,6 +26,7 @@ interface Account {
   readonly lease: string;
   readonly login: Login;
   readonly lastAt: number;
+  readonly renewable: boolean;
   endsAt: number;
   revoked: boolean;
 }
@@ -44,6 +45,8 @@ export class IssuingServer {
   /** Renewals never reach beyond this, counted from issue. */
   longestMs = 24 * HOUR;
   renewals = 0;
+  /** Of leases that are issued from now on. */
+  lease = { ms: LEASE_MS, renewable: true };
   readonly #clock: Clock;
 
   constructor(clock: Clock) {
@@ -88,19 +91,26 @@ export class IssuingServer {
       lease: `db/creds/app/${number}`,
       login: this.login(id),
       lastAt: now + this.longestMs,
-      endsAt: now + LEASE_MS,
+      renewable: this.lease.renewable,
+      endsAt: now + this.lease.ms,
       revoked: false,
     };
     this.accounts.push(account);
     return account;
   }
 
-  renew(id: string, lease: string): number {
+  /** @returns how long the lease lives from now; undefined where the login alone was renewed */
+  renew(id: string, lease: string | undefined): number | undefined {
     this.reached();
     const now = this.#clock.now();
     const login = this.login(id);
+    if (lease === undefined) {
+      login.endsAt = now + LOGIN_MS;
+      return undefined;
+    }
     const account = this.accounts.find((one) => one.lease === lease && this.works(one));
-    if (account === undefined) throw failure('api.invalid', { request: 'fake', errors: 'lease not found' });
+    if (account === undefined || !account.renewable)
+      throw failure('api.invalid', { request: 'fake', errors: 'lease not found, or not renewable' });
     this.renewals++;
     login.endsAt = now + LOGIN_MS;
     account.endsAt = Math.min(now + LEASE_MS, account.lastAt);
@@ -121,8 +131,9 @@ export function issuingProvider(server: IssuingServer, gate: Gate = () => {}): P
   };
   const lessor: Lessor = {
     renew: async (handle, lease) => {
-      const ms = through('renew', () => server.renew(String(handle), lease?.id ?? ''));
-      return { login: { ms: LOGIN_MS, renewable: true }, lease: { ms, renewable: true } };
+      const ms = through('renew', () => server.renew(String(handle), lease?.id));
+      const login = { ms: LOGIN_MS, renewable: true };
+      return ms === undefined ? { login } : { login, lease: { ms, renewable: true } };
     },
     stands: async (_, leaseId) => {
       server.reached();
@@ -144,11 +155,12 @@ export function issuingProvider(server: IssuingServer, gate: Gate = () => {}): P
       life: { ms: LOGIN_MS, renewable: true },
     }),
     issue: async ({ handle }) => {
+      const { ms, renewable } = server.lease;
       const { name, lease } = through('issue', () => server.issue(String(handle)));
       const json = JSON.stringify({ username: name, password: `password of ${name}` });
       const value = parseObjectValue(json);
       if (value === undefined || !('json' in value)) throw new Error('no object');
-      return { value, envelope: { leaseId: lease, leaseSeconds: LEASE_MS / 1000, renewable: true } };
+      return { value, envelope: { leaseId: lease, leaseSeconds: ms / 1000, renewable } };
     },
   };
   const provider: Provider = {
