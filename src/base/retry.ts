@@ -10,9 +10,13 @@ export function backoff(
   { baseMs, maxMs }: Backoff,
   random: () => number = Math.random,
 ): number {
-  const ceiling = Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
-  return ceiling / 2 + (random() * ceiling) / 2;
+  const most = ceiling(attempt, { baseMs, maxMs });
+  return most / 2 + (random() * most) / 2;
 }
+
+/** The longest that the wait before try `attempt` can be, in milliseconds. */
+export const ceiling = (attempt: number, { baseMs, maxMs }: Backoff): number =>
+  Math.min(maxMs, baseMs * 2 ** Math.min(attempt, 30));
 
 /** Resolves after `ms`, or rejects with the signal's reason when it is aborted first. */
 export function sleep(ms: number, signal?: AbortSignal): Promise<void> {

@@ -22,7 +22,7 @@ import type {
 import { storeSpec } from './api/store.ts';
 import type { Place } from './demand.ts';
 import { environmentOf, materialId, type World } from './environment.ts';
-import type { Expiring } from './observe/metrics.ts';
+import type { Expiring } from './observe/expiring.ts';
 import type { Answer, Need, StoreName } from './plan.ts';
 import type { SharedReads } from './schedule/reads.ts';
 import type { Traffic } from './schedule/traffic.ts';

@@ -106,7 +106,7 @@ describe('the way of a secret', () => {
     world.kube.put(externalSecret('other', 'team', one('pass', 'app', 'passwrd')));
     const condition = await failing(world, 'other');
     expect(condition.message).toMatch(
-      /^could not get secret data from provider: error processing spec\.data\[0\] \(key: app\), err: cannot find secret data for key: "passwrd".*did you mean "password"\? \[provider\.property_missing\]$/,
+      /^could not get secret data from provider: error processing spec\.data\[0\] \(key: app\), err: cannot find secret data for key: "passwrd".*did you mean "password"\? \[provider\.property_missing\]; tried again within 1 s$/,
     );
   });
 
@@ -421,7 +421,9 @@ describe('when things break', () => {
       }
     };
     world.store.put('app', { password: 'second' });
-    expect((await failing(world, 'app')).message).toMatch(/^could not update secret: .*\[kube\.denied\]$/);
+    expect((await failing(world, 'app')).message).toMatch(
+      /^could not update secret: .*\[kube\.denied\]; tried again within 1 s$/,
+    );
     await eventually('written', () => secretData(world.kube, 'team', 'app')?.['pass'] === 'second');
   });
 

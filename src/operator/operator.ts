@@ -7,6 +7,7 @@ import { setMaxListeners } from 'node:events';
 import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
+import { ceiling } from '../base/retry.ts';
 import type { Cache } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
 import { createQueue, type Work, workOff } from '../kube/queue.ts';
@@ -254,6 +255,7 @@ export function createOperator(options: OperatorOptions): Operator {
       demands.add(key);
       queue.add(key, 'periodic', 0, since);
     },
+    retryWithin: (key) => ceiling(queue.failures(key), RETRY),
     rotated: (since) => metrics?.rotated(clock.monotonic() - since),
   });
   metrics?.watch({ caches, queue, expiring: () => connections.expiring() });

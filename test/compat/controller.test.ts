@@ -96,8 +96,11 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
   });
 
   test('hears of a change without waiting for the hour', async () => {
-    await write('two');
-    await passwordIs('two');
+    // The first may come with the opening of the stream; the second is told.
+    for (const password of ['two', 'three']) {
+      await write(password);
+      await passwordIs(password);
+    }
   });
 
   test('answers to probes, and to nothing else', async () => {
@@ -132,7 +135,7 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
     for (const call of ['Login', 'ReadSecretData', 'LookupSelf'])
       expect(provider.join('\n')).toContain(`provider="HashiCorp/Vault",call="${call}",status="success"`);
     expect(await series('holdfast_secret_rotations_total')).toEqual([
-      'holdfast_secret_rotations_total{secret_name="app",namespace="shop",provider="vault"} 1',
+      'holdfast_secret_rotations_total{secret_name="app",namespace="shop",provider="vault"} 2',
     ]);
     const [age] = await series('holdfast_secret_age_seconds');
     expect(age).toMatch(
@@ -142,9 +145,8 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
     expect(ends).toContain('{store="SecretStore/shop/vault"}');
     // A day, as `holdfast dev` grants it.
     expect(Number(ends?.split(' ').at(-1)) - Date.now() / 1000).toBeGreaterThan(86_000);
-    expect(await series('holdfast_rotation_delay_seconds_count')).toEqual([
-      'holdfast_rotation_delay_seconds_count 1',
-    ]);
+    const [delays] = await series('holdfast_rotation_delay_seconds_count');
+    expect(delays).toMatch(/^holdfast_rotation_delay_seconds_count [12]$/);
     for (const name of [
       'controller_runtime_reconcile_total',
       'controller_runtime_reconcile_time_seconds_bucket',

@@ -16,6 +16,8 @@ import type { Operator } from '../../src/operator/operator.ts';
 import { accessOf } from '../../src/platform/access.ts';
 import { realApi } from './realapi.ts';
 
+export { eventually } from './eventually.ts';
+
 export interface TestPlatform extends Platform {
   readonly operator: Operator;
   /** "http://127.0.0.1:PORT" of the server. */
@@ -88,19 +90,4 @@ export async function startTestPlatform(
       await rm(folder, { recursive: true, force: true });
     },
   };
-}
-
-/** Waits until `check` gives something, looking every few milliseconds; fails with `what` after the time. */
-export async function eventually<T>(
-  what: string,
-  check: () => Promise<T | undefined> | T | undefined,
-  timeoutMs = 15_000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const found = await check();
-    if (found !== undefined) return found;
-    if (Date.now() > end) throw new Error(`in vain: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 15));
-  }
 }

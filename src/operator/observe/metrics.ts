@@ -13,16 +13,9 @@ import type { Caches } from '../caches.ts';
 import { allOf, findStore } from '../caches.ts';
 import { storesOf } from '../controllers/externalsecret/observed.ts';
 import { Counter } from './counters.ts';
+import type { Expiring } from './expiring.ts';
 import { type ObjectOptions, objectGauges, subsystemOf, type Tally } from './objects.ts';
 import { Rotations } from './rotations.ts';
-
-/** What ends by itself and that somebody wants to be warned of. */
-export interface Expiring {
-  /** "SecretStore/team/vault", with the namespace that it is used from where that matters. */
-  readonly store: string;
-  /** Milliseconds since the epoch. */
-  readonly endsAt: number;
-}
 
 export interface World {
   readonly caches: Caches;

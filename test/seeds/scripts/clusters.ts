@@ -16,7 +16,7 @@ import {
   type Subject,
 } from '../../../src/crypto/certificate.ts';
 import { MemoryBackend } from '../../../src/storage/memory.ts';
-import { eventually } from '../../support/platform.ts';
+import { eventually } from '../../support/eventually.ts';
 
 export interface Cluster {
   /** Of its context in the kubeconfig. */

@@ -4,6 +4,7 @@ import type { Clock } from '../../../base/clock.ts';
 import { failure } from '../../../base/errors.ts';
 import type { Work } from '../../../kube/queue.ts';
 import { type Caches, findStore, needKey, placeOfStore } from '../../caches.ts';
+import { tellRetry } from '../../conditions.ts';
 import type { Connections } from '../../connections.ts';
 import type { Demand, Demands, Place, ReadIndex } from '../../demand.ts';
 import type { DynamicAnswers } from '../../dynamic/answers.ts';
@@ -41,6 +42,8 @@ export interface ControllerOptions extends Gathering {
   readonly shadow?: Pick<Shadow, 'compare' | 'forget'>;
   /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
   companion(key: string, since: number): void;
+  /** How long the wait before the next try can be at most if this one fails, in milliseconds. */
+  retryWithin(key: string): number;
   /** A Secret holds what a store told of at `since`, monotonic. */
   rotated?(since: number): void;
 }
@@ -120,8 +123,9 @@ export class ExternalSecretController {
       this.#noteDeletion(observed, steps);
       // From here on the Secret may hold what was made, whatever comes of the rest.
       if (writes(steps)) fate = 'perhaps';
-      const outcome = await apply(kube, events, steps, (action, failure) =>
-        refused(observed, now, action.failing, failure),
+      const within = this.#options.retryWithin(key);
+      const outcome = await apply(kube, events, tellRetry(steps, within), (action, failure) =>
+        tellRetry(refused(observed, now, action.failing, failure), within),
       );
       if (outcome.end === 'done' && wasTold(demand) && writes(steps)) this.#options.rotated?.(work.since);
       if (outcome.end === 'done' && isBound(steps)) fate = 'used';
