@@ -97,8 +97,7 @@ export function failed(refusal: Refusal, { store, name: path, permission, writes
       reason: `Google answers ${name}`,
       mend: 'Check that the identity of the store still exists, and that the clock of the operator is right.',
     });
-  // ABORTED: somebody else wrote at the same time.
-  if (passes(refusal) || refusal.code === 'ABORTED') {
+  if (passes(refusal) || (writes === true && isOvertaken(refusal))) {
     const extra = refusal.retryAfterMs === undefined ? {} : { retryAfterMs: refusal.retryAfterMs };
     const facts = { store, path, reason: `Google answers ${name}` };
     return failure(writes === true ? 'provider.write' : 'provider.read', facts, extra);
@@ -126,6 +125,10 @@ function mendOf(refusal: Refusal, permission: string): string | undefined {
     return 'Enable the Secret Manager API in the project of the store.';
   return `Grant the identity of this store ${permission} on it (or check the name: Google also says so of projects that are not there).`;
 }
+
+/** Whether somebody else wrote since we looked: Google says it of an old etag in the one way or the other. */
+const isOvertaken = (refusal: Refusal): boolean =>
+  refusal.code === 'ABORTED' || (refusal.code === 'FAILED_PRECONDITION' && stateOf(refusal) === undefined);
 
 /** The state of a version that cannot be read for it: "DISABLED", "DESTROYED". */
 export const stateOf = ({ code, said }: Refusal): string | undefined =>

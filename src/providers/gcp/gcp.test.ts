@@ -428,6 +428,25 @@ describe('pushing to Google', () => {
     expect(await textAt(provider, 'db')).toBe('theirs');
   });
 
+  test('what somebody else changed since it was looked at is not overwritten and not deleted, and tried again', async () => {
+    const fake = await started();
+    const provider = await connect(fake);
+    await provider.put?.({ key: 'db' }, entry('1'), { owner: 'us' });
+    const secret = fake.secrets.get('projects/p/secrets/db');
+    fake.between = ({ method }) => {
+      if (secret !== undefined && (method === 'PATCH' || method === 'DELETE')) secret.etag = '"99"';
+      return undefined;
+    };
+    const metadata = meta({ labels: { team: 'x' } });
+    const overtaken = { code: 'provider.write' };
+    expect(await said(provider.put?.({ key: 'db' }, entry('1'), { owner: 'us', metadata }))).toMatchObject(
+      overtaken,
+    );
+    if (secret !== undefined) secret.etag = '"1"';
+    expect(await said(provider.delete?.({ key: 'db' }, { owner: 'us' }))).toMatchObject(overtaken);
+    expect(fake.secrets.has('projects/p/secrets/db')).toBe(true);
+  });
+
   test('a push that broke off between the secret and its value is ended by the next one', async () => {
     const fake = await started();
     const provider = await connect(fake);
