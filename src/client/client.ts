@@ -53,6 +53,8 @@ export interface ClientOptions extends Identity, TransportOptions {
   readonly retries?: number | undefined;
   /** First wait between tries, in milliseconds; doubles. Default 500. */
   readonly retryWaitMs?: number | undefined;
+  /** For how long a server may have us wait by itself (`Retry-After`); what asks for more is thrown. Default 10 s. */
+  readonly longestAskedMs?: number | undefined;
   readonly resolve?: ((host: string, port: number) => Target) | undefined;
   /** False: a redirect is a failure that names where it leads. Default true. */
   readonly redirects?: boolean | undefined;
@@ -172,7 +174,7 @@ export class VaultClient {
         const wait = backoff(attempt, { baseMs: this.#options.retryWaitMs ?? 500, maxMs: 10_000 });
         const asked = isFailure(told) ? told.retryAfterMs : undefined;
         // A server that asks for minutes is not waited for here: the caller has a queue, a terminal has a user.
-        if (asked !== undefined && asked > 10_000) throw told;
+        if (asked !== undefined && asked > (this.#options.longestAskedMs ?? 10_000)) throw told;
         await sleep(Math.max(wait, asked ?? 0), options.signal);
       }
     }

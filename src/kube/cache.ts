@@ -232,21 +232,31 @@ export function createCache(options: CacheOptions): Cache {
 }
 
 function createIndex(by: Readonly<Record<string, (object: KubeObject) => readonly string[]>>) {
-  const tables = new Map(Object.keys(by).map((name) => [name, new Map<string, Set<string>>()]));
+  // Most values are those of one object, and a set for each would be most of the index.
+  const tables = new Map(Object.keys(by).map((name) => [name, new Map<string, string | Set<string>>()]));
+  const add = (table: Map<string, string | Set<string>>, value: string, key: string): void => {
+    const keys = table.get(value);
+    if (keys === undefined) table.set(value, key);
+    else if (typeof keys !== 'string') keys.add(key);
+    else if (keys !== key) table.set(value, new Set([keys, key]));
+  };
+  const remove = (table: Map<string, string | Set<string>>, value: string, key: string): void => {
+    const keys = table.get(value);
+    if (keys === key) table.delete(value);
+    else if (typeof keys === 'object') {
+      keys.delete(key);
+      if (keys.size === 0) table.delete(value);
+    }
+  };
   return {
-    keys: (name: string, value: string): readonly string[] => [...(tables.get(name)?.get(value) ?? [])],
+    keys(name: string, value: string): readonly string[] {
+      const keys = tables.get(name)?.get(value) ?? [];
+      return typeof keys === 'string' ? [keys] : [...keys];
+    },
     move(key: string, old: KubeObject | undefined, now: KubeObject | undefined): void {
       for (const [name, table] of tables) {
-        for (const value of old === undefined ? [] : (by[name]?.(old) ?? [])) {
-          const keys = table.get(value);
-          keys?.delete(key);
-          if (keys?.size === 0) table.delete(value);
-        }
-        for (const value of now === undefined ? [] : (by[name]?.(now) ?? [])) {
-          const keys = table.get(value) ?? new Set();
-          keys.add(key);
-          table.set(value, keys);
-        }
+        for (const value of old === undefined ? [] : (by[name]?.(old) ?? [])) remove(table, value, key);
+        for (const value of now === undefined ? [] : (by[name]?.(now) ?? [])) add(table, value, key);
       }
     },
   };

@@ -25,6 +25,7 @@ import { isOurManager, LABEL_CREATED_BY } from './controllers/externalsecret/sec
 import { pushKeysOf } from './controllers/pushsecret/keys.ts';
 import { LABEL_LEASE, LABEL_OWNER } from './dynamic/record.ts';
 import type { Need, StoreName } from './plan.ts';
+import { trimmed } from './trimmed.ts';
 
 export interface Caches {
   readonly externalSecrets: Cache;
@@ -58,7 +59,7 @@ export function createCaches(given: {
   };
   return {
     externalSecrets: cache(EXTERNAL_SECRETS, {
-      trim: withoutManagers,
+      trim: trimmed,
       indexes: {
         store: (object) => keysOf(object).stores,
         source: (object) => keysOf(object).sources,
@@ -68,7 +69,7 @@ export function createCaches(given: {
       },
     }),
     pushSecrets: cache(PUSH_SECRETS, {
-      trim: withoutManagers,
+      trim: trimmed,
       indexes: {
         store: (object) => pushKeysOf(object).stores,
         source: (object) => pushKeysOf(object).sources,
@@ -77,8 +78,8 @@ export function createCaches(given: {
         owner: controllersOf,
       },
     }),
-    clusterExternalSecrets: cache(CLUSTER_EXTERNAL_SECRETS, { trim: withoutManagers }),
-    clusterPushSecrets: cache(CLUSTER_PUSH_SECRETS, { trim: withoutManagers }),
+    clusterExternalSecrets: cache(CLUSTER_EXTERNAL_SECRETS, { trim: trimmed }),
+    clusterPushSecrets: cache(CLUSTER_PUSH_SECRETS, { trim: trimmed }),
     stores: cache(SECRET_STORES),
     generatorStates: cache(GENERATOR_STATES, {
       metadataOnly: true,
@@ -90,16 +91,16 @@ export function createCaches(given: {
       trim: withOurLastWrite,
       indexes: { createdBy: ({ metadata }) => [metadata.labels?.[LABEL_CREATED_BY] ?? ''].filter(Boolean) },
     }),
-    configMaps: cache(CONFIG_MAPS, { metadataOnly: true, trim: withoutManagers }),
-    namespaces: cache(NAMESPACES, { trim: withoutManagers }),
+    configMaps: cache(CONFIG_MAPS, { metadataOnly: true, trim: trimmed }),
+    namespaces: cache(NAMESPACES, { trim: trimmed }),
     leases: cache(SECRETS, {
       namespace: given.ownNamespace,
       labelSelector: `${LABEL_LEASE}=true`,
       metadataOnly: true,
-      trim: withoutManagers,
+      trim: trimmed,
       indexes: { owner: ({ metadata }) => [metadata.labels?.[LABEL_OWNER] ?? ''].filter(Boolean) },
     }),
-    syncReports: cache(SYNC_REPORTS, { trim: withoutManagers }),
+    syncReports: cache(SYNC_REPORTS, { trim: trimmed }),
   };
 }
 
@@ -155,11 +156,6 @@ export const storesRead = (object: KubeObject): readonly string[] => keysOf(obje
 const controllersOf = ({ metadata }: KubeObject): readonly string[] =>
   (metadata.ownerReferences ?? []).filter(({ controller }) => controller === true).map(({ uid }) => uid);
 
-/** Who wrote which field is as long as all the rest, and nobody asks it of what is watched. */
-const withoutManagers = ({
-  metadata: { managedFields: _, ...metadata },
-  ...object
-}: KubeObject): KubeObject => ({ ...object, metadata }) as KubeObject;
 
 /** Of Secrets it is told how old their values are: the time of our own last write stays, and nothing else of it. */
 function withOurLastWrite({ metadata: { managedFields, ...metadata }, ...object }: KubeObject): KubeObject {

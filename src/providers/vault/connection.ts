@@ -39,6 +39,8 @@ export async function connectionOf(
     // Settings without a number of retries mean none, as upstream has it.
     retries: env.retry === undefined ? undefined : (env.retry.maxRetries ?? 0),
     retryWaitMs: env.retry?.retryIntervalMs,
+    // Whoever asks has a queue, which has all users of the store wait: here each would wait and ask for itself.
+    longestAskedMs: 0,
     resolve: (host, port) => env.resolve(host, port),
     allow: env.wayOut.mayReach,
     ended: (request, ok) => env.called?.(request, ok),

@@ -136,8 +136,7 @@ export async function startCluster(): Promise<Cluster> {
             spec: {
               refreshInterval: interval,
               secretStoreRef: { name: 'store' },
-              // Both policies: what a store that lost its secrets may take along, and what it may not.
-              target: { name, deletionPolicy: at % 2 === 0 ? 'Retain' : 'Merge' },
+              target: { name },
               data: [{ secretKey: 'value', remoteRef: { key, property: 'value' } }],
             },
           });
