@@ -468,12 +468,14 @@ export const codes = {
   },
   'check.role_unbound': {
     kind: 'denied',
-    message: 'the role "{role}" at auth/{mount} does not let in the service account {account}; it is bound to {bound}',
+    message:
+      'the role "{role}" at auth/{mount} does not let in the service account {account}; it is bound to {bound}',
     hint: 'Bind the role to this account and its namespace, or name one of the bound.',
   },
   'check.role_audience': {
     kind: 'denied',
-    message: 'the role "{role}" at auth/{mount} asks for the audience "{audience}", and the store names {given}',
+    message:
+      'the role "{role}" at auth/{mount} asks for the audience "{audience}", and the store names {given}',
     hint: 'Write serviceAccountRef.audiences: ["{audience}"].',
   },
   'check.policy_missing': {
@@ -523,7 +525,8 @@ export const codes = {
   },
   'check.engine_key': {
     kind: 'unsupported',
-    message: 'External Secrets reads {path} here, and never the engine at {engine}; Holdfast reads the engine',
+    message:
+      'External Secrets reads {path} here, and never the engine at {engine}; Holdfast does where nothing is stored there',
     hint: 'Where these files go to both, use dataFrom with a generatorRef to a VaultDynamicSecret.',
   },
   'check.engine_parameters': {

@@ -168,10 +168,39 @@ describe('kinds and fields', () => {
     expect(found({ 'a.yaml': text })).toEqual([expect.stringContaining('put it in quotes')]);
   });
   test('the same object twice in a folder is told; overlays in folders of their own are not', () => {
-    expect(found({ 'x/a.yaml': STORE, 'x/b.yaml': STORE })).toEqual([
+    expect(found({ 'x/a.yaml': STORE, 'x/b.yaml': STORE.replace('path: secret', 'path: kv') })).toEqual([
       expect.stringContaining('x/b.yaml:2:1 error check.duplicate_object SecretStore team/vault'),
     ]);
+    // Twice the same does no harm.
+    expect(found({ 'x/a.yaml': STORE, 'x/b.yaml': STORE })).toEqual([
+      expect.stringContaining('warning check.duplicate_object'),
+    ]);
     expect(found({ 'dev/a.yaml': STORE, 'prod/a.yaml': STORE })).toEqual([]);
+  });
+});
+
+describe('what is filled in before it is applied', () => {
+  test('is not judged: names, stores, keys and Secrets with ${...} in them', () => {
+    const es = ONE_KEY.replace('name: app,', 'name: "app-${env}",')
+      .replace('{ name: vault }', '{ name: "vault-${env}" }')
+      .replace('key: app', 'key: "${env}/app"');
+    expect(found(both(STORE, es), { paths: 'secret/x y' })).toEqual([]);
+    expect(
+      found(both(STORE, ONE_KEY.replace('key: app', 'key: "${env}/app"')), { paths: 'secret/x y' }),
+    ).toEqual([]);
+    expect(
+      found({
+        'a.yaml': STORE.replace('version', 'v').replace(
+          'path: secret',
+          'path: secret\n      version: "${v}"',
+        ),
+      }),
+    ).toEqual([]);
+  });
+  test('a place in angle brackets is one that somebody forgot', () => {
+    expect(found({ 'a.yaml': STORE.replace('namespace: team', 'namespace: <team>') })).toEqual([
+      expect.stringContaining('error check.bad_name'),
+    ]);
   });
 });
 
@@ -388,7 +417,12 @@ describe('paths', () => {
         'upstream-only check.engine_key External Secrets reads secret/data/database/creds/app here',
       ),
     ]);
-    // A secret of that name goes first.
+    // What only looks like one is a secret, and so is what a policy or the list has as one.
+    expect(found(both(STORE, ONE_KEY.replace('key: app', 'key: ci/token/app')))).toEqual([]);
+    const reading = 'path "secret/data/database/creds/app" {\n  capabilities = ["read"]\n}\n';
+    expect(found({ ...both(STORE, es), 'team.hcl': reading }, { server: ROLE })).toEqual([
+      expect.stringContaining('upstream-only check.engine_key'),
+    ]);
     expect(found(both(STORE, es), { paths: 'secret/database/creds/app token' })).toEqual([]);
   });
   test('a certificate needs a name, in its key or in an annotation', () => {

@@ -7,7 +7,7 @@ import { ANNOTATION_PARAMETERS } from '../../operator/dynamic/answers.ts';
 import { convertKeys } from '../../provider/convert.ts';
 import { parametersOf } from '../../provider/issuer.ts';
 import { meant } from './rules/stores.ts';
-import type { Path, Store, View, World } from './world.ts';
+import { isTemplate, type Path, type Store, type View, type World } from './world.ts';
 
 type RemoteRef = ExternalSecretSpec['data'][number]['remoteRef'];
 
@@ -54,7 +54,7 @@ export function lookupsOf(world: World, view: View): readonly Lookup[] {
     ),
   ];
   return entries.flatMap(([list, index, ref, store]) => {
-    if (store?.vault === undefined) return [];
+    if (store?.vault === undefined || isTemplate(ref.key)) return [];
     const at = [...view.path, list, index, list === 'data' ? 'remoteRef' : 'extract', 'key'];
     return [lookupOf(world, view, store, ref, at)];
   });
@@ -74,8 +74,9 @@ function withoutData(path: string, mount: string | undefined): string {
   return path.startsWith(`${head}/data/`) ? `${head}/${path.slice(head.length + '/data/'.length)}` : path;
 }
 
-/** Paths of engines that issue: "database/creds/app", "pki/issue/web". */
-const ISSUING = /^[^/]+\/(creds|static-creds|sts|token|roleset|issue|sign|sign-verbatim)\/[^/]/;
+/** Paths of engines that issue, under the names that they usually have: "database/creds/app", "pki/issue/web". */
+const ISSUING =
+  /^(database|db|ldap|openldap|ad|aws|azure|gcp|alicloud|rabbitmq|consul|nomad|kubernetes|mongodbatlas|terraform|vsphere)\/(creds|static-creds|sts|token|roleset)\/[^/]|^pki[\w-]*\/(issue|sign|sign-verbatim)\/[^/]/;
 const CERTIFICATE = /^[^/]+\/(issue|sign|sign-verbatim)\//;
 
 /** A stored secret of that name goes before an engine, as in the operator. */

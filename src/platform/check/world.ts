@@ -206,6 +206,9 @@ function view(item: Item, given: unknown, path: Path, namespace: string | undefi
   return [{ item, path, spec: read.data, namespace, target: read.data.target?.name ?? name }];
 }
 
+/** Whether a text waits for somebody to fill it in before it is applied, as Flux and envsubst do: nothing can be said of it. */
+export const isTemplate = (text: string): boolean => text.includes('${');
+
 /** "team/app", or "app" where there is no namespace. */
 export const placed = (namespace: string | undefined, name: string): string =>
   namespace === undefined ? name : `${namespace}/${name}`;

@@ -5,7 +5,7 @@ import { globMatches } from '../../../base/glob.ts';
 import { bagOf, listOf } from '../../../base/shape.ts';
 import type { Stanza } from '../../../server/auth/policy.ts';
 import type { Finding } from '../finding.ts';
-import { type Grant, grantOf, judge, mountOf, refusedPath, roleOf } from '../grants.ts';
+import { type Grant, grantOf, judge, mountOf, refusedPath, roleOf, type Verdict } from '../grants.ts';
 import { lookupsOf } from '../keys.ts';
 import type { KnownRole } from '../server.ts';
 import { found, type Path, placed, type Store, type World } from '../world.ts';
@@ -102,6 +102,8 @@ export function* granted(world: World): Iterable<Finding> {
       seen.add(wanted);
       // What has to be written and is not is told as such.
       if (engine?.certificate === true && !engine.parameters) continue;
+      // A policy that lets a secret of that name be read was written for one.
+      if (engine !== undefined && isGranted(judge(grant, path, 'read'))) continue;
       yield* refusal(view.item, at, grant, wanted, capability);
     }
     for (const [index, { find, sourceRef }] of view.spec.dataFrom.entries()) {
@@ -130,6 +132,8 @@ const metadataOf = (path: string, { vault }: Store): string => {
     ? path.replace(/\/data\//, '/metadata/')
     : path.replace(`${mount}/data/`, `${mount}/metadata/`);
 };
+
+const isGranted = (verdict: Verdict): boolean => verdict !== 'unknown' && 'granted' in verdict;
 
 function* refusal(
   item: Store['item'],

@@ -2,12 +2,12 @@
 
 import { failure } from '../../../base/errors.ts';
 import { nearestName } from '../../../base/nearest.ts';
-import { bagOf } from '../../../base/shape.ts';
+import { type Bag, bagOf } from '../../../base/shape.ts';
 import type { KnownKind } from '../../../operator/api/crds.ts';
 import { wrongs } from '../../../operator/controllers/externalsecret/rules/validation.ts';
 import { dotted, misfitsOf, type UnknownField, unknownFields, withoutNulls } from '../fields.ts';
 import type { Finding } from '../finding.ts';
-import { found, type Item, type Path, type View, type World } from '../world.ts';
+import { found, type Item, isTemplate, type Path, type View, type World } from '../world.ts';
 
 /** Kinds that only we have in a group of external-secrets. */
 const OURS_ALONE = new Set(['external-secrets.io/DatabaseSecret']);
@@ -56,9 +56,16 @@ function* fieldsOf(item: Item, { spec }: KnownKind): Iterable<Finding> {
   const given = withoutNulls(bagOf(item.object['spec']));
   for (const stray of unknownFields(spec, given, ['spec'])) yield unknown(item, stray);
   for (const { path, reason } of misfitsOf(spec, given)) {
+    if (waits(given, path)) continue;
     const where = dotted(['spec', ...path]);
     yield found('error', item, ['spec', ...path], failure('check.invalid_field', { where, reason }));
   }
+}
+
+/** Whether what stands at a path is filled in later. */
+export function waits(value: unknown, path: Path): boolean {
+  const at = path.reduce<unknown>((inside, step) => (inside as Bag | undefined)?.[String(step)], value);
+  return typeof at === 'string' && isTemplate(at);
 }
 
 /** A field that a schema does not have, told with the one that was meant. */

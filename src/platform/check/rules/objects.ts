@@ -3,7 +3,7 @@
 import { failure } from '../../../base/errors.ts';
 import { bagOf } from '../../../base/shape.ts';
 import type { Finding } from '../finding.ts';
-import { found, type Item, titleOf, type World } from '../world.ts';
+import { found, type Item, isTemplate, titleOf, type World } from '../world.ts';
 
 /** Groups whose objects are kept by an API server. Settings of programs have apiVersion and kind, too, and need no name. */
 const KEPT =
@@ -32,7 +32,7 @@ export function* names({ items, kinds }: World): Iterable<Finding> {
 }
 
 const isName = (text: string, pattern: RegExp, limit: number): boolean =>
-  text.length <= limit && pattern.test(text);
+  isTemplate(text) || (text.length <= limit && pattern.test(text));
 
 const badName = (item: Item, field: 'name' | 'namespace', value: string): Finding =>
   found(
@@ -73,6 +73,13 @@ export function* duplicates({ items }: World): Iterable<Finding> {
     }
     const { file, line } = known.source;
     const object = titleOf(item);
-    yield found('error', item, [], failure('check.duplicate_object', { object, first: `${file}:${line}` }));
+    // The same text twice does no harm.
+    const same = JSON.stringify(known.object) === JSON.stringify(item.object);
+    yield found(
+      same ? 'warning' : 'error',
+      item,
+      [],
+      failure('check.duplicate_object', { object, first: `${file}:${line}` }),
+    );
   }
 }

@@ -5,7 +5,7 @@ import { type Bag, bagOf, listOf } from '../../../base/shape.ts';
 import type { Finding } from '../finding.ts';
 import { type Keys, madeBy } from '../keys.ts';
 import { podsOf } from '../pods.ts';
-import { found, type Item, type Path, placed, titleOf, type World } from '../world.ts';
+import { found, type Item, isTemplate, type Path, placed, titleOf, type World } from '../world.ts';
 import { near1 } from './kinds.ts';
 
 interface Maker {
@@ -33,6 +33,7 @@ export function* secrets(world: World): Iterable<Finding> {
   for (const maker of makers) byName.set(maker.name, [...(byName.get(maker.name) ?? []), maker]);
   for (const use of [...world.items.flatMap(usesOf), ...world.items.flatMap(pushed), ...templated(world)]) {
     const { namespace } = use.item;
+    if (isTemplate(use.name) || isTemplate(namespace ?? '')) continue;
     const making = (byName.get(use.name) ?? []).filter(
       (maker) => maker.namespace === undefined || maker.namespace === namespace,
     );

@@ -8,8 +8,8 @@ import { admits } from '../../../operator/controllers/secretstore/sight.ts';
 import { resolveRef } from '../../../operator/resolve.ts';
 import { dotted, misfitsOf, unknownFields, withoutNulls } from '../fields.ts';
 import type { Finding } from '../finding.ts';
-import { found, type Item, type Path, type Store, type View, type World } from '../world.ts';
-import { near1, unknown } from './kinds.ts';
+import { found, type Item, isTemplate, type Path, type Store, type View, type World } from '../world.ts';
+import { near1, unknown, waits } from './kinds.ts';
 
 /** The block of each provider, by that provider's own schema. */
 export function* providers({ stores, providers }: World): Iterable<Finding> {
@@ -32,6 +32,7 @@ export function* providers({ stores, providers }: World): Iterable<Finding> {
     const strays = [...unknownFields(type.spec, given, [...path, name])];
     for (const stray of strays) yield unknown(item, stray);
     for (const { path: inside, reason } of misfitsOf(type.spec, given)) {
+      if (waits(given, inside)) continue;
       // What is missing is missing because it is written otherwise.
       if (strays.some((stray) => dotted(stray.path) === dotted([...path, name, ...inside.slice(0, -1)])))
         continue;
@@ -230,6 +231,7 @@ function* missing(
   ref: { readonly kind: string; readonly name: string },
   namespace: string | undefined,
 ): Iterable<Finding> {
+  if (isTemplate(ref.name) || isTemplate(namespace ?? '')) return;
   const { store, elsewhere } = storeFor(world, ref, namespace);
   const where = ref.kind === 'SecretStore' && namespace !== undefined ? ` in namespace "${namespace}"` : '';
   if (store !== undefined) {
