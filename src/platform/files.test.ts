@@ -19,6 +19,11 @@ describe('YAML is read as kubectl reads it', () => {
   test.each([
     ['a leading zero is octal', 'defaultMode: 0600', { defaultMode: 384 }],
     ['a point alone is text', 'regexp: .', { regexp: '.' }],
+    [
+      'what begins with its exponent is text',
+      'a: e1\nb: E10\nc: 1e3\nd: .5',
+      { a: 'e1', b: 'E10', c: 1000, d: 0.5 },
+    ],
     ['yes and off are booleans', 'a: yes\nb: off', { a: true, b: false }],
     ['a quoted number is text', 'port: "8200"', { port: '8200' }],
     ['a date is text', 'day: 2026-01-02', { day: '2026-01-02' }],

@@ -115,7 +115,7 @@ export function parseYaml(
     prettyErrors: false,
     uniqueKeys: strict,
     lineCounter: lines,
-    customTags: (tags) => [modernOctal, loneDot, ...tags.filter((tag) => !isForeign(tag))],
+    customTags: (tags) => [modernOctal, noNumber, ...tags.filter((tag) => !isForeign(tag))],
   });
   return { documents: Array.isArray(documents) ? documents : [], lines };
 }
@@ -145,11 +145,14 @@ const modernOctal: ScalarTag = {
   resolve: (text) => Number.parseInt(text.slice(2).replaceAll('_', ''), 8),
 };
 
-/** A point without a digit, which YAML 1.1 takes for a number that is none, and go-yaml for text: a pattern that any name fits. */
-const loneDot: ScalarTag = {
+/**
+ * What YAML 1.1 takes for a number though no digit stands before the exponent (".", "e1"), and go-yaml for text: a pattern
+ * that any name fits, and a name.
+ */
+const noNumber: ScalarTag = {
   tag: 'tag:yaml.org,2002:str',
   default: true,
-  test: /^[-+]?[._]+$/,
+  test: /^[-+]?(?:[._]+|[._]*[eE][-+]?\d+)$/,
   resolve: (text) => text,
 };
 
