@@ -10,6 +10,7 @@ import {
   CLUSTER_EXTERNAL_SECRETS,
   CLUSTER_PUSH_SECRETS,
   CONFIG_MAPS,
+  DATABASE_SECRETS,
   EXTERNAL_SECRETS,
   NAMESPACES,
   PUSH_SECRETS,
@@ -19,6 +20,7 @@ import {
 import { GENERATOR_STATES } from './api/generators/kinds.ts';
 import { SYNC_REPORTS } from './api/syncreport.ts';
 import { storeKey } from './connections.ts';
+import { backendOf } from './controllers/databasesecret/keys.ts';
 import { sourcesOf, storesOf, targetName } from './controllers/externalsecret/observed.ts';
 import { needsOf } from './controllers/externalsecret/rules/data.ts';
 import { isOurManager, LABEL_CREATED_BY } from './controllers/externalsecret/secret.ts';
@@ -34,6 +36,7 @@ export interface Caches {
   readonly clusterPushSecrets: Cache;
   readonly stores: Cache;
   readonly generatorStates: Cache;
+  readonly databaseSecrets: Cache;
   readonly clusterStores: Cache;
   readonly secrets: Cache;
   readonly configMaps: Cache;
@@ -81,6 +84,7 @@ export function createCaches(given: {
     clusterExternalSecrets: cache(CLUSTER_EXTERNAL_SECRETS, { trim: trimmed }),
     clusterPushSecrets: cache(CLUSTER_PUSH_SECRETS, { trim: trimmed }),
     stores: cache(SECRET_STORES),
+    databaseSecrets: cache(DATABASE_SECRETS, { trim: withoutManagers, indexes: { backend: backendOf } }),
     generatorStates: cache(GENERATOR_STATES, {
       metadataOnly: true,
       indexes: { owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) },

@@ -21,6 +21,10 @@ import { Connections } from './connections.ts';
 import { ClusterKindController } from './controllers/clusterkinds/controller.ts';
 import { CLUSTER_EXTERNAL_SECRET, CLUSTER_PUSH_SECRET } from './controllers/clusterkinds/kinds.ts';
 import { listenForChildren } from './controllers/clusterkinds/wakeups.ts';
+import {
+  DatabaseSecretController,
+  listenForDatabaseSecrets,
+} from './controllers/databasesecret/controller.ts';
 import { ExternalSecretController } from './controllers/externalsecret/controller.ts';
 import type { Env } from './controllers/externalsecret/observed.ts';
 import { GeneratorStateController } from './controllers/generatorstate/controller.ts';
@@ -220,6 +224,7 @@ export function createOperator(options: OperatorOptions): Operator {
     resolve: options.resolve,
     hasStates: ({ metadata }) => caches.generatorStates.byIndex('owner', metadata.uid ?? '').length > 0,
   });
+  const databaseSecrets = new DatabaseSecretController({ kube, clock, events, ...caches });
   const generatorStates = new GeneratorStateController({
     kube,
     clock,
@@ -274,6 +279,7 @@ export function createOperator(options: OperatorOptions): Operator {
   });
   listen(caches, queue, connections, traffic, demands, index, written);
   listenForPushes(caches, queue, demands);
+  listenForDatabaseSecrets({ ...caches, queue });
   const clusterKinds = [
     {
       kind: CLUSTER_EXTERNAL_SECRET,
@@ -323,6 +329,10 @@ export function createOperator(options: OperatorOptions): Operator {
         },
         reconcile: (work, { namespace, name }, signal) =>
           externalSecrets.reconcile(work, namespace, name, signal),
+      },
+      DatabaseSecret: {
+        cache: caches.databaseSecrets,
+        reconcile: (_, { namespace, name }, signal) => databaseSecrets.reconcile(namespace, name, signal),
       },
       GeneratorState: {
         cache: caches.generatorStates,

@@ -259,6 +259,32 @@ spec:
     );
   }, 60_000);
 
+  test('a DatabaseSecret as a document of this field writes it waits for its store, and says so', async () => {
+    await control.apply(`
+apiVersion: external-secrets.io/v1alpha1
+kind: DatabaseSecret
+metadata:
+  name: postgres-dynamic
+spec:
+  backend: vault
+  vaultMountPath: database
+  vaultRole: readonly
+`);
+    const told = await eventually('it says what is missing', async () => {
+      const { out } = await control.run(
+        "get databasesecret postgres-dynamic -o jsonpath='{.status.conditions[0].message}'",
+      );
+      return out.includes('could not get') ? out : undefined;
+    });
+    expect(told).toContain(
+      'could not get SecretStore "vault", there is no such SecretStore in namespace "default"',
+    );
+    expect(
+      await control.ok("get externalsecret postgres-dynamic -o jsonpath='{.spec.dataFrom[0].extract.key}'"),
+    ).toBe('database/creds/readonly');
+    expect(await control.ok('get dbs')).toMatch(/NAME\s+BACKEND\s+ROLE\s+STATUS\s+READY/);
+  }, 60_000);
+
   test('what a generator makes can be pushed', async () => {
     await control.apply(
       'apiVersion: external-secrets.io/v1\nkind: SecretStore\nmetadata: { name: fake, namespace: team }\nspec: { provider: { fake: { data: [] } } }\n',

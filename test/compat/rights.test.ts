@@ -220,6 +220,12 @@ describe.skipIf(noKubectl !== undefined)('the rights of the operator', () => {
     await team.kubectl.apply(
       generator('Password', 'made', { length: 20, allowRepeat: true }),
       generated('made', 'Password', 'made'),
+      of(
+        'DatabaseSecret',
+        'rows',
+        { backend: 'none', vaultRole: 'app' },
+        { apiVersion: 'external-secrets.io/v1alpha1' },
+      ),
       ...kinds.map((kind) => generated(`none-${kind.toLowerCase()}`, kind, 'none')),
     );
     await eventually('a password is made', async () => team.secret('made'));

@@ -9,6 +9,7 @@ import {
   clusterPushSecretSpec,
   clusterPushSecretStatus,
 } from './clusterkinds.ts';
+import { databaseSecretSpec, databaseSecretStatus } from './databasesecret.ts';
 import { externalSecretSpec, externalSecretStatus } from './externalsecret.ts';
 import {
   CLUSTER_GENERATORS,
@@ -23,6 +24,7 @@ import {
   CLUSTER_EXTERNAL_SECRETS,
   CLUSTER_PUSH_SECRETS,
   CLUSTER_SECRET_STORES,
+  DATABASE_SECRETS,
   EXTERNAL_SECRETS,
   PUSH_SECRETS,
   SECRET_STORES,
@@ -168,7 +170,23 @@ const GENERATOR: Pick<Definition, 'category' | 'columns' | 'selectable'> = {
   selectable: [],
 };
 
+const databaseSecret: Definition = {
+  resource: DATABASE_SECRETS,
+  shortName: 'dbs',
+  description: 'DatabaseSecret has a database engine of a Vault store make credentials into a Secret.',
+  spec: databaseSecretSpec,
+  status: databaseSecretStatus,
+  columns: [
+    { name: 'Backend', type: 'string', jsonPath: '.spec.backend' },
+    { name: 'Role', type: 'string', jsonPath: '.spec.vaultRole' },
+    { name: 'Status', type: 'string', jsonPath: READY('reason') },
+    { name: 'Ready', type: 'string', jsonPath: READY('status') },
+  ],
+  selectable: [],
+};
+
 const generators: readonly Definition[] = [
+  databaseSecret,
   ...GENERATOR_KINDS.map(({ resource, description, spec }) => ({
     ...GENERATOR,
     resource,

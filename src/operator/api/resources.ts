@@ -25,6 +25,7 @@ export const CLUSTER_SECRET_STORES = own('clustersecretstores', 'ClusterSecretSt
 export const PUSH_SECRETS = own('pushsecrets', 'PushSecret', true, 'v1alpha1');
 export const CLUSTER_PUSH_SECRETS = own('clusterpushsecrets', 'ClusterPushSecret', false, 'v1alpha1');
 export const CLUSTER_EXTERNAL_SECRETS = own('clusterexternalsecrets', 'ClusterExternalSecret', false);
+export const DATABASE_SECRETS = own('databasesecrets', 'DatabaseSecret', true, 'v1alpha1');
 export const SECRETS = core('secrets', 'Secret');
 export const CONFIG_MAPS = core('configmaps', 'ConfigMap');
 export const SERVICE_ACCOUNTS = core('serviceaccounts', 'ServiceAccount');
