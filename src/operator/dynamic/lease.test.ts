@@ -90,6 +90,13 @@ describe('a lease', () => {
     expect(at({ ...record, current }, now + 1_000_000)).toMatchObject({ do: 'wake' });
   });
 
+  test('of which a renewal says nothing of one part has that part not renewed again', () => {
+    const record = held(3600, {}, login('one', HOUR));
+    const now = T + 2_400_000;
+    const current = renewed(currentOf(record), { lease: { ms: HOUR, renewable: true } }, now);
+    expect(at({ ...record, current }, now)).toMatchObject({ do: 'wake' });
+  });
+
   test('that cannot be renewed is issued anew at two thirds', () => {
     const record = held(3600, { renewable: false }, login('one', 'endless'));
     expect(at(record, T)).toEqual({ do: 'wait', until: T + 2_400_000 });

@@ -219,7 +219,9 @@ export function renewed(
   now: number,
 ): Holding {
   const next = (track: Track | undefined, life: Life | undefined): Track | undefined => {
-    if (track === undefined || life === undefined) return track;
+    if (track === undefined) return undefined;
+    // What was not renewed although it was due will not be the next time: without this, it would be due for ever.
+    if (life === undefined) return { ...track, renewable: false };
     const full = life.ms === undefined || life.ms >= (track.ms ?? 0) * FULL;
     const { ms, ...rest } = trackOf({ ms: life.ms, renewable: life.renewable && full }, now);
     return { ...rest, ...(track.ms === undefined ? {} : { ms: track.ms }) };
