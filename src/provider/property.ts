@@ -69,7 +69,8 @@ function parsed(text: string): OrderedJson | undefined {
 }
 
 /**
- * One value of a secret. `property` empty: the whole (JSON for an object); a member of that very name; else a GJSON path.
+ * One value of a secret. `property` empty: the whole (JSON for an object); a member of that very name; else a GJSON path,
+ * or a member of a member by its very name.
  * @param entry for messages: the key that was asked for
  * @throws Failure provider.property_missing naming the nearest member, provider.path_too_costly
  */
@@ -80,7 +81,9 @@ export function lookup(value: Value, property: string | undefined, entry: string
   if ('fields' in value && value.nested === true) return insideField(value.fields, property, entry);
   const document = documentOf(value);
   const member = document instanceof Ordered ? document.members.get(property) : undefined;
-  const found = member ?? (document === undefined ? undefined : gjson(document, property));
+  const found =
+    member ??
+    (document === undefined ? undefined : (gjson(document, property) ?? memberBelow(document, property)));
   if (found !== undefined) return bytesOf(found);
   const names = document instanceof Ordered ? [...document.members.keys()] : [];
   throw failure('provider.property_missing', {
@@ -88,6 +91,14 @@ export function lookup(value: Value, property: string | undefined, entry: string
     entry,
     nearest: document instanceof Ordered ? nearest(property, names) : '; it is not a JSON object',
   });
+}
+
+/** "annotations.example.com/owner": a member of a member, whose own name has dots in it. */
+function memberBelow(document: OrderedJson, property: string): OrderedJson | undefined {
+  const dot = property.indexOf('.');
+  const inner =
+    document instanceof Ordered && dot > 0 ? document.members.get(property.slice(0, dot)) : undefined;
+  return inner instanceof Ordered ? inner.members.get(property.slice(dot + 1)) : undefined;
 }
 
 /** A path into one field: its name, up to the first dot, and a GJSON path into the document that it holds. */

@@ -45,6 +45,15 @@ describe('properties', () => {
     ['x', ''],
   ])('%s is %s', (property, wanted) => expect(textOf(lookup(value, property, 'k'))).toBe(wanted));
 
+  test('a member of a member is found by a name with dots, where no path leads anywhere', () => {
+    const metadata = secret('{"annotations":{"example.com/owner":"amy","a.b":"dotted","a":{"b":"deep"}}}');
+    expect(textOf(lookup(metadata, 'annotations.example.com/owner', 'k'))).toBe('amy');
+    expect(textOf(lookup(metadata, 'annotations.a.b', 'k'))).toBe('deep');
+    expect(failureOf(() => lookup(metadata, 'annotations.example.org', 'k')).code).toBe(
+      'provider.property_missing',
+    );
+  });
+
   test('no property is the whole, in its order and to the digit', () => {
     const text = '{"z":1.10,"10":12345678901234567890,"a":"b"}';
     expect(textOf(lookup(secret(text), '', 'k'))).toBe(text);
