@@ -418,7 +418,7 @@ export const codes = {
   },
   'check.unknown_kind': {
     kind: 'invalid',
-    message: 'there is no kind {kind} in {apiVersion}{near}',
+    message: 'no kind {kind} is known in {apiVersion}{near}',
     hint: 'Correct kind or apiVersion.',
   },
   'check.unknown_version': {

@@ -271,7 +271,7 @@ spec: { length: 40 }
       ),
     ]);
     expect(found(both(STORE, PASSWORD, drawing('Passwort', 'long')))).toEqual([
-      expect.stringContaining('error check.unknown_kind there is no kind Passwort'),
+      expect.stringContaining('error check.unknown_kind no kind Passwort is known'),
     ]);
   });
 });
