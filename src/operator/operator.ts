@@ -279,6 +279,7 @@ export function createOperator(options: OperatorOptions): Operator {
   });
   listen(caches, queue, connections, traffic, demands, index, written);
   listenForPushes(caches, queue, demands);
+    retryWithin: (key) => ceiling(queue.failures(key), RETRY),
   listenForDatabaseSecrets({ ...caches, queue });
   const clusterKinds = [
     {

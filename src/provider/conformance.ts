@@ -156,6 +156,30 @@ export function describeProvider(name: string, abilities: Abilities): void {
       expect(textOf(lookup(await contentOf(provider, 'new'), 'user', 'new'))).toBe('amy');
     });
 
+    given(
+      'write',
+      'what another owner pushed is taken over only where the push may, and is its own then',
+      async () => {
+        const provider = await start();
+        await provider.put?.({ key: 'new' }, object({ user: 'amy' }), { owner: 'them' });
+        const asked: (string | undefined)[] = [];
+        const adopting = {
+          owner: 'us',
+          adopt: (found: string | undefined) => asked.push(found) > 0 && found === 'them',
+        };
+        expect(await provider.put?.({ key: 'new' }, object({ user: 'amy' }), adopting)).toBe('written');
+        expect(new Set(asked)).toEqual(new Set(['them']));
+        expect(await provider.put?.({ key: 'new' }, object({ user: 'bob' }), { owner: 'us' })).toBe(
+          'written',
+        );
+        await expect(
+          provider.put?.({ key: 'new' }, object({ user: 'eve' }), { owner: 'them' }),
+        ).rejects.toMatchObject({ code: 'provider.foreign' });
+        expect(await provider.delete?.({ key: 'new' }, { owner: 'them' })).toBe('foreign');
+        expect(await provider.delete?.({ key: 'new' }, { owner: 'us' })).toBe('deleted');
+      },
+    );
+
     given('write', 'what nobody pushed is not deleted, and what is gone is gone already', async () => {
       const provider = await start({ key: 'app', fields: { user: 'amy' } });
       expect(await provider.delete?.({ key: 'app' }, { owner: 'us' })).toBe('foreign');

@@ -4,8 +4,8 @@
  * a label that went, after a status that was lost.
  */
 
-import { isDeepStrictEqual } from 'node:util';
 import { parseDuration } from '../../../base/duration.ts';
+import { sameJson } from '../../../base/equal.ts';
 import { asFailure } from '../../../base/errors.ts';
 import type { KubeObject, Name } from '../../../kube/kube.ts';
 import { type LabelSelector, matchesSelector } from '../../../kube/selectors.ts';
@@ -109,9 +109,7 @@ export function concluded(
     failedNamespaces: failed.length === 0 ? null : failed,
     conditions: [condition],
   };
-  const same = Object.entries(next).every(([field, value]) =>
-    isDeepStrictEqual(status[field] ?? null, value),
-  );
+  const same = Object.entries(next).every(([field, value]) => sameJson(status[field] ?? null, value));
   return same
     ? []
     : [{ do: 'status', name: { resource: kind.resource, name: object.metadata.name }, status: next }];
@@ -150,7 +148,7 @@ function provision(observed: Observed, wanted: Wanted, namespace: KubeObject): P
     manager: MANAGER,
     failing: `could not create or update ${kind.child.kind}`,
   };
-  const same = existing !== undefined && isDeepStrictEqual(faceOf(existing), faceOf(desired));
+  const same = existing !== undefined && sameJson(faceOf(existing), faceOf(desired));
   return {
     namespace: name,
     isProvisioned: true,

@@ -6,6 +6,7 @@ import type { Log } from '../../../base/log.ts';
 import type { Work } from '../../../kube/queue.ts';
 import type { Writer } from '../../../provider/provider.ts';
 import { findStore, placeOfStore } from '../../caches.ts';
+import { tellRetry } from '../../conditions.ts';
 import type { Connections } from '../../connections.ts';
 import type { Demands } from '../../demand.ts';
 import type { EventRecorder } from '../../events.ts';
@@ -27,6 +28,8 @@ export interface PushControllerOptions extends Gathering {
   readonly generators: Generators;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
+  /** The longest that a next try may wait, in milliseconds, if this one fails. */
+  retryWithin(key: string): number;
 }
 
 /** As upstream tells what PushSecrets generated from what ExternalSecrets did. */
@@ -52,7 +55,7 @@ export class PushSecretController {
     const { demands } = this.#options;
     const demand = demands.take(key);
     try {
-      const end = await this.#reconcile(namespace, name, demand !== undefined, signal);
+      const end = await this.#reconcile(key, namespace, name, demand !== undefined, signal);
       if (end.end !== 'done') demands.restore(key, demand);
       return end;
     } catch (error) {
@@ -61,8 +64,14 @@ export class PushSecretController {
     }
   }
 
-  async #reconcile(namespace: string, name: string, demanded: boolean, signal: AbortSignal): Promise<End> {
-    const { clock, envOf, generators } = this.#options;
+  async #reconcile(
+    key: string,
+    namespace: string,
+    name: string,
+    demanded: boolean,
+    signal: AbortSignal,
+  ): Promise<End> {
+    const { clock, envOf, generators, retryWithin } = this.#options;
     const now = new Date(clock.now());
     const gathered = await observe(this.#options, namespace, name, signal);
     if (gathered === undefined) return { end: 'done' };
@@ -71,7 +80,7 @@ export class PushSecretController {
     const observed: Observed = { ...gathered, demanded, prepared: false, outcomes: new Map() };
     let isDone = false;
     try {
-      const end = await this.#rounds(observed, generation, now, env, signal);
+      const end = await this.#rounds(observed, generation, now, env, retryWithin(key), signal);
       isDone = end.end === 'done';
       return end;
     } finally {
@@ -85,6 +94,7 @@ export class PushSecretController {
     generation: Generation,
     now: Date,
     env: Env,
+    retryMs: number,
     signal: AbortSignal,
   ): Promise<End> {
     const { kube, events } = this.#options;
@@ -95,7 +105,8 @@ export class PushSecretController {
         observed = { ...observed, sources: await this.#generated(observed, generation, signal) };
         continue;
       }
-      if (!('writes' in next)) return await apply(kube, events, next, () => ({ actions: [] }));
+      if (!('writes' in next))
+        return await apply(kube, events, tellRetry(next, retryMs), () => ({ actions: [] }));
       if (next.before.length > 0) {
         const end = await apply(kube, events, { actions: next.before }, () => ({ actions: [] }));
         if (end.end !== 'done') return end;

@@ -71,7 +71,9 @@ export function told(
     now,
   );
   const patch = syncedPatch(recordOf(observed), synced);
-  const same = before?.status === is && before.reason === reason && before.message === message;
+  // When it is tried again is said behind it, and is no news.
+  const said = before?.message?.replace(/; tried again within [^;]*$/, '');
+  const same = before?.status === is && before.reason === reason && said === message;
   const type = reason === 'Errored' ? 'Warning' : 'Normal';
   return [
     ...(given.news === true || !same ? [event(object, type, reason, message)] : []),

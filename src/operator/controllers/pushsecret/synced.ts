@@ -1,6 +1,6 @@
 /** `status.syncedPushSecrets`: which place of which store holds what, so that it can be taken away again. */
 
-import { isDeepStrictEqual } from 'node:util';
+import { sameJson } from '../../../base/equal.ts';
 import type { PushData, Synced } from '../../api/pushsecret.ts';
 import { storeId } from '../externalsecret/observed.ts';
 import type { Entry } from './entries.ts';
@@ -88,7 +88,7 @@ function patchOf(before: Bag, after: Bag): object | undefined {
   for (const name of Object.keys(before)) if (!Object.hasOwn(after, name)) patch[name] = null;
   for (const [name, now] of Object.entries(after)) {
     const was = Object.hasOwn(before, name) ? before[name] : undefined;
-    if (isDeepStrictEqual(was, now)) continue;
+    if (sameJson(was, now)) continue;
     patch[name] = isBag(was) && isBag(now) ? patchOf(was, now) : now;
   }
   return Object.keys(patch).length === 0 ? undefined : patch;
