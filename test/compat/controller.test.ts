@@ -192,6 +192,27 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
     await theirs.close();
   });
 
+  test('ends when it is told to, though a store keeps it waiting', async () => {
+    const { createServer } = await import('node:net');
+    const asked: unknown[] = [];
+    const silent = createServer((socket) => {
+      asked.push(socket);
+      socket.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', () => resolve()));
+    const at = `127.0.0.1:${(silent.address() as { port: number }).port}`;
+    const waiting = await ground.run({ controllerClass: 'waiting', egressAllow: [at] });
+    await kubectl(ground.env).apply({
+      ...store(`http://${at}`, { controller: 'waiting' }),
+      metadata: { name: 'silent', namespace: 'shop' },
+    });
+    await eventually('the store is asked', () => asked.length > 0 || undefined);
+    expect(await waiting.close(200)).toBe(false);
+    await kubectl(ground.env).ok('delete secretstore silent -n shop --wait=true');
+    silent.close();
+    for (const socket of asked) (socket as { destroy(): void }).destroy();
+  });
+
   test('shows its own identity to no server that its settings do not name', async () => {
     const seen: string[] = [];
     const { createServer } = await import('node:http');

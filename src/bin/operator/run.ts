@@ -24,10 +24,17 @@ export async function runController(
   const controller = await startController(options, { log, clock: systemClock, env });
   log.info('started', { version: VERSION, ...controller.addresses });
   for (const note of options.notes) log.warn(note);
+  const broken = controller.ended.then(() => 'the work ended');
+  broken.catch(() => {});
   try {
-    log.info('stopping', { signal: await stopped });
-  } finally {
-    await controller.close();
+    log.info('stopping', { signal: await Promise.race([stopped, broken]) });
+  } catch (error) {
+    await controller.close(0).catch(() => {});
+    throw error;
   }
+  const whole = await controller.close();
+  if (!whole) log.warn('what was under way was cut off');
   log.info('stopped');
+  // Requests to stores that do not answer would hold the process for as long as they wait.
+  if (!whole) process.exit(0);
 }

@@ -33,9 +33,17 @@ export interface Controller {
   readonly addresses: Readonly<Partial<Record<'metrics' | 'live', HostPort>>>;
   /** Resolves when everything that it watches was listed once. */
   ready(signal?: AbortSignal): Promise<void>;
-  /** Ends what was begun, gives back what it logged in with, and resolves. Rejects with what the work broke on. */
-  close(): Promise<void>;
+  /** Resolves when the work has ended. Rejects with what it broke on. */
+  readonly ended: Promise<void>;
+  /**
+   * Ends what was begun, and gives back what it logged in with. False where something was still under way when the time was
+   * up: a store that does not answer must not keep a pod from going. Rejects with what the work broke on.
+   */
+  close(graceMs?: number): Promise<boolean>;
 }
+
+/** Less than the 30 seconds that a pod has to end. */
+const GRACE_MS = 15_000;
 
 /** Hosts are where the cluster's own names say. */
 const asNamed = (host: string, port: number): HostPort => ({ host, port });
@@ -109,11 +117,17 @@ export async function startController(
       },
       addresses,
       ready: () => ready,
-      async close() {
+      ended: running.ended,
+      async close(graceMs = GRACE_MS) {
         stopping.abort(failure('base.internal'));
+        let timer: NodeJS.Timeout | undefined;
+        const late = new Promise<false>((resolve) => {
+          timer = setTimeout(() => resolve(false), graceMs);
+        });
         try {
-          await running.ended;
+          return await Promise.race([running.ended.then(() => true), late]);
         } finally {
+          clearTimeout(timer);
           await Promise.all(opened.map((one) => one.close()));
           kube.close();
         }
