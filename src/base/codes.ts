@@ -805,7 +805,8 @@ export const codes = {
   },
   'operator.generator_unknown': {
     kind: 'unsupported',
-    message: 'unable to get generator: generatorRef references unknown kind {kind}{near}; this build has: {known}',
+    message:
+      'unable to get generator: generatorRef references unknown kind {kind}{near}; this build has: {known}',
   },
   'operator.generator_missing': {
     kind: 'missing',
@@ -850,7 +851,8 @@ export const codes = {
   },
   'operator.lease_unreadable': {
     kind: 'conflict',
-    message: 'the Secret "{name}" in namespace "{namespace}" holds no record of a lease that this release reads',
+    message:
+      'the Secret "{name}" in namespace "{namespace}" holds no record of a lease that this release reads',
     hint: 'Another release wrote it, or somebody by hand. Let that release run, or revoke what it holds and delete it.',
   },
   'operator.immutable': {
@@ -1387,12 +1389,16 @@ export const codes = {
       '{store}: {path} is written, not read: name its parameters in the key ("{path}?common_name=app.example.com") or in the annotation holdfast.dev/parameters of the ExternalSecret, or use a VaultDynamicSecret generator',
   },
   'provider.write': { kind: 'unavailable', message: '{store}: cannot write {path}: {reason}' },
-  'provider.write_denied': { kind: 'denied', message: '{store}: cannot write {path}: {reason}', hint: '{mend}' },
+  'provider.write_denied': {
+    kind: 'denied',
+    message: '{store}: cannot write {path}: {reason}',
+    hint: '{mend}',
+  },
   'provider.push': { kind: 'invalid', message: '{store}: cannot write {path}: {reason}' },
   'provider.foreign': {
     kind: 'denied',
     message: '{store}: {path} is not ours to write: {reason}',
-    hint: 'Push to another key, or let its owner give it up first.',
+    hint: 'Push to another key, or take it over: annotate the PushSecret with holdfast.dev/adopt: "true".',
   },
   'provider.stale': {
     kind: 'unavailable',

@@ -142,7 +142,7 @@ describe.skipIf(noKubectl !== undefined)('what is pushed', () => {
     await push('whole', spec);
     await says(
       'whole',
-      /^False Errored: set secret failed: .*secret not managed by external-secrets.*\[provider\.foreign\]$/,
+      /^False Errored: set secret failed: .*secret not managed by external-secrets.*\[provider\.foreign\]; tried again within/,
     );
     expect(await vaultData('shop/pushed/whole')).toEqual({ hand: 'made' });
     await team.kubectl.ok('annotate pushsecret whole -n shop holdfast.dev/adopt=true');
