@@ -77,6 +77,18 @@ test.each(['src/bin/server/run.ts', 'src/bin/dev/run.ts'])(
   },
 );
 
+test('the operator starts without anything of a server or of a Kubernetes API, and without clients of clouds', () => {
+  const loaded = loadedWith(chunkOf('src/bin/operator/run.ts'));
+  expect(loaded).toContain('src/operator/operator.ts');
+  expect(
+    loaded.filter(
+      (path) =>
+        LAZY.test(path) ||
+        /^src\/(engines|methods|apiserver|storage|server\/(?!config\/egress|http\/dial))/.test(path),
+    ),
+  ).toEqual([]);
+});
+
 test('what is loaded later is in the bundle nevertheless', () => {
   const all = [...outputs.values()].flatMap(({ inputs }) => Object.keys(inputs));
   for (const name of ['@aws-sdk/client-iam', '@aws-sdk/client-sts', 'mysql2', 'pg', '@redis/client'])
