@@ -213,7 +213,12 @@ test(`of two replicas one is killed, ${KILLS} times: nothing is blanked, and all
       return made;
     };
     const replicas = [start(), start()];
-    await cluster.right(generation);
+    /** With what the replicas said, where it does not come true. */
+    const right = (): Promise<void> =>
+      cluster.right(generation).catch((error: unknown) => {
+        throw new Error(`${String(error)}\n${replicas.map((one) => one.output()).join('\n--\n')}`);
+      });
+    await right();
     const watch = keepWatch(cluster);
     for (let kill = 0; kill < KILLS / 2; kill++) {
       store.generation = ++generation;
@@ -221,7 +226,7 @@ test(`of two replicas one is killed, ${KILLS} times: nothing is blanked, and all
       const at = random.below(2);
       const [victim] = replicas.splice(at, 1, start());
       await victim?.kill('SIGKILL');
-      await cluster.right(generation);
+      await right();
     }
     await watch.stop();
     await Promise.all(replicas.map((one) => one.kill('SIGTERM')));

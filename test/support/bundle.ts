@@ -30,7 +30,8 @@ export async function freshBundle(name: string): Promise<Bundle> {
     target: 'node20.19',
     external: ['lmdb'],
     banner: {
-      js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
+      // A name that no function of ours has: all of them share the one scope of the bundle.
+      js: `import { createRequire as holdfastCreateRequire } from 'node:module'; const require = holdfastCreateRequire(import.meta.url);`,
     },
     logLevel: 'error',
   });
