@@ -34,6 +34,7 @@ import { listenForPushes, pushesRecoveredAt } from './controllers/pushsecret/wak
 import { StoreController } from './controllers/secretstore/controller.ts';
 import { Demands, ReadIndex } from './demand.ts';
 import { createDynamic } from './dynamic/dynamic.ts';
+import { ownerOf } from './dynamic/record.ts';
 import { EventRecorder } from './events.ts';
 import type { Outcome } from './executor.ts';
 import { Generators } from './generators/generators.ts';
@@ -118,6 +119,8 @@ interface Kind {
   readonly stores?: (object: KubeObject) => readonly string[];
   /** Whether its reconcile compares only, in shadow; else it is left out there. */
   readonly inShadow?: true;
+  /** The key of what an object belongs to: the replica of that one works on it, too. Absent: it belongs to nothing. */
+  readonly belongsTo?: (object: KubeObject) => string | undefined;
   /** Forgets what is known of a key that is another replica's now. */
   readonly drop?: (key: string) => void;
   reconcile(
@@ -341,6 +344,7 @@ export function createOperator(options: OperatorOptions): Operator {
       },
       Lease: {
         cache: caches.leases,
+        belongsTo: ownerOf,
         reconcile: (_, { name }, signal) => dynamic.keeper.reconcile(name, signal),
       },
       PushSecret: {
@@ -352,13 +356,15 @@ export function createOperator(options: OperatorOptions): Operator {
     } satisfies Record<string, Kind>),
   );
 
-  const running = new Map<string, Promise<void>>();
+  /** By key: what decides over its replica, and its end. */
+  const running = new Map<string, { readonly decides: string; readonly ended: Promise<void> }>();
   const share = options.share ?? ALL;
   share.onGain(() => {
-    for (const [kind, { cache }] of kinds)
-      for (const { metadata } of cache.list()) {
-        const key = `${kind}/${metadata.namespace ?? ''}/${metadata.name}`;
-        if (share.owns(key)) queue.add(key, 'pushed');
+    for (const [kind, { cache, belongsTo }] of kinds)
+      for (const object of cache.list()) {
+        const { namespace = '', name } = object.metadata;
+        const key = `${kind}/${namespace}/${name}`;
+        if (share.owns(belongsTo?.(object) ?? key)) queue.add(key, 'pushed');
       }
   });
 
@@ -377,12 +383,13 @@ export function createOperator(options: OperatorOptions): Operator {
     const [kind = '', namespace = '', name = ''] = key.split('/');
     const row = kinds.get(kind);
     if (row === undefined || (shadow !== undefined && row.inShadow !== true)) return queue.succeeded(key);
+    const object = row.cache.get(namespace === '' ? undefined : namespace, name);
+    const decides = (object === undefined ? undefined : row.belongsTo?.(object)) ?? key;
     // Another replica's, which was woken by the same change.
-    if (!share.owns(key)) {
+    if (!share.owns(decides)) {
       row.drop?.(key);
       return queue.succeeded(key);
     }
-    const object = row.cache.get(namespace === '' ? undefined : namespace, name);
     const leave = traffic.enter(object === undefined ? [] : (row.stores?.(object) ?? []), work);
     // It waits for a store, and is planned again when there is room.
     if (leave === undefined) return;
@@ -398,7 +405,7 @@ export function createOperator(options: OperatorOptions): Operator {
       },
     );
     const ended = done.catch(() => {}).finally(() => running.delete(key));
-    running.set(key, ended);
+    running.set(key, { decides, ended });
     try {
       await done;
     } finally {
@@ -436,7 +443,8 @@ export function createOperator(options: OperatorOptions): Operator {
       }
     },
     drained: async (owns) => {
-      await Promise.all([...running].filter(([key]) => !owns(key)).map(([, ended]) => ended));
+      const lost = [...running.values()].filter(({ decides }) => !owns(decides));
+      await Promise.all(lost.map(({ ended }) => ended));
     },
     ready: async (signal) => {
       await Promise.all(allOf(caches).map((cache) => cache.synced(signal)));

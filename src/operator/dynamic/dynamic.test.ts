@@ -370,6 +370,26 @@ test('two operators that fight over everything leave one account, and the Secret
   expect(world.records()).toEqual([]);
 });
 
+test('replicas that share the work keep a lease where its ExternalSecret is, so that a new account comes in time', async () => {
+  for (const mine of ['Lease', 'ExternalSecret']) {
+    const world = made();
+    world.server.lease = { ms: HOUR, renewable: false };
+    world.apply(secretStore('store', 'team'), app({ refreshInterval: '24h' }));
+    // As bad as a division can be: whoever has the ExternalSecrets has none of the leases' own names.
+    for (const half of [true, false])
+      world.start(undefined, {
+        share: { owns: (key) => key.startsWith(mine) === half, onGain: () => {} },
+      });
+    await world.pass(20 * HOUR, MINUTE);
+    expect(world.server.working()).toContain(world.user());
+    expect(world.server.accounts.length).toBeGreaterThan(20);
+    world.kube.remove('ExternalSecret', 'team', 'app');
+    await world.pass(5 * MINUTE, 10_000);
+    expect(world.server.working()).toEqual([]);
+    await world.stop();
+  }
+});
+
 describe('a process that dies', () => {
   type Phase = 'the first sync' | 'a new account by force' | 'deletion';
 

@@ -17,7 +17,7 @@ import { DynamicAnswers } from './answers.ts';
 import { LeaseKeeper } from './keeper.ts';
 import type { Subject } from './lease.ts';
 import type { Facts } from './plan.ts';
-import { ownerKey } from './records.ts';
+import { ownerKey } from './record.ts';
 
 export interface DynamicOptions extends Pick<LessorEnv, 'wayOut' | 'resolve'> {
   readonly kube: Kube;

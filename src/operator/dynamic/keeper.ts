@@ -31,8 +31,8 @@ import {
   without,
 } from './lease.ts';
 import { type Facts, nextStep, type Step } from './plan.ts';
-import { recordName } from './record.ts';
-import { ownerKey, Records, type RecordsOptions, type Stored } from './records.ts';
+import { ownerKey, recordName } from './record.ts';
+import { Records, type RecordsOptions, type Stored } from './records.ts';
 
 export interface KeeperOptions extends RecordsOptions, Pick<LessorEnv, 'wayOut' | 'resolve'> {
   readonly clock: Clock;

@@ -13,6 +13,7 @@ import { courseOf, type LeaseRecord, type Subject } from './lease.ts';
 
 export const LABEL_LEASE = 'holdfast.dev/lease';
 export const LABEL_OWNER = 'holdfast.dev/owner-uid';
+const ANNOTATION_OWNER = 'holdfast.dev/owner';
 const ANNOTATION_FACE = 'holdfast.dev/face';
 const TYPE = 'holdfast.dev/lease';
 const ENTRY = 'record';
@@ -38,7 +39,7 @@ export function secretOf(record: LeaseRecord, namespace: string, version: string
       ...(version === undefined ? {} : { resourceVersion: version }),
       labels: { [LABEL_LEASE]: 'true', [LABEL_OWNER]: owner.uid },
       annotations: {
-        'holdfast.dev/owner': `${owner.kind}/${owner.namespace}/${owner.name}`,
+        [ANNOTATION_OWNER]: ownerKey(owner),
         ...(record.current === undefined ? {} : { [ANNOTATION_FACE]: JSON.stringify(faceOf(record)) }),
       },
     },
@@ -94,3 +95,11 @@ export function shownFace(secret: KubeObject): SyncReportLease | undefined {
     return undefined;
   }
 }
+
+/** The owner as the queue names it. */
+export const ownerKey = ({ kind, namespace, name }: Subject['owner']): string =>
+  `${kind}/${namespace}/${name}`;
+
+/** The same, of a record that is known by its metadata. */
+export const ownerOf = ({ metadata }: KubeObject): string | undefined =>
+  metadata.annotations?.[ANNOTATION_OWNER];

@@ -7,7 +7,7 @@ import type { Kube, KubeObject } from '../../kube/kube.ts';
 import type { SyncReportLease } from '../api/syncreport.ts';
 import type { LeaseRecord, Subject } from './lease.ts';
 import type { Facts } from './plan.ts';
-import { faceOf, nameOf, recordName, recordOf, secretOf, shownFace } from './record.ts';
+import { faceOf, nameOf, ownerKey, recordName, recordOf, secretOf, shownFace } from './record.ts';
 import { tellLeases } from './reports.ts';
 
 export interface RecordsOptions {
@@ -128,7 +128,3 @@ export class Records {
     }
   }
 }
-
-/** The owner as the queue names it. */
-export const ownerKey = ({ kind, namespace, name }: Subject['owner']): string =>
-  `${kind}/${namespace}/${name}`;
