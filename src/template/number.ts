@@ -5,10 +5,13 @@ import type { NumberLiteral } from './tree.ts';
 
 const MAX = 0x7fffffffffffffffn;
 const MIN = -0x8000000000000000n;
+const LONGEST = 1000;
 const UNDERSCORES = /^(?:0[xXoObB]?)?(?:_?[0-9a-fA-F])+$/;
 
 /** Go's strconv.ParseInt(text, 0, 64): undefined for what is no integer, or does not fit. */
 export function parseInteger(text: string): bigint | undefined {
+  // No 64 bits are written so; reading a million digits takes a second.
+  if (text.length > LONGEST) return undefined;
   const value = parseBig(text);
   return value === undefined || value > MAX || value < MIN ? undefined : value;
 }

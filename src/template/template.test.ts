@@ -1,7 +1,7 @@
 /** Attacks on templates: what never ends, what eats memory, what would tell a secret, what is no template at all. */
 
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import { type Failure, isFailure } from '../base/errors.ts';
 import {
   type Data,
@@ -361,5 +361,32 @@ describe('whatever the source', () => {
         expect(render('{{.k | b32enc | b32dec}}', data, env())).toEqual(new Uint8Array(bytes));
       }),
     );
+  });
+});
+
+describe('what took seconds, or the process, once', () => {
+  const big = (unit: string, count: number): Data => ({ b: unit.repeat(count) });
+  test('more arguments than the stack holds are refused', () => {
+    const failure = failureOf(() => text(`{{ print${' 1'.repeat(200_000)} }}`));
+    expect([failure.code, failure.message]).toEqual([
+      'template.exec',
+      expect.stringContaining('too many arguments'),
+    ]);
+  });
+  test('brackets of YAML without an end are no map', () => {
+    for (const unit of ['[', '{"a":', '- ', '? '])
+      expect(text('{{ (fromYaml .b).Error }}', big(unit, 100_000))).toBe('the text is not a YAML map');
+  });
+  test('a long regular expression is paid for before it is compiled', () => {
+    const failure = failureOf(() => text('{{ regexMatch .b "x" }}', big('a.', 400_000)));
+    expect(failure.message).toContain('used up its steps');
+  });
+  test('a time is printed as source, within itself, too', () => {
+    expect(text('{{ printf "%#v" (list (toDate "2006" "2024")) }}')).toBe(
+      '[]interface {}{time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)}',
+    );
+  });
+  test('a number of a million digits is none', () => {
+    expect(text('{{ int .b }}', big('9', 1_000_000))).toBe('0');
   });
 });
