@@ -275,7 +275,7 @@ const secrets: Readonly<Record<string, SecretAttempt>> = {
   },
   'the store of another namespace': {
     spec: { ...GOOD, secretStoreRef: { name: 'other/vault', kind: 'SecretStore' } },
-    says: /must match pattern/,
+    says: /(must|should) match/,
   },
   'the store of another team by one entry': {
     spec: {
@@ -286,7 +286,7 @@ const secrets: Readonly<Record<string, SecretAttempt>> = {
         },
       ],
     },
-    says: /must match pattern/,
+    says: /(must|should) match/,
   },
   'a ClusterSecretStore that does not admit its namespace': {
     spec: { ...GOOD, secretStoreRef: { name: 'others-only', kind: 'ClusterSecretStore' } },
