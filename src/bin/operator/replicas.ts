@@ -1,6 +1,7 @@
 /** How the operator runs: alone, as one of several that share the work, or as the one of several that leads. */
 
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { hostname } from 'node:os';
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
@@ -43,12 +44,16 @@ export function runOperator(
     return { operator, ended: operator.start(signal), ready: operator.ready(signal) };
   }
   const { kube, namespace, clock, log } = given;
+  // Whoever waits for what is watched waits for this signal, too; that many listeners are no leak.
+  setMaxListeners(0, signal);
   // A pod that is made again under its name is another replica.
   const identity = `${given.podName || hostname()}_${randomBytes(4).toString('hex')}`;
   let current: Operator | undefined;
   let listed: (ready: Promise<void>) => void = () => {};
-  const first = new Promise<void>((resolve) => {
+  let failed: (error: unknown) => void = () => {};
+  const first = new Promise<void>((resolve, reject) => {
     listed = resolve;
+    failed = reject;
   });
   const group = mode === 'leader' ? `${GROUP}-leader` : GROUP;
   const ended = runReplica(
@@ -60,10 +65,8 @@ export function runOperator(
       if (operator !== undefined) listed(operator.ready(signal));
     },
   );
-  ended.then(
-    () => listed(Promise.reject(failure('base.internal'))),
-    (error) => listed(Promise.reject(error)),
-  );
+  first.catch(() => {});
+  ended.then(() => failed(failure('base.internal')), failed);
   return {
     get operator() {
       return current;

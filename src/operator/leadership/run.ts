@@ -38,9 +38,10 @@ export async function runReplica(
   status: (operator: Operator | undefined) => void = () => {},
 ): Promise<void> {
   const work = async (operator: Operator, until: AbortSignal): Promise<void> => {
+    const working = operator.start(until);
     status(operator);
     try {
-      await operator.start(until);
+      await working;
     } finally {
       status(undefined);
     }
