@@ -24,14 +24,16 @@ const spec = vaultDynamicSecretSpec.extend({ provider: vaultSpec });
 type Spec = z.output<typeof spec>;
 
 const track = z.object({ from: z.number(), endsAt: z.number(), renewable: z.boolean() });
+/** What was taken away by a merge patch is null until it is read again. */
+const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((given) => given ?? undefined);
 const stateSchema = z.object({
   path: z.string(),
   leaseId: z.string().default(''),
   leaseSeconds: z.number().default(0),
   issuedAt: z.number().default(0),
-  lease: track.optional(),
-  login: track.optional(),
-  notAfter: z.number().optional(),
+  lease: orNull(track),
+  login: orNull(track),
+  notAfter: orNull(z.number()),
 });
 type Known = z.output<typeof stateSchema>;
 
@@ -192,7 +194,7 @@ const lifeOf = (seconds: number, renewable: boolean) => ({
 
 function known({ state }: Reserved): Known {
   const parsed = stateSchema.safeParse(state);
-  return parsed.success ? parsed.data : { path: '', leaseId: '', leaseSeconds: 0, issuedAt: 0 };
+  return parsed.success ? parsed.data : stateSchema.parse({ path: '' });
 }
 
 const lentOf = ({ issuedAt, lease, login, notAfter }: Known): Lent => ({
