@@ -110,6 +110,10 @@ test('what is loaded later has the names in the built program that it has withou
 
 test.each([
   ['src/engines/aws/sdk.ts', ['IAM', 'STS']],
+  [
+    'src/generators/aws/sdk.ts',
+    ['ECRClient', 'GetAuthorizationTokenCommand', 'GetSessionTokenCommand', 'STSClient'],
+  ],
   ['src/providers/aws/sdk.ts', ['SecretsManagerClient', 'SSMClient', 'STSClient', 'GetParameterCommand']],
   ['src/gcp/sdk.ts', ['JWT', 'AwsClient', 'GoogleAuth', 'gcpMetadata']],
   [
