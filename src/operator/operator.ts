@@ -279,10 +279,10 @@ export function createOperator(options: OperatorOptions): Operator {
     envOf: ({ object }, now) => options.envOf(object, now),
     generators,
     suspect: (store) => queue.add(store, 'pushed'),
+    retryWithin: (key) => ceiling(queue.failures(key), RETRY),
   });
   listen(caches, queue, connections, traffic, demands, index, written);
   listenForPushes(caches, queue, demands);
-    retryWithin: (key) => ceiling(queue.failures(key), RETRY),
   listenForDatabaseSecrets({ ...caches, queue });
   const clusterKinds = [
     {

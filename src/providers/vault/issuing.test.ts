@@ -330,13 +330,15 @@ describe('the lessor', () => {
     expect([...dead]).toEqual(['t2']);
   });
 
-  test('revokes the lease alone, where the login is one that cannot be taken back', async () => {
-    const { handle, lessorEnv, asked } = await held(({ path }) => {
-      if (path === 'auth/token/revoke-self') return [400, { errors: ['batch tokens cannot be revoked'] }];
-      return path === 'sys/leases/revoke' ? [204] : undefined;
-    });
-    await vaultLessor.revoke(handle, LEASE, lessorEnv);
-    expect(asked.at(-1)).toMatchObject({ path: 'sys/leases/revoke', body: { lease_id: LEASE } });
+  test('revokes the lease alone, where the login cannot be taken back or may not end itself', async () => {
+    for (const refusal of [[400, { errors: ['batch tokens cannot be revoked'] }], denied] as const) {
+      const { handle, lessorEnv, asked } = await held(({ path }) => {
+        if (path === 'auth/token/revoke-self') return refusal;
+        return path === 'sys/leases/revoke' ? [204] : undefined;
+      });
+      await vaultLessor.revoke(handle, LEASE, lessorEnv);
+      expect(asked.at(-1)).toMatchObject({ path: 'sys/leases/revoke', body: { lease_id: LEASE } });
+    }
   });
 
   test('fails where the server is away, so that it is tried again', async () => {

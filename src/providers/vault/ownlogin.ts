@@ -194,15 +194,15 @@ export const vaultLessor: Lessor = {
       try {
         await revokeSelf(client);
       } catch (error) {
-        // A login that is not known any more took everything along.
-        if (isFailure(error, 'api.denied')) return;
         if (!isFinal(error)) throw error;
+        // A login that is not known any more took everything along; one that is known may not end itself.
+        if (isFailure(error, 'api.denied') && !(await knows(client))) return;
         await revokeLease(client, leaseId, env);
       }
     }),
 };
 
-/** A batch token cannot be taken back: its lease can, where its policy allows that; else both run out by themselves. */
+/** Of a login that cannot be taken back (a batch token): its lease can, where its policy allows that; else both run out by themselves. */
 async function revokeLease(client: VaultClient, leaseId: string | undefined, env: LessorEnv): Promise<void> {
   if (leaseId === undefined || leaseId === '') return;
   try {
