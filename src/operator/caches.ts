@@ -5,10 +5,11 @@ import type { Log } from '../base/log.ts';
 import { type Cache, type CacheOptions, createCache } from '../kube/cache.ts';
 import type { Kube, KubeObject, ManagedFields, Resource } from '../kube/kube.ts';
 import { externalSecretSpec } from './api/externalsecret.ts';
+import { GENERATOR_STATES } from './api/generators/kinds.ts';
 import {
-  CLUSTER_SECRET_STORES,
   CLUSTER_EXTERNAL_SECRETS,
   CLUSTER_PUSH_SECRETS,
+  CLUSTER_SECRET_STORES,
   CONFIG_MAPS,
   DATABASE_SECRETS,
   EXTERNAL_SECRETS,
@@ -17,7 +18,6 @@ import {
   SECRET_STORES,
   SECRETS,
 } from './api/resources.ts';
-import { GENERATOR_STATES } from './api/generators/kinds.ts';
 import { SYNC_REPORTS } from './api/syncreport.ts';
 import { storeKey } from './connections.ts';
 import { backendOf } from './controllers/databasesecret/keys.ts';
@@ -84,7 +84,7 @@ export function createCaches(given: {
     clusterExternalSecrets: cache(CLUSTER_EXTERNAL_SECRETS, { trim: trimmed }),
     clusterPushSecrets: cache(CLUSTER_PUSH_SECRETS, { trim: trimmed }),
     stores: cache(SECRET_STORES),
-    databaseSecrets: cache(DATABASE_SECRETS, { trim: withoutManagers, indexes: { backend: backendOf } }),
+    databaseSecrets: cache(DATABASE_SECRETS, { trim: trimmed, indexes: { backend: backendOf } }),
     generatorStates: cache(GENERATOR_STATES, {
       metadataOnly: true,
       indexes: { owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) },
@@ -159,7 +159,6 @@ export const storesRead = (object: KubeObject): readonly string[] => keysOf(obje
 /** The UIDs of what controls an object. */
 const controllersOf = ({ metadata }: KubeObject): readonly string[] =>
   (metadata.ownerReferences ?? []).filter(({ controller }) => controller === true).map(({ uid }) => uid);
-
 
 /** Of Secrets it is told how old their values are: the time of our own last write stays, and nothing else of it. */
 function withOurLastWrite({ metadata: { managedFields, ...metadata }, ...object }: KubeObject): KubeObject {
