@@ -133,7 +133,7 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
             kind: 'SubjectAccessReview',
             namespaced: false,
           },
-          name: '',
+          name: 'review',
         },
         {
           apiVersion: 'authorization.k8s.io/v1',
