@@ -1,20 +1,7 @@
-/** `spec.provider.vault` of a store, as upstream's v1 schema has it. What a method of login holds is that method's business. */
+/** `spec.provider.vault` of a store, as upstream's v1 schema has it. How it logs in: `auth/spec.ts`. */
 
 import { z } from 'zod';
-
-const secretRef = z.object({
-  name: z.string(),
-  key: z.string().optional(),
-  namespace: z.string().optional(),
-});
-
-const serviceAccountRef = z.object({
-  name: z.string(),
-  namespace: z.string().optional(),
-  audiences: z.array(z.string()).optional(),
-});
-
-const method = z.record(z.string(), z.unknown());
+import { authSpec, secretRef } from './auth/spec.ts';
 
 export const vaultSpec = z.object({
   server: z.string(),
@@ -36,30 +23,8 @@ export const vaultSpec = z.object({
   forwardInconsistent: z.boolean().optional(),
   headers: z.record(z.string(), z.string()).optional(),
   checkAndSet: z.object({ required: z.boolean().optional() }).optional(),
-  auth: z
-    .object({
-      namespace: z.string().optional(),
-      tokenSecretRef: secretRef.optional(),
-      kubernetes: z
-        .object({
-          mountPath: z.string().default('kubernetes'),
-          role: z.string(),
-          serviceAccountRef: serviceAccountRef.optional(),
-          secretRef: secretRef.optional(),
-          /** Where people put what belongs into `serviceAccountRef`; upstream drops it without a word. */
-          audiences: z.array(z.string()).optional(),
-        })
-        .optional(),
-      appRole: method.optional(),
-      ldap: method.optional(),
-      userPass: method.optional(),
-      jwt: method.optional(),
-      cert: method.optional(),
-      iam: method.optional(),
-      gcp: method.optional(),
-    })
-    .optional(),
+  auth: authSpec.optional(),
 });
 
 export type VaultSpec = z.output<typeof vaultSpec>;
-export type VaultAuth = NonNullable<VaultSpec['auth']>;
+export type { VaultAuth } from './auth/spec.ts';

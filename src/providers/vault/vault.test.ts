@@ -327,7 +327,7 @@ describe('the token', () => {
   });
 
   test.each([
-    [{ appRole: {} }, 'provider.unsupported', 'auth.appRole'],
+    [{ iam: {} }, 'provider.unsupported', 'auth.iam'],
     [{}, 'provider.spec', 'no valid auth method specified'],
     [{ kubernetes: { role: 'r' } }, 'provider.spec', 'neither a serviceAccountRef nor a secretRef'],
   ])('by %j is refused with the reason', async (auth, code, reason) => {

@@ -1,0 +1,63 @@
+/** `auth` of a store, as upstream's v1 schema has it: one of the methods, each with a mount and what it shows there. */
+
+import { z } from 'zod';
+
+const namespace = z.string().optional();
+
+/** A key of a Secret, where the key has a usual name. */
+export const secretRef = z.object({ name: z.string(), key: z.string().optional(), namespace });
+
+/** A key of a Secret that has no usual name. */
+const secretKey = z.object({ name: z.string().min(1), key: z.string().min(1), namespace });
+export type SecretRef = z.output<typeof secretKey>;
+
+const serviceAccountRef = z.object({
+  name: z.string(),
+  namespace,
+  audiences: z.array(z.string()).optional(),
+});
+
+const mount = (usual: string) =>
+  z
+    .string()
+    .regex(/[^/\s]/, 'it names no mount')
+    .default(usual);
+
+const open = z.record(z.string(), z.unknown());
+
+export const authSpec = z.object({
+  namespace,
+  tokenSecretRef: secretRef.optional(),
+  appRole: z
+    .object({
+      path: mount('approle'),
+      roleId: z.string().default(''),
+      roleRef: secretKey.optional(),
+      secretRef: secretKey,
+    })
+    .refine(({ roleId, roleRef }) => roleId.trim() !== '' || roleRef !== undefined, {
+      error: 'invalid Auth.AppRole: neither `roleId` nor `roleRef` was supplied',
+    })
+    .optional(),
+  kubernetes: z
+    .object({
+      mountPath: z.string().default('kubernetes'),
+      role: z.string(),
+      serviceAccountRef: serviceAccountRef.optional(),
+      secretRef: secretRef.optional(),
+      /** Where people put what belongs into `serviceAccountRef`; upstream drops it without a word. */
+      audiences: z.array(z.string()).optional(),
+    })
+    .optional(),
+  ldap: open.optional(),
+  userPass: open.optional(),
+  jwt: open.optional(),
+  cert: open.optional(),
+  iam: open.optional(),
+  gcp: open.optional(),
+});
+
+export type VaultAuth = z.output<typeof authSpec>;
+/** What a store says under `auth.<method>`. */
+export type Given<Name extends MethodName> = NonNullable<VaultAuth[Name]>;
+export type MethodName = Exclude<keyof VaultAuth, 'namespace'>;
