@@ -94,7 +94,9 @@ describe('the authorities of a folder', () => {
 
   test('are missed where the folder has none: the public ones must not stand in for them', async () => {
     await expect(caOf({ VAULT_CAPATH: folder })).rejects.toMatchObject({ code: 'cli.usage' });
-    await expect(caOf({ VAULT_CAPATH: '/nonexistent' })).rejects.toMatchObject({ code: 'cli.unreadable' });
+    await expect(caOf({ VAULT_CAPATH: join(folder, 'none') })).rejects.toMatchObject({
+      code: 'cli.unreadable',
+    });
   });
 });
 

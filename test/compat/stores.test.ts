@@ -1,5 +1,6 @@
 /** ExternalSecrets over stores that are no server of Vault: the whole way, as `holdfast dev` wires it. */
 
+import { type AddressInfo, createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { KubeObject, Resource } from '../../src/kube/kube.ts';
 import {
@@ -155,13 +156,21 @@ describe('a store of the kubernetes provider', () => {
     );
   });
 
-  test('that names this machine reaches nothing here but the API of the cluster', async () => {
-    const { port } = new URL(platform.address);
+  test('that names this machine reaches nothing here but what the platform serves', async () => {
+    let knocked = 0;
+    const other = createServer((socket) => {
+      knocked++;
+      socket.destroy();
+    });
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
     await store('inside', kubernetes({ server: { url: `https://127.0.0.1:${port}` } }));
     await says(
       SECRET_STORES,
       'inside',
       /^False InvalidProviderConfig: unable to create client.*not on the list of addresses/,
     );
+    await new Promise((resolve) => other.close(resolve));
+    expect(knocked).toBe(0);
   });
 });
