@@ -20,7 +20,7 @@ import { startController } from './operator/program.ts';
 import { RETRY_AFTER_SECONDS, type SickStore, type State, startSickStore } from './operator/store.ts';
 import { seeded } from './random.ts';
 
-const KILLS = Number(process.env['HOLDFAST_OPERATOR_KILLS'] ?? 10);
+const KILLS = Number(process.env['HOLDFAST_OPERATOR_KILLS'] ?? 4);
 const ILL_MS = 6000;
 const OUTAGE_MS = 60_000;
 
