@@ -1,7 +1,15 @@
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
+import { VaultClient } from '../../client/client.ts';
+import { createAuthority, type Issued, issueCertificate } from '../../crypto/certificate.ts';
 import { approle } from '../../methods/approle/index.ts';
+import { cert } from '../../methods/cert/index.ts';
+import { jwt } from '../../methods/jwt/index.ts';
+import { pemOf, rsa, signed } from '../../methods/jwt/testing.ts';
+import { userpass } from '../../methods/userpass/index.ts';
 import type { WayOut } from '../../provider/egress.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { testEnv } from '../../provider/testing.ts';
@@ -24,8 +32,8 @@ const write = async (path: string, body: object): Promise<{ readonly [key: strin
 };
 
 beforeAll(async () => {
-  server = await startServer([approle]);
-  await write('sys/auth/approle', { type: 'approle' });
+  server = await startServer([approle, userpass, jwt]);
+  for (const type of ['approle', 'userpass', 'jwt']) await write(`sys/auth/${type}`, { type });
   await write('sys/auth/team/roles', { type: 'approle' });
 }, 60_000);
 afterAll(() => server.close());
@@ -139,5 +147,281 @@ describe('appRole', () => {
     ]);
     expect(wrong({ appRole: { roleId: 'r' } })).toHaveLength(1);
     expect(wrong({ appRole: { roleId: 'r', secretRef: { name: 's' } } })).toHaveLength(1);
+  });
+});
+
+describe('userPass', () => {
+  const secretRef = { name: 'user', key: 'password' };
+  const userPass = { username: ' ada ', secretRef };
+  beforeAll(async () => {
+    await write('auth/userpass/users/ada', {
+      password: ` ${CANARY}\n`,
+      token_policies: 'eso',
+      token_ttl: '1h',
+    });
+  });
+
+  test('logs in by a name with white space around it, and a password as it stands', async () => {
+    secrets.set('user/password', ` ${CANARY}\n`);
+    const who = await loggedIn({ userPass });
+    expect(who).toMatchObject({ policies: ['default', 'eso'], path: 'auth/userpass/login/ada' });
+  });
+
+  test('that is refused says where, why and what to check, and nothing of the password', async () => {
+    secrets.set('user/password', CANARY);
+    expect(await refused({ userPass })).toEqual({
+      code: 'provider.login',
+      message:
+        'SecretStore team/vault: cannot log in: PUT auth/userpass/login/ada: invalid username or password',
+      hint: 'Check that auth/userpass is enabled, and that it knows the user "ada" by the password in Secret user, to the last character: a line break at its end is sent too.',
+    });
+  });
+
+  test('cannot name another path of the server than a login', async () => {
+    secrets.set('user/password', CANARY);
+    const { code } = await refused({ userPass: { username: '../../../sys/policies/acl/x', secretRef } });
+    expect(code).toBe('path.not_canonical');
+  });
+
+  test('without a name or a password is told so', async () => {
+    secrets.set('user/password', '');
+    expect((await refused({ userPass })).message).toBe(
+      'SecretStore team/vault: the key password of Secret user holds no password',
+    );
+    expect(wrong({ userPass: { username: ' ', secretRef } })).toEqual([
+      'auth.userPass.username: it names no user',
+    ]);
+    expect(wrong({ userPass: { username: 'ada' } })).toHaveLength(1);
+  });
+});
+
+describe('ldap', () => {
+  const ldap = { path: 'corp', username: 'CORP\\ada', secretRef: { name: 'user', key: 'password' } };
+  let directory: http.Server;
+  let url = '';
+  const live = new Set<string>();
+  /** The logins of a directory, as a server of the Vault API has them: no method of ours. */
+  const answer = (path: string, token: string, body: string): readonly [number, unknown?] => {
+    const auth = { client_token: 'l1', lease_duration: 3600, renewable: true, policies: ['eso'] };
+    if (path === 'auth/corp/login/CORP\\ada') {
+      if (JSON.parse(body).password !== CANARY)
+        return [400, { errors: ['ldap operation failed: failed to bind as user'] }];
+      live.add('l1');
+      return [200, { auth }];
+    }
+    if (!live.has(token)) return [403, { errors: ['permission denied'] }];
+    if (path === 'auth/token/renew-self') return [200, { auth }];
+    if (path === 'auth/token/revoke-self') live.delete(token);
+    return path === 'auth/token/lookup-self' ? [200, { data: { policies: ['eso'] } }] : [204];
+  };
+  beforeAll(async () => {
+    directory = http.createServer((request, response) => {
+      const chunks: Buffer[] = [];
+      request.on('data', (chunk) => chunks.push(chunk));
+      request.on('end', () => {
+        const path = decodeURIComponent(request.url ?? '').slice('/v1/'.length);
+        const token = String(request.headers['x-vault-token'] ?? '');
+        const [status, told] = answer(path, token, Buffer.concat(chunks).toString());
+        response.writeHead(status).end(told === undefined ? '' : JSON.stringify(told));
+      });
+    });
+    await new Promise<void>((done) => directory.listen(0, '127.0.0.1', done));
+    url = `http://127.0.0.1:${(directory.address() as AddressInfo).port}`;
+  });
+  afterAll(() => {
+    directory.closeAllConnections();
+    directory.close();
+  });
+
+  test('logs in by a name of a domain', async () => {
+    secrets.set('user/password', CANARY);
+    expect(await loggedIn({ ldap }, {}, { server: url })).toMatchObject({ policies: ['eso'] });
+  });
+
+  test('that is refused says what the directory said and what to check', async () => {
+    secrets.set('user/password', `${CANARY}x`);
+    const { code, message, hint } = await refused({ ldap }, {}, { server: url });
+    expect([code, message]).toEqual([
+      'provider.login',
+      'SecretStore team/vault: cannot log in: PUT auth/corp/login/CORP\\ada: ldap operation failed: failed to bind as user',
+    ]);
+    expect(hint).toContain('Check that auth/corp is enabled, and that its directory knows the user');
+  });
+});
+
+describe('jwt', () => {
+  const key = rsa('cluster');
+  const claims = (aud: readonly string[]) => {
+    const now = Math.floor(Date.now() / 1000);
+    return { sub: 'system:serviceaccount:team:eso', aud, iss: 'https://cluster', iat: now, exp: now + 600 };
+  };
+  const secretRef = { name: 'jwt', key: 'token' };
+  beforeAll(async () => {
+    await write('auth/jwt/config', { jwt_validation_pubkeys: [pemOf(key)], default_role: 'app' });
+    await write('auth/jwt/role/app', {
+      role_type: 'jwt',
+      user_claim: 'sub',
+      bound_audiences: ['vault'],
+      token_policies: 'eso',
+      token_ttl: '1h',
+    });
+  });
+
+  test('logs in by a token of a Secret, in a role or in the default one', async () => {
+    secrets.set('jwt/token', `${signed(claims(['vault']), key)}\n`);
+    for (const role of [' app ', undefined])
+      expect(await loggedIn({ jwt: { role, secretRef } })).toMatchObject({
+        policies: ['default', 'eso'],
+        path: 'auth/jwt/login',
+      });
+  });
+
+  test.each([
+    [{}, { audiences: ['vault'], expirationSeconds: 600 }],
+    [
+      { audiences: ['vault', 'b'], expirationSeconds: 900 },
+      { audiences: ['vault', 'b'], expirationSeconds: 900 },
+    ],
+    [
+      { serviceAccountRef: { name: 'eso', namespace: 'ns', audiences: ['a', 'vault'] } },
+      { namespace: 'ns', audiences: ['a', 'vault'], expirationSeconds: 600 },
+    ],
+  ])('asks for a token of a service account: %j', async (more, expected) => {
+    const asked: unknown[] = [];
+    const serviceAccountToken: ProviderEnv['serviceAccountToken'] = async (ref) => {
+      asked.push(ref);
+      return signed(claims(ref.audiences), key);
+    };
+    const kubernetesServiceAccountToken = { serviceAccountRef: { name: 'eso' }, ...more };
+    await loggedIn({ jwt: { role: 'app', kubernetesServiceAccountToken } }, { serviceAccountToken });
+    expect(asked[0]).toEqual({ name: 'eso', ...expected });
+  });
+
+  test('that is refused says which role and what to check, and shows no token', async () => {
+    secrets.set('jwt/token', signed({ ...claims(['another']), note: CANARY }, key));
+    const { code, message, hint } = await refused({ jwt: { role: 'app', secretRef } });
+    expect(code).toBe('provider.login');
+    expect(message).toMatch(/^SecretStore team\/vault: cannot log in: PUT auth\/jwt\/login: .*audience/);
+    expect(message).not.toContain(secrets.get('jwt/token'));
+    expect(hint).toBe(
+      'Check that auth/jwt is enabled, and that its role "app" takes tokens of this issuer, audience and subject, and that the token has not expired.',
+    );
+  });
+
+  test('keeps the failure of an account that is not there', async () => {
+    const kubernetesServiceAccountToken = { serviceAccountRef: { name: 'gone' } };
+    expect((await refused({ jwt: { kubernetesServiceAccountToken } })).code).toBe('operator.ref_missing');
+  });
+
+  test('is told what it lacks as upstream tells it', () => {
+    expect(wrong({ jwt: { role: 'app' } })).toEqual([
+      'auth.jwt: neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication',
+    ]);
+    const kubernetesServiceAccountToken = { serviceAccountRef: { name: 'a' }, expirationSeconds: 60 };
+    expect(wrong({ jwt: { kubernetesServiceAccountToken } })).toHaveLength(1);
+  });
+});
+
+describe('cert', () => {
+  let secure: TestServer;
+  let settings = { server: '', caBundle: '' };
+  let app: Issued;
+  const clientCert = { name: 'client', key: 'tls.crt' };
+  const secretRef = { name: 'client', key: 'tls.key' };
+  const hold = ({ certificate, key }: Issued): void => {
+    secrets.set('client/tls.crt', certificate);
+    secrets.set('client/tls.key', key);
+  };
+  beforeAll(async () => {
+    const authority = await createAuthority('test');
+    const tls = await issueCertificate(authority, { names: ['localhost'], ips: ['127.0.0.1'] });
+    app = await issueCertificate(authority, { names: ['app'], ips: [], client: true });
+    secure = await startServer([cert], {
+      listen: { tls: { cert: tls.certificate, key: tls.key, clientCertificates: true } },
+    });
+    settings = { server: secure.url.replace('http:', 'https:'), caBundle: authority.certificate };
+    const root = new VaultClient({
+      address: settings.server,
+      token: secure.root,
+      ca: authority.certificate,
+    });
+    await root.request('POST', 'sys/auth/cert', { body: { type: 'cert' } });
+    await root.request('POST', 'auth/cert/certs/apps', {
+      body: { certificate: authority.certificate, token_policies: 'eso', token_ttl: '1h' },
+    });
+    root.close();
+  }, 60_000);
+  afterAll(() => secure.close());
+
+  test('logs in by the certificate that the connection shows, in a role or in any, and is renewed by it', async () => {
+    hold(app);
+    for (const vaultRole of ['apps', undefined])
+      expect(await loggedIn({ cert: { vaultRole, clientCert, secretRef } }, {}, settings)).toMatchObject({
+        policies: ['default', 'eso'],
+        path: 'auth/cert/login',
+      });
+  });
+
+  test('may leave the certificate to `tls` of the store, and goes before it where it names one', async () => {
+    hold(app);
+    const tls = { certSecretRef: { name: 'client' }, keySecretRef: { name: 'client' } };
+    await loggedIn({ cert: {} }, {}, { ...settings, tls });
+    const other = { certSecretRef: { name: 'none' }, keySecretRef: { name: 'none' } };
+    const stranger = await issueCertificate(await createAuthority('other'), {
+      names: ['app'],
+      ips: [],
+      client: true,
+    });
+    secrets.set('none/tls.crt', stranger.certificate);
+    secrets.set('none/tls.key', stranger.key);
+    await loggedIn({ cert: { clientCert, secretRef } }, {}, { ...settings, tls: other });
+    expect((await refused({ cert: {} }, {}, { ...settings, tls: other })).code).toBe('provider.login');
+  });
+
+  test('is shown by no store that logs in by another method', async () => {
+    hold({ certificate: CANARY, key: CANARY });
+    secrets.set('vault/token', server.root);
+    const provider = await createVaultProvider().connect(
+      specOf({ tokenSecretRef: { name: 'vault' }, cert: { clientCert, secretRef } }),
+      envOf(),
+    );
+    expect(await provider.validate()).toBe('ready');
+    await provider.close();
+  });
+
+  test('that is refused says which role and what to check', async () => {
+    hold(app);
+    expect(await refused({ cert: { vaultRole: 'none', clientCert, secretRef } }, {}, settings)).toMatchObject(
+      {
+        code: 'provider.login',
+        message: expect.stringMatching(/^SecretStore team\/vault: cannot log in: PUT auth\/cert\/login: /),
+        hint: 'Check that auth/cert is enabled, that its role "none" trusts this certificate, and that nothing on the way to the server ends TLS.',
+      },
+    );
+  });
+
+  test('that cannot be shown is a wrong store, told without what the Secrets hold', async () => {
+    const given = { cert: { clientCert, secretRef } };
+    hold({ certificate: app.certificate, key: CANARY });
+    const mismatch =
+      'SecretStore team/vault: auth.cert: Secret client and Secret client do not hold a certificate and its key in PEM';
+    expect(await refused(given, {}, settings)).toMatchObject({ code: 'provider.spec', message: mismatch });
+    const stranger = await createAuthority('stranger');
+    hold({ certificate: app.certificate, key: stranger.key });
+    expect(await refused(given, {}, settings)).toMatchObject({ code: 'provider.spec', message: mismatch });
+    hold(app);
+    expect((await refused(given)).message).toContain('auth.cert needs an https:// server');
+    expect((await refused({ cert: {} }, {}, settings)).message).toContain('auth.cert names no certificate');
+    expect(wrong({ cert: { clientCert } })).toEqual([
+      'auth.cert: clientCert and secretRef are a certificate and its key: give both',
+    ]);
+  });
+});
+
+test('a login that is not built is refused with those that are', async () => {
+  expect(await refused({ iam: { vaultRole: 'r' } })).toEqual({
+    code: 'provider.unsupported',
+    message: 'SecretStore team/vault: this build does not log in by auth.iam',
+    hint: 'It logs in by auth.tokenSecretRef, auth.appRole, auth.kubernetes, auth.ldap, auth.userPass, auth.jwt and auth.cert.',
   });
 });

@@ -2,8 +2,11 @@
 
 import { failure } from '../../base/errors.ts';
 import { byAppRole } from './auth/approle.ts';
+import { byCert } from './auth/cert.ts';
+import { byJwt } from './auth/jwt.ts';
 import { byKubernetes } from './auth/kubernetes.ts';
 import type { At, Login, Method } from './auth/login.ts';
+import { byLdap, byUserPass } from './auth/password.ts';
 import type { Given, MethodName, VaultAuth } from './auth/spec.ts';
 import { byToken } from './auth/token.ts';
 
@@ -40,13 +43,17 @@ const METHODS: readonly Entry[] = [
   entry('tokenSecretRef', byToken),
   entry('appRole', byAppRole),
   entry('kubernetes', byKubernetes),
-  notYet('ldap'),
-  notYet('userPass'),
-  notYet('jwt'),
-  notYet('cert'),
+  entry('ldap', byLdap),
+  entry('userPass', byUserPass),
+  entry('jwt', byJwt),
+  entry('cert', byCert),
   notYet('iam'),
   notYet('gcp'),
 ];
+
+/** The method that a store logs in by: the first that is set. */
+export const methodOf = (auth: VaultAuth | undefined): MethodName | undefined =>
+  METHODS.find(({ name }) => auth?.[name] !== undefined)?.name;
 
 /** @throws Failure provider.login, provider.unsupported, provider.spec; api.* where the server is not to be reached */
 export async function logIn(

@@ -23,6 +23,9 @@ const mount = (usual: string) =>
     .regex(/[^/\s]/, 'it names no mount')
     .default(usual);
 
+const username = z.string().regex(/\S/, 'it names no user');
+
+/** Not built: what it holds is nobody's business yet. */
 const open = z.record(z.string(), z.unknown());
 
 export const authSpec = z.object({
@@ -49,10 +52,45 @@ export const authSpec = z.object({
       audiences: z.array(z.string()).optional(),
     })
     .optional(),
-  ldap: open.optional(),
-  userPass: open.optional(),
-  jwt: open.optional(),
-  cert: open.optional(),
+  ldap: z.object({ path: mount('ldap'), username, secretRef: secretKey }).optional(),
+  userPass: z.object({ path: mount('userpass'), username, secretRef: secretKey }).optional(),
+  jwt: z
+    .object({
+      path: mount('jwt'),
+      /** Empty: the mount's default role. */
+      role: z.string().default(''),
+      secretRef: secretKey.optional(),
+      kubernetesServiceAccountToken: z
+        .object({
+          serviceAccountRef,
+          /** Beside those of `serviceAccountRef`. */
+          audiences: z.array(z.string()).default(['vault']),
+          /** A cluster gives no token for less than ten minutes. */
+          expirationSeconds: z.int().min(600).max(4_294_967_296).default(600),
+        })
+        .optional(),
+    })
+    .refine(
+      ({ secretRef: given, kubernetesServiceAccountToken: asked }) =>
+        given !== undefined || asked !== undefined,
+      {
+        error:
+          'neither `secretRef` nor `kubernetesServiceAccountToken` was supplied as token source for jwt authentication',
+      },
+    )
+    .optional(),
+  cert: z
+    .object({
+      path: mount('cert'),
+      /** Empty: any role that trusts the certificate. */
+      vaultRole: z.string().default(''),
+      clientCert: secretRef.optional(),
+      secretRef: secretRef.optional(),
+    })
+    .refine(({ clientCert, secretRef: key }) => (clientCert === undefined) === (key === undefined), {
+      error: 'clientCert and secretRef are a certificate and its key: give both',
+    })
+    .optional(),
   iam: open.optional(),
   gcp: open.optional(),
 });
