@@ -17,12 +17,9 @@ export const databaseSecretSpec = z.object({
   vaultMountPath: z.string().min(1).max(256).regex(SEGMENTS).default('database'),
   vaultRole: z.string().min(1).max(253).regex(SEGMENT),
   target: z.object({ name: name().optional() }).optional(),
-  refreshInterval: z
-    .string()
-    .optional()
-    .meta({
-      description: 'As in an ExternalSecret: how often it is looked after. A lease that lives on is renewed.',
-    }),
+  refreshInterval: z.string().optional().meta({
+    description: 'As in an ExternalSecret: how often it is looked after. A lease that lives on is renewed.',
+  }),
 });
 
 export const databaseSecretStatus = z.object({ conditions: z.array(condition).optional() });
