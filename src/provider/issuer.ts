@@ -91,7 +91,7 @@ export interface Lessor {
   /** Whether the lease still stands, as far as the server says it: false only where it is known to be gone. */
   stands(handle: Json, leaseId: string, env: LessorEnv): Promise<boolean>;
   /**
-   * Takes back the login and with it all that it issued. Called again after a failure: what is gone already is no failure.
+   * Takes back the login and with it all that it issued; of a login that is not ours to end, the lease alone. Called again after a failure: what is gone already is no failure.
    * @param leaseId of what it issued, where that is known
    */
   revoke(handle: Json, leaseId: string | undefined, env: LessorEnv): Promise<void>;

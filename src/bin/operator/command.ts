@@ -29,6 +29,10 @@ export function declareController(program: Command, terminal: Terminal): void {
     .option('--loglevel <level>', 'debug, info, warn or error; by default info')
     .option('--store-requeue-interval <duration>', 'how often stores are checked; by default 5m')
     .option(
+      '--generator-gc-grace-period <duration>',
+      'how long what a generator made stays after it was replaced; by default 2m',
+    )
+    .option(
       '--egress-allow <to:port>',
       'a name, address or network that stores may reach although it is this machine or its cluster; may be given again',
       again,
@@ -46,6 +50,14 @@ export function declareController(program: Command, terminal: Terminal): void {
     .option('--push-role <name>', 'its role there; by default holdfast-operator')
     .option('--push-token-file <path>', 'a token of its service account for these servers')
     .option('--push-ca-file <path>', 'the authorities of these servers, in PEM')
+    .option(
+      '--webhook-address <host:port>',
+      'where the validating webhook is answered over HTTPS; by default nowhere',
+    )
+    .option(
+      '--webhook-cert-dir <path>',
+      'a folder with its tls.crt and tls.key; by default it makes its own certificate',
+    )
     .option('--enable-extended-metric-labels', 'tell the recommended labels of objects in metrics, too')
     .option(
       '--metrics-max-objects <number>',

@@ -1,6 +1,6 @@
 /** What `holdfast controller` was asked for: flags, under the names of external-secrets where they mean the same. Pure. */
 
-import { parseDuration } from '../../base/duration.ts';
+import { goDuration, parseDuration } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import { type EgressRule, egressRule } from '../../server/config/egress.ts';
 import type { Replicas } from './replicas.ts';
@@ -21,6 +21,12 @@ export interface Hearing {
   readonly caFile: string | undefined;
 }
 
+export interface WebhookSettings {
+  readonly at: HostPort;
+  /** A folder with `tls.crt` and `tls.key`; undefined: it makes its own certificate. */
+  readonly certDir: string | undefined;
+}
+
 export interface ControllerOptions {
   readonly kubeconfig: string | undefined;
   readonly context: string | undefined;
@@ -34,9 +40,13 @@ export interface ControllerOptions {
   /** Where numbers are read, and where the kubelet asks; undefined: nowhere. */
   readonly metrics: HostPort | undefined;
   readonly live: HostPort | undefined;
+  /** Undefined: there is no webhook. */
+  readonly webhook: WebhookSettings | undefined;
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** Milliseconds. */
   readonly storeInterval: number;
+  /** Milliseconds that what a generator made stays after it was replaced. */
+  readonly generatorGraceMs: number;
   /** What stores may reach beside what everybody may. */
   readonly egress: readonly EgressRule[];
   readonly lendOwnKeys: boolean;
@@ -62,6 +72,7 @@ export interface ControllerFlags {
   readonly liveAddr?: string;
   readonly loglevel?: string;
   readonly storeRequeueInterval?: string;
+  readonly generatorGcGracePeriod?: string;
   readonly egressAllow?: readonly string[];
   readonly lendOwnKeys?: boolean;
   readonly pushServer?: readonly string[];
@@ -69,6 +80,8 @@ export interface ControllerFlags {
   readonly pushRole?: string;
   readonly pushTokenFile?: string;
   readonly pushCaFile?: string;
+  readonly webhookAddress?: string;
+  readonly webhookCertDir?: string;
   readonly enableExtendedMetricLabels?: boolean;
   readonly metricsMaxObjects?: string;
 }
@@ -96,8 +109,10 @@ export function controllerOptions(flags: ControllerFlags, env: Env): ControllerO
     shadow: flags.shadow === true,
     metrics: addressOf('--metrics-addr', flags.metricsAddr ?? ':8080'),
     live: addressOf('--live-addr', flags.liveAddr ?? ':8082'),
+    webhook: webhookOf(flags),
     logLevel: levelOf(flags.loglevel ?? 'info'),
     storeInterval: durationOf('--store-requeue-interval', flags.storeRequeueInterval ?? '5m'),
+    generatorGraceMs: durationOf('--generator-gc-grace-period', flags.generatorGcGracePeriod ?? '2m', 0),
     egress: (flags.egressAllow ?? []).map(ruleOf),
     lendOwnKeys: flags.lendOwnKeys === true,
     hearing: hearingOf(flags),
@@ -135,20 +150,29 @@ function addressOf(flag: string, text: string): HostPort | undefined {
   return { host: (match[1] ?? '').replace(/^\[|\]$/g, '') || '::', port };
 }
 
+function webhookOf(flags: ControllerFlags): WebhookSettings | undefined {
+  const at = addressOf('--webhook-address', flags.webhookAddress ?? '0');
+  if (at === undefined && flags.webhookCertDir !== undefined)
+    throw usage('--webhook-cert-dir needs --webhook-address: without it there is no webhook');
+  if (at !== undefined && flags.shadow === true)
+    throw usage('--shadow and --webhook-address exclude each other: one in shadow refuses nothing');
+  return at && { at, certDir: flags.webhookCertDir || undefined };
+}
+
 function levelOf(text: string): ControllerOptions['logLevel'] {
   const level = LEVELS[text.toLowerCase()];
   if (level !== undefined) return level;
   throw usage(`--loglevel takes ${Object.keys(LEVELS).join(', ')}`);
 }
 
-function durationOf(flag: string, text: string): number {
+function durationOf(flag: string, text: string, leastMs = 1000): number {
   try {
     const ms = parseDuration(text);
-    if (ms >= 1000) return ms;
+    if (ms >= leastMs) return ms;
   } catch {
     // Told below.
   }
-  throw usage(`${flag} takes a duration of at least a second, such as 5m`);
+  throw usage(`${flag} takes a duration of at least ${goDuration(leastMs)}, such as 5m`);
 }
 
 function ruleOf(text: string): EgressRule {

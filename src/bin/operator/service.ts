@@ -23,6 +23,8 @@ import type { ControllerOptions, Hearing, HostPort } from './options.ts';
 import { providers } from './providers.ts';
 import { runOperator } from './replicas.ts';
 import { renderingSeed } from './seed.ts';
+import { openWebhook } from './webhook.ts';
+import { mountedPair, ownPair } from './webhookcerts.ts';
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -30,7 +32,7 @@ export interface Controller {
   /** The operator that works; undefined while another replica leads. */
   readonly operator: Operator | undefined;
   /** Where it is asked, by path. */
-  readonly addresses: Readonly<Partial<Record<'metrics' | 'live', HostPort>>>;
+  readonly addresses: Readonly<Partial<Record<'metrics' | 'live' | 'webhook', HostPort>>>;
   /** Resolves when everything that it watches was listed once. */
   ready(signal?: AbortSignal): Promise<void>;
   /** Resolves when the work has ended. Rejects with what it broke on. */
@@ -74,8 +76,29 @@ export async function startController(
       metrics: () => metrics.text(),
       waitsFor: () => (isReady ? undefined : 'the Kubernetes API has not listed all that is watched'),
     };
-    const addresses = await openAll(options, endpoints, opened);
+    const addresses: { -readonly [At in keyof Controller['addresses']]: HostPort } = await openAll(
+      options,
+      endpoints,
+      opened,
+    );
     const namespace = env['POD_NAMESPACE'] || cluster.namespace || 'default';
+    if (options.webhook !== undefined) {
+      const webhook = await openWebhook(options.webhook.at, {
+        jurisdiction: {
+          providers: providers({ env, lendOwnKeys: options.lendOwnKeys }),
+          controllerClass: options.controllerClass,
+          namespace: options.namespace,
+        },
+        pair:
+          options.webhook.certDir === undefined
+            ? ownPair({ kube, namespace, now: () => clock.now(), log })
+            : mountedPair(options.webhook.certDir),
+        clock,
+        log,
+      });
+      opened.push(webhook);
+      addresses.webhook = webhook.address;
+    }
     const seed = await renderingSeed(kube, namespace, options.shadow);
     const rules: EgressRules = {
       allowed: (at) => allows(options.egress, at),
@@ -96,6 +119,7 @@ export async function startController(
         envOf: createRendering({ seed }),
         metrics,
         storeInterval: options.storeInterval,
+        generatorGraceMs: options.generatorGraceMs,
         ownNamespace: namespace,
         controllerClass: options.controllerClass,
         concurrency: options.concurrency,

@@ -5,7 +5,6 @@ import { textOf, utf8 } from '../../base/bytes.ts';
 import { NO_WAY_OUT } from '../../provider/egress.ts';
 import type { Reserved, State } from '../../provider/generator.ts';
 import { testEnv } from '../../provider/testing.ts';
-import { courseOf, renewedTrack } from './course.ts';
 import { createVaultDynamicSecret } from './vaultdynamicsecret.ts';
 
 const closing: (() => Promise<void>)[] = [];
@@ -181,14 +180,57 @@ test('an answer without anything in it is a failure unless that is expected, and
   await expect(run({ resultType: 'Auth' })).rejects.toThrow('empty response from Vault');
 });
 
-test('a certificate is made anew at half its life, and a renewal that gives little is the last', () => {
-  expect(courseOf({ issuedAt: 0, notAfter: 100 })).toEqual({ replaceAt: 50 });
-  const track = { from: 0, endsAt: 90, renewable: true };
-  expect(courseOf({ issuedAt: 0, lease: track })).toEqual({ renewAt: 60, replaceAt: 75 });
-  const last = renewedTrack(track, { ms: 30, renewable: true }, 60);
-  expect(last).toEqual({ from: 60, endsAt: 90, renewable: false });
-  expect(courseOf({ issuedAt: 0, ...(last === undefined ? {} : { lease: last }) })).toEqual({
-    replaceAt: 80,
+test('a token that may have no child issues by itself, and its lease alone is renewed and taken back', async () => {
+  const lookup = { 'GET auth/token/lookup-self': { data: { ttl: 0 } } };
+  const { asked, env, spec } = await vault({
+    'POST auth/token/create': 403,
+    'PUT sys/leases/revoke': {},
+    ...lookup,
   });
-  expect(courseOf({ issuedAt: 0 })).toEqual({});
+  const { reserved, reserve } = shelf(asked);
+  await generator.generate(spec(), env, reserve);
+  expect(asked).toEqual([
+    'reserved',
+    'POST auth/token/create by given',
+    'GET auth/token/lookup-self by given',
+    'the login is kept',
+    'GET database/creds/app by given',
+  ]);
+  expect(reserved.state).toMatchObject({ leaseId: 'l/1', lease: { endsAt: NOW + HOUR }, login: null });
+  asked.length = 0;
+  const due = new Date(NOW + (HOUR * 2) / 3);
+  expect(await generator.keeper?.keep(spec(), reserved, env, due)).toHaveProperty('again');
+  await generator.cleaner?.cleanup(spec(), reserved, env);
+  expect(asked).toEqual(['PUT sys/leases/renew by given', 'PUT sys/leases/revoke by given']);
+});
+
+test('what a given token issued and nobody gets is taken back by its lease: nobody would know of it later', async () => {
+  const refusing = { 'POST auth/token/create': 403, 'PUT sys/leases/revoke': {} };
+  const { asked, bodies, env, spec } = await vault(refusing);
+  const run = (reserve: ReturnType<typeof shelf>['reserve'], more: object = {}) =>
+    generator.generate(spec(more), env, reserve);
+  const unwritten = async (state: State): Promise<Reserved> => ({
+    ...(await shelf([]).reserve(state)),
+    update: async () => {
+      throw new Error('the cluster is away');
+    },
+  });
+  await expect(run(unwritten)).rejects.toThrow('the cluster is away');
+  expect(asked.at(-1)).toBe('PUT sys/leases/revoke by given');
+  asked.length = 0;
+  await expect(run(shelf([]).reserve, { resultType: 'Auth' })).rejects.toThrow('empty response');
+  expect(asked.at(-1)).toBe('PUT sys/leases/revoke by given');
+  expect(bodies.get('PUT sys/leases/revoke')).toEqual({ lease_id: 'l/1' });
+  expect(asked.filter((line) => line.includes('revoke-self'))).toEqual([]);
+});
+
+test('a login is renewed alone where its lease is not to be renewed: asked for both, a server refuses both', async () => {
+  const fixed = { lease_id: 'l/1', lease_duration: 86_400, renewable: false, data: { username: 'u' } };
+  const { asked, env, spec } = await vault({ 'GET database/creds/app': fixed });
+  const { reserved, reserve } = shelf([]);
+  await generator.generate(spec(), env, reserve);
+  asked.length = 0;
+  const due = new Date(NOW + (HOUR * 2) / 3);
+  expect(await generator.keeper?.keep(spec(), reserved, env, due)).toHaveProperty('again');
+  expect(asked).toEqual(['PUT auth/token/renew-self by own']);
 });

@@ -12,20 +12,26 @@ import { asFailure, Failure, failure, isFailure } from '../../base/errors.ts';
 import { Exact, type Json, Ordered, type OrderedJson } from '../../base/json.ts';
 import type { Answer, VaultClient } from '../../client/client.ts';
 import { vaultDynamicSecretSpec } from '../../operator/api/generators/schemas.ts';
+import { courseOf, renewedTrack, type Track, trackOf } from '../../provider/course.ts';
 import type { Fields, GeneratorType, Kept, Reserved, State } from '../../provider/generator.ts';
 import { objectValue } from '../../provider/property.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { memberOf, ordered } from '../../providers/vault/answer.ts';
 import { clientUnder, openOwnLogin, vaultLessor } from '../../providers/vault/ownlogin.ts';
 import { vaultSpec } from '../../providers/vault/spec.ts';
-import { courseOf, type Lent, renewedTrack, type Track, trackOf } from './course.ts';
 
 const spec = vaultDynamicSecretSpec.extend({ provider: vaultSpec });
 type Spec = z.output<typeof spec>;
 
-const track = z.object({ from: z.number(), endsAt: z.number(), renewable: z.boolean() });
+const track = z.object({
+  from: z.number(),
+  endsAt: z.number(),
+  ms: z.number().optional(),
+  renewable: z.boolean(),
+});
 /** What was taken away by a merge patch is null until it is read again. */
 const orNull = <T extends z.ZodType>(schema: T) => schema.nullish().transform((given) => given ?? undefined);
+type Ending = z.output<typeof track>;
 const stateSchema = z.object({
   path: z.string(),
   leaseId: z.string().default(''),
@@ -47,37 +53,38 @@ export const createVaultDynamicSecret = (clock: Pick<Clock, 'now'>): GeneratorTy
     const client = clientUnder(login.handle, env);
     try {
       const answer = await asked(client, given, env, signal);
-      const fields = answer === undefined ? undefined : fieldsOf(answer, given, env);
-      if (answer === undefined || fields === undefined) {
-        await vaultLessor.revoke(login.handle, undefined, env);
-        if (given.allowEmptyResponse) return new Map();
-        throw failure('provider.read', {
-          store: env.store,
-          path: given.path,
-          reason: 'unable to get dynamic secret: empty response from Vault',
-        });
+      const issuedAt = clock.now();
+      const { leaseId = '', leaseSeconds = 0, renewable = false, auth } = answer?.envelope ?? {};
+      const hangs = leaseId !== '' || auth !== undefined;
+      const takeBack = () => vaultLessor.revoke(login.handle, leaseId, env);
+      let fields: Fields | undefined;
+      try {
+        fields = answer === undefined ? undefined : fieldsOf(answer, given, env);
+        if (answer !== undefined && fields !== undefined)
+          await reserved.update(
+            stateOf({
+              path: given.path,
+              leaseId,
+              leaseSeconds,
+              issuedAt,
+              lease: leaseId === '' ? undefined : ending(trackOf(lifeOf(leaseSeconds, renewable), issuedAt)),
+              login: hangs ? ending(trackOf(login.life, issuedAt)) : undefined,
+              notAfter: certificateEnd(answer, given.path, env),
+            }),
+          );
+      } catch (error) {
+        // The state does not know the lease, so nobody could take it back by that later.
+        await takeBack().catch(() => {});
+        throw error;
       }
-      const now = clock.now();
-      const { leaseId = '', leaseSeconds = 0, renewable = false, auth } = answer.envelope ?? {};
-      const notAfter = certificateEnd(answer, given.path, env);
-      if (leaseId === '' && auth === undefined) {
-        // Nothing hangs on the login.
-        await vaultLessor.revoke(login.handle, undefined, env);
-        await reserved.update(stateOf({ path: given.path, leaseId, leaseSeconds, issuedAt: now, notAfter }));
-        return fields;
-      }
-      await reserved.update(
-        stateOf({
-          path: given.path,
-          leaseId,
-          leaseSeconds,
-          issuedAt: now,
-          lease: leaseId === '' ? undefined : trackOf(lifeOf(leaseSeconds, renewable), now),
-          login: trackOf(login.life, now),
-          notAfter,
-        }),
-      );
-      return fields;
+      if (fields === undefined || !hangs) await takeBack();
+      if (fields !== undefined) return fields;
+      if (given.allowEmptyResponse) return new Map();
+      throw failure('provider.read', {
+        store: env.store,
+        path: given.path,
+        reason: 'unable to get dynamic secret: empty response from Vault',
+      });
     } finally {
       client.close();
     }
@@ -96,25 +103,24 @@ export const createVaultDynamicSecret = (clock: Pick<Clock, 'now'>): GeneratorTy
 async function keep(reserved: Reserved, env: ProviderEnv, now: Date): Promise<Kept> {
   const state = known(reserved);
   const at = now.getTime();
-  const course = courseOf(lentOf(state));
-  const isDue = course.renewAt !== undefined && course.renewAt <= at;
-  // What is past replacing has to be replaced, not renewed: the owner was asked, and will be again.
-  const isLate = course.replaceAt !== undefined && course.replaceAt <= at && !isDue;
-  if (!isDue || isLate) return told(course);
+  const course = courseOf(state);
+  if (course.renewAt === undefined || course.renewAt > at) return told(course);
   const handle = await handleOf(reserved);
   if (handle === undefined) return { replaceAt: now };
   try {
-    const lease = state.leaseId === '' ? undefined : { id: state.leaseId, seconds: state.leaseSeconds };
+    // Asked to renew what it does not renew, a server refuses all of it.
+    const lease =
+      state.lease?.renewable === true ? { id: state.leaseId, seconds: state.leaseSeconds } : undefined;
     const given = await vaultLessor.renew(handle, lease, env);
-    const next = (before: Track | undefined, life: typeof given.lease): Track | undefined =>
-      before === undefined || life === undefined ? before : renewedTrack(before, life, at);
+    const next = (before: Track | undefined, life: typeof given.lease): Ending | undefined =>
+      before === undefined ? undefined : ending(renewedTrack(before, life, at));
     const renewed = {
       ...state,
       lease: next(state.lease, given.lease),
       login: next(state.login, given.login),
     };
     await reserved.update(stateOf(renewed));
-    return told(courseOf(lentOf(renewed)));
+    return told(courseOf(renewed));
   } catch (error) {
     const { kind } = asFailure(error);
     if (kind === 'unavailable' || kind === 'sealed' || kind === 'limited') throw error;
@@ -123,9 +129,9 @@ async function keep(reserved: Reserved, env: ProviderEnv, now: Date): Promise<Ke
   }
 }
 
-const told = ({ renewAt, replaceAt }: ReturnType<typeof courseOf>): Kept => ({
+const told = ({ renewAt, reissueAt }: ReturnType<typeof courseOf>): Kept => ({
   ...(renewAt === undefined ? {} : { again: new Date(renewAt) }),
-  ...(replaceAt === undefined ? {} : { replaceAt: new Date(replaceAt) }),
+  ...(reissueAt === undefined ? {} : { replaceAt: new Date(reissueAt) }),
 });
 
 /** What the server answers; undefined for an answer without a body. @throws Failure provider.denied, provider.read, api.* */
@@ -187,6 +193,10 @@ function certificateEnd(answer: Answer, path: string, env: ProviderEnv): number 
   return Number.isFinite(seconds) && seconds > 0 ? seconds * 1000 : undefined;
 }
 
+/** What does not end is not kept: a merge patch would leave the end of what was there before. */
+const ending = ({ endsAt, ...rest }: Track): Ending | undefined =>
+  endsAt === undefined ? undefined : { ...rest, endsAt };
+
 const lifeOf = (seconds: number, renewable: boolean) => ({
   ms: seconds > 0 ? seconds * 1000 : undefined,
   renewable,
@@ -196,13 +206,6 @@ function known({ state }: Reserved): Known {
   const parsed = stateSchema.safeParse(state);
   return parsed.success ? parsed.data : stateSchema.parse({ path: '' });
 }
-
-const lentOf = ({ issuedAt, lease, login, notAfter }: Known): Lent => ({
-  issuedAt,
-  ...(lease === undefined ? {} : { lease }),
-  ...(login === undefined ? {} : { login }),
-  ...(notAfter === undefined ? {} : { notAfter }),
-});
 
 /** What people may read of it; a merge patch takes away what is null. */
 const stateOf = (state: { readonly [K in keyof Known]?: Known[K] | undefined }): State =>

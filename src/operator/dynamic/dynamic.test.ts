@@ -347,28 +347,35 @@ describe('the choice between a stored secret and what issues', () => {
   });
 });
 
-test('two operators that fight over everything leave one account, and the Secret holds it', async () => {
-  const world = made();
-  world.apply(secretStore('store', 'team'), app());
-  world.start();
-  world.start();
-  const settled = async (): Promise<void> => {
-    await world.pass(15 * MINUTE, 10_000);
-    expect(world.server.working()).toEqual([world.user()]);
-    expect(world.records()).toHaveLength(1);
-  };
-  await settled();
-  for (const force of ['1', '2']) {
-    world.apply(app({}, { 'force-sync': force }));
+test.each([
+  ['a login for each', false],
+  ['one token that was given', true],
+])(
+  'two operators that fight over everything leave one account, and the Secret holds it: %s',
+  async (_, given) => {
+    const world = made();
+    world.server.given = given;
+    world.apply(secretStore('store', 'team'), app());
+    world.start();
+    world.start();
+    const settled = async (): Promise<void> => {
+      await world.pass(15 * MINUTE, 10_000);
+      expect(world.server.working()).toEqual([world.user()]);
+      expect(world.records()).toHaveLength(1);
+    };
     await settled();
-  }
-  await world.pass(30 * HOUR, MINUTE);
-  await settled();
-  world.kube.remove('ExternalSecret', 'team', 'app');
-  await world.pass(5 * MINUTE, 10_000);
-  expect(world.server.working()).toEqual([]);
-  expect(world.records()).toEqual([]);
-});
+    for (const force of ['1', '2']) {
+      world.apply(app({}, { 'force-sync': force }));
+      await settled();
+    }
+    await world.pass(30 * HOUR, MINUTE);
+    await settled();
+    world.kube.remove('ExternalSecret', 'team', 'app');
+    await world.pass(5 * MINUTE, 10_000);
+    expect(world.server.working()).toEqual([]);
+    expect(world.records()).toEqual([]);
+  },
+);
 
 test('replicas that share the work keep a lease where its ExternalSecret is, so that a new account comes in time', async () => {
   for (const mine of ['Lease', 'ExternalSecret']) {
@@ -446,4 +453,64 @@ describe('a process that dies', () => {
           await world.stop();
         }
       }, 120_000);
+});
+
+describe('under a token that was given, and that no login is made of', () => {
+  const start = async (): Promise<World> => {
+    const world = made();
+    world.server.given = true;
+    world.apply(secretStore('store', 'team'), app());
+    world.start();
+    await world.pass(2000, 1000);
+    return world;
+  };
+  const isAlive = ({ server }: World): boolean => server.logins.every(({ revoked }) => !revoked);
+
+  test('an account is renewed, and taken back by its lease when it is replaced or not wanted any more', async () => {
+    const world = await start();
+    await world.pass(6 * HOUR, MINUTE);
+    expect(world.server.working()).toEqual(['user-1']);
+    world.apply(app({}, { 'force-sync': '1' }));
+    await world.pass(6 * MINUTE);
+    expect(world.server.working()).toEqual(['user-2']);
+    world.kube.remove('ExternalSecret', 'team', 'app');
+    await world.pass(MINUTE);
+    expect(world.server.working()).toEqual([]);
+    expect(world.records()).toEqual([]);
+    expect(isAlive(world)).toBe(true);
+  });
+
+  for (const when of ['before', 'after'] as const)
+    test(`a process that dies ${when} any effect leaves at most one account that nobody knows, until its lease ends`, async () => {
+      const poised = async (): Promise<World> => {
+        const world = await start();
+        await world.stop();
+        world.apply(app({}, { 'force-sync': '1' }));
+        return world;
+      };
+      const rehearsal = await poised();
+      const { effects } = rehearsal.start();
+      await rehearsal.pass(10_000, 1000);
+      expect(effects).toContain('issue');
+      let strays = 0;
+      for (let at = 1; at <= effects.length; at++) {
+        const world = await poised();
+        const first = world.start({ at, when });
+        await world.pass(10_000, 1000);
+        expect({ at, dead: first.dead }).toEqual({ at, dead: true });
+        await first.stop();
+        world.start();
+        await world.pass(10 * MINUTE, 10_000);
+        const others = world.server.working().filter((name) => name !== world.user());
+        expect(others.length).toBeLessThanOrEqual(1);
+        strays += others.length;
+        await world.pass(HOUR, MINUTE);
+        expect({ at, works: world.server.working() }).toEqual({ at, works: [world.user()] });
+        expect(world.records()).toHaveLength(1);
+        expect(isAlive(world)).toBe(true);
+        await world.stop();
+      }
+      // The one effect between what is issued and what is written down: that much a child of the token would close.
+      expect(strays).toBe(1);
+    }, 120_000);
 });

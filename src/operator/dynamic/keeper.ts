@@ -62,6 +62,8 @@ const LONGEST_WAIT_MS = 3_600_000;
 const LEAST_WAIT_MS = 1000;
 /** A lease that was seen to stand is not asked for again within this time. */
 const SEEN_MS = 30_000;
+/** What says that a record was not written; after any other failure it may have been. */
+const UNRECORDED: readonly string[] = ['kube.gone', 'kube.conflict'];
 const REST = { baseMs: 2000, maxMs: 60_000 };
 
 export class LeaseKeeper {
@@ -165,12 +167,19 @@ export class LeaseKeeper {
     }
     const credential = { ...made, basis, path: issuance.path };
     let kept = false;
-    const { record } = await this.#records.change(begunAt, (before) => {
+    const toRecord = this.#records.change(begunAt, (before) => {
       // Somebody took it for left behind, and takes it back.
       if (before.pending?.id !== login.id) throw failure('kube.gone', { request: 'a login of its own' });
       const after = issued(before, login, credential, clock.now());
       kept = after.kept;
       return after.record;
+    });
+    const { record } = await toRecord.catch(async (error: unknown) => {
+      // It is certain that no record has it: its lease, by which a login that is not ours is cleared, is known here alone.
+      const former = { handle: login.handle, leaseId: made.envelope.leaseId };
+      if (UNRECORDED.includes(asFailure(error).code))
+        await this.#takeBack(stored.record.provider, former).catch(() => {});
+      throw error;
     });
     this.#seen.set(login.id, clock.monotonic());
     if (kept && record.current !== undefined) return this.#give(record, record.current);

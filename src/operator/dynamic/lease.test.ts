@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { courseOf } from '../../provider/course.ts';
 import type { Issued, OwnLogin } from '../../provider/issuer.ts';
 import {
   applied,
   begun,
-  courseOf,
   disown,
   ended,
   GRACE_MS,

@@ -7,6 +7,7 @@
  */
 
 import type { Json } from '../../base/json.ts';
+import { courseOf, renewedTrack, type Track, trackOf } from '../../provider/course.ts';
 import type { Envelope, Issued, Life, OwnLogin } from '../../provider/issuer.ts';
 
 /** Whose credential it is, and how it was come by. */
@@ -25,16 +26,6 @@ export interface Subject {
   readonly store: string;
   /** The type of the provider, whose lessor keeps it. */
   readonly provider: string;
-}
-
-/** How long something lives: since it was granted, and until when. */
-export interface Track {
-  readonly from: number;
-  /** Undefined: it does not end. */
-  readonly endsAt?: number;
-  /** What it was granted for at first, which renewals ask for again. */
-  readonly ms?: number;
-  readonly renewable: boolean;
 }
 
 /** A login for one credential, told apart by a name that is no secret. */
@@ -88,36 +79,6 @@ export interface LeaseRecord extends Subject {
 
 /** How long what was replaced still works: pods take a while to see a new Secret. */
 export const GRACE_MS = 300_000;
-/** A renewal that gives less than this part of what it asked for has met the longest life there is. */
-const FULL = 0.9;
-
-/** When it is renewed, when a new one is issued in its place, and when it ends. */
-export function courseOf({ lease, login, notAfter, issuedAt, spentAt }: Holding): {
-  readonly renewAt?: number;
-  readonly reissueAt?: number;
-  readonly endsAt?: number;
-} {
-  const renew: number[] = [];
-  const reissue: number[] = spentAt === undefined ? [] : [spentAt];
-  const ends: number[] = [];
-  for (const track of [lease, login]) {
-    if (track?.endsAt === undefined) continue;
-    const life = track.endsAt - track.from;
-    ends.push(track.endsAt);
-    if (track.renewable && spentAt === undefined) renew.push(track.from + (life * 2) / 3);
-    // Where renewals fail, there is still time for a new one.
-    reissue.push(track.from + (track.renewable ? (life * 5) / 6 : (life * 2) / 3));
-  }
-  if (notAfter !== undefined) {
-    ends.push(notAfter);
-    reissue.push(issuedAt + Math.max(0, notAfter - issuedAt) / 2);
-  }
-  return {
-    ...(renew.length === 0 ? {} : { renewAt: Math.min(...renew) }),
-    ...(reissue.length === 0 ? {} : { reissueAt: Math.min(...reissue) }),
-    ...(ends.length === 0 ? {} : { endsAt: Math.min(...ends) }),
-  };
-}
 
 /** Whether a credential can be given out: it was issued by what is asked now, and it has not come to its end. */
 export const isGood = (holding: Holding | undefined, basis: string, now: number): holding is Holding =>
@@ -187,12 +148,6 @@ export function issued(
   return { record: { ...rest, current, former }, kept: true };
 }
 
-const trackOf = ({ ms, renewable }: Life, from: number): Track => ({
-  from,
-  renewable,
-  ...(ms === undefined ? {} : { ms, endsAt: from + ms }),
-});
-
 /** Its login, to be taken back. */
 export function formerOf(holding: Holding): readonly Former[] {
   const { by, envelope } = holding;
@@ -212,28 +167,16 @@ export function applied(record: LeaseRecord, now: number, graceMs = GRACE_MS): L
   };
 }
 
-/** It was renewed. What was given less than it asked for has met its longest life, and is not asked for again. */
-export function renewed(
-  holding: Holding,
+/** It was renewed. */
+export const renewed = (
+  { lease, login, ...rest }: Holding,
   given: { readonly login?: Life; readonly lease?: Life },
   now: number,
-): Holding {
-  const next = (track: Track | undefined, life: Life | undefined): Track | undefined => {
-    if (track === undefined) return undefined;
-    // What was not renewed although it was due will not be the next time: without this, it would be due for ever.
-    if (life === undefined) return { ...track, renewable: false };
-    const full = life.ms === undefined || life.ms >= (track.ms ?? 0) * FULL;
-    const { ms, ...rest } = trackOf({ ms: life.ms, renewable: life.renewable && full }, now);
-    return { ...rest, ...(track.ms === undefined ? {} : { ms: track.ms }) };
-  };
-  const lease = next(holding.lease, given.lease);
-  const login = next(holding.login, given.login);
-  return {
-    ...holding,
-    ...(lease === undefined ? {} : { lease }),
-    ...(login === undefined ? {} : { login }),
-  };
-}
+): Holding => ({
+  ...rest,
+  ...(lease === undefined ? {} : { lease: renewedTrack(lease, given.lease, now) }),
+  ...(login === undefined ? {} : { login: renewedTrack(login, given.login, now) }),
+});
 
 /** It cannot be renewed any more: a new one is due now, while this one may still work. */
 export const spent = (holding: Holding, now: number): Holding => ({ ...holding, spentAt: now });

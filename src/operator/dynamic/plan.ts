@@ -1,7 +1,7 @@
 /** What is to be done about one issued credential at a given time: one step after the other, in the order of urgency. */
 
+import { courseOf } from '../../provider/course.ts';
 import {
-  courseOf,
   disown,
   type Former,
   formerOf,

@@ -7,9 +7,10 @@
 import { sha256 } from '../../base/bytes.ts';
 import { parseJson, stringify } from '../../base/json.ts';
 import type { KubeObject, Name } from '../../kube/kube.ts';
+import { courseOf } from '../../provider/course.ts';
 import { SECRETS } from '../api/resources.ts';
 import type { SyncReportLease } from '../api/syncreport.ts';
-import { courseOf, type LeaseRecord, type Subject } from './lease.ts';
+import type { LeaseRecord, Subject } from './lease.ts';
 
 export const LABEL_LEASE = 'holdfast.dev/lease';
 export const LABEL_OWNER = 'holdfast.dev/owner-uid';

@@ -31,6 +31,7 @@ interface Account {
   revoked: boolean;
 }
 
+const GIVEN = 'given';
 const HOUR = 3_600_000;
 const LOGIN_MS = 2 * HOUR;
 const LEASE_MS = HOUR;
@@ -45,6 +46,8 @@ export class IssuingServer {
   /** Renewals never reach beyond this, counted from issue. */
   longestMs = 24 * HOUR;
   renewals = 0;
+  /** It makes no logins: all is issued under one token that somebody gave, and taken back by its lease. */
+  given = false;
   /** Of leases that are issued from now on. */
   lease = { ms: LEASE_MS, renewable: true };
   readonly #clock: Clock;
@@ -77,8 +80,9 @@ export class IssuingServer {
   open(): string {
     this.reached();
     if (this.closed) throw failure('api.denied', { request: 'login', errors: 'permission denied' });
-    const id = `login-${this.logins.length + 1}`;
-    this.logins.push({ id, endsAt: this.#clock.now() + LOGIN_MS, revoked: false });
+    const id = this.given ? GIVEN : `login-${this.logins.length + 1}`;
+    if (this.given && this.logins.length > 0) return id;
+    this.logins.push({ id, endsAt: this.given ? Infinity : this.#clock.now() + LOGIN_MS, revoked: false });
     return id;
   }
 
@@ -112,9 +116,16 @@ export class IssuingServer {
     if (account === undefined || !account.renewable)
       throw failure('api.invalid', { request: 'fake', errors: 'lease not found, or not renewable' });
     this.renewals++;
-    login.endsAt = now + LOGIN_MS;
+    if (id !== GIVEN) login.endsAt = now + LOGIN_MS;
     account.endsAt = Math.min(now + LEASE_MS, account.lastAt);
     return account.endsAt - now;
+  }
+
+  revoke(id: string, lease: string | undefined): void {
+    const login = this.logins.find((one) => one.id === id);
+    if (login !== undefined && id !== GIVEN) login.revoked = true;
+    const account = this.accounts.find((one) => one.lease === lease);
+    if (account !== undefined) account.revoked = true;
   }
 }
 
@@ -132,19 +143,18 @@ export function issuingProvider(server: IssuingServer, gate: Gate = () => {}): P
   const lessor: Lessor = {
     renew: async (handle, lease) => {
       const ms = through('renew', () => server.renew(String(handle), lease?.id));
-      const login = { ms: LOGIN_MS, renewable: true };
-      return ms === undefined ? { login } : { login, lease: { ms, renewable: true } };
+      return {
+        ...(handle === GIVEN ? {} : { login: { ms: LOGIN_MS, renewable: true } }),
+        ...(ms === undefined ? {} : { lease: { ms, renewable: true } }),
+      };
     },
     stands: async (_, leaseId) => {
       server.reached();
       return server.accounts.some((account) => account.lease === leaseId && server.works(account));
     },
-    revoke: async (handle) => {
+    revoke: async (handle, leaseId) => {
       server.reached();
-      through('revoke', () => {
-        const login = server.logins.find(({ id }) => id === handle);
-        if (login !== undefined) login.revoked = true;
-      });
+      through('revoke', () => server.revoke(String(handle), leaseId));
     },
   };
   const issuance: Issuance = {
@@ -152,7 +162,7 @@ export function issuingProvider(server: IssuingServer, gate: Gate = () => {}): P
     sole: false,
     open: async () => ({
       handle: through('login', () => server.open()),
-      life: { ms: LOGIN_MS, renewable: true },
+      life: server.given ? { ms: undefined, renewable: false } : { ms: LOGIN_MS, renewable: true },
     }),
     issue: async ({ handle }) => {
       const { ms, renewable } = server.lease;

@@ -1,6 +1,7 @@
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, test } from 'vitest';
+import type { Json } from '../../base/json.ts';
 import { silentLog } from '../../base/log.ts';
 import type { WayOut } from '../../provider/egress.ts';
 import { type Issuance, type LessorEnv, parametersOf } from '../../provider/issuer.ts';
@@ -120,6 +121,7 @@ const creds = {
   renewable: true,
   data: { username: 'u', password: 'p' },
 };
+const GIVEN = { auth: { tokenSecretRef: { name: 't', key: 'token' } } };
 const issue = async (found: Issuance | undefined) => {
   if (found === undefined) throw new Error('nothing issues there');
   const login = await found.open();
@@ -206,24 +208,36 @@ describe('a credential', () => {
     ]);
   });
 
-  test('is a child of the token that a store is given, and says so where that may have none', async () => {
-    let may = true;
+  test('is issued under a child of the token that a store is given', async () => {
     const { find, asked } = await start(
-      ({ path }) => {
-        if (path === 'database/creds/app') return [200, creds];
-        return path === 'auth/token/create' && !may ? denied : undefined;
-      },
-      { auth: { tokenSecretRef: { name: 't', key: 'token' } } },
+      ({ path }) => (path === 'database/creds/app' ? [200, creds] : undefined),
+      GIVEN,
     );
-    const found = await find('database/creds/app');
-    await issue(found);
+    await issue(await find('database/creds/app'));
     expect(asked.find(({ path }) => path === 'auth/token/create')?.token).toBe('given');
     expect(asked.at(-1)).toMatchObject({ path: 'database/creds/app', token: 'child1' });
-    may = false;
-    await expect(issue(found)).rejects.toMatchObject({
-      code: 'provider.login',
-      message: expect.stringMatching(/may not make a token for one credential/),
-    });
+  });
+
+  test('is issued by that token itself, where it may have no child: by its policies or as a batch token', async () => {
+    for (const refusal of [denied, [400, { errors: ['batch tokens cannot create more tokens'] }]] as const) {
+      const { find, asked } = await start(({ path }) => {
+        if (path === 'auth/token/create') return refusal;
+        return path === 'database/creds/app' ? [200, creds] : undefined;
+      }, GIVEN);
+      const { login } = await issue(await find('database/creds/app'));
+      expect(login.life).toEqual({ ms: undefined, renewable: false });
+      expect(login.handle).toMatchObject({ token: 'given', ours: false, knowsItself: true });
+      expect(asked.at(-1)).toMatchObject({ path: 'database/creds/app', token: 'given' });
+    }
+  });
+
+  test('is not issued while the server cannot say whether there may be a child', async () => {
+    const { find, paths } = await start(
+      ({ path }) => (path === 'auth/token/create' ? [503, { errors: ['Vault is sealed'] }] : undefined),
+      GIVEN,
+    );
+    await expect(issue(await find('database/creds/app'))).rejects.toMatchObject({ kind: 'sealed' });
+    expect(paths()).not.toContain('GET database/creds/app');
   });
 
   test('with parameters is written with them: those of the key go before those of the annotation', async () => {
@@ -352,5 +366,70 @@ describe('the lessor', () => {
     const { handle, lessorEnv } = await held();
     const closed = { ...lessorEnv, wayOut: { mayReach: () => false } as unknown as WayOut };
     await expect(vaultLessor.revoke(handle, LEASE, closed)).rejects.toThrow();
+  });
+});
+
+describe('the lessor of a token that was given', () => {
+  const LEASE = 'database/creds/app/1';
+  const held = async (answer: (asked: Asked) => Answer | undefined = () => undefined) => {
+    const world = await start((one) => {
+      if (one.path === 'auth/token/create') return denied;
+      return one.path === 'database/creds/app' ? [200, creds] : answer(one);
+    }, GIVEN);
+    const { login } = await issue(await world.find('database/creds/app'));
+    world.asked.length = 0;
+    return { ...world, handle: login.handle };
+  };
+
+  test('renews and takes back the lease alone, whatever the server would grant for the token', async () => {
+    const { handle, lessorEnv, asked, dead } = await held(({ path }) => {
+      if (path === 'sys/leases/renew')
+        return [200, { lease_id: LEASE, lease_duration: 3600, renewable: true }];
+      return path === 'sys/leases/revoke' ? [204] : undefined;
+    });
+    expect(await vaultLessor.renew(handle, { id: LEASE, seconds: 3600 }, lessorEnv)).toEqual({
+      lease: { ms: 3_600_000, renewable: true },
+    });
+    await vaultLessor.revoke(handle, LEASE, lessorEnv);
+    expect(asked.map(({ path, token }) => `${path} by ${token}`)).toEqual([
+      'sys/leases/renew by given',
+      'sys/leases/revoke by given',
+    ]);
+    expect(dead.size).toBe(0);
+  });
+
+  test('asks nothing where no lease is known, as after a crash, and lets one that it may not revoke run out', async () => {
+    const { handle, lessorEnv, asked } = await held(({ path }) =>
+      path === 'sys/leases/revoke' ? denied : undefined,
+    );
+    await vaultLessor.revoke(handle, undefined, lessorEnv);
+    expect(asked).toEqual([]);
+    await vaultLessor.revoke(handle, LEASE, lessorEnv);
+    expect(asked.map(({ path }) => path)).toEqual(['sys/leases/revoke']);
+  });
+
+  test('fails where the server is away, so that the lease is taken back later', async () => {
+    const { handle, lessorEnv } = await held(({ path }) =>
+      path === 'sys/leases/revoke' ? [503, { errors: ['Vault is sealed'] }] : undefined,
+    );
+    await expect(vaultLessor.revoke(handle, LEASE, lessorEnv)).rejects.toMatchObject({ kind: 'sealed' });
+  });
+
+  test('believes in a lease that it may not look up, unless the token knew itself and does no more', async () => {
+    const lookup = ({ path }: Asked) => (path === 'sys/leases/lookup' ? denied : undefined);
+    const { handle, lessorEnv, dead } = await held(lookup);
+    expect(await vaultLessor.stands(handle, LEASE, lessorEnv)).toBe(true);
+    dead.add('given');
+    expect(await vaultLessor.stands(handle, LEASE, lessorEnv)).toBe(false);
+    // A policy without the rights of "default": it never knew itself, so that says nothing.
+    const narrow = await held((one) => (one.path === 'auth/token/lookup-self' ? denied : lookup(one)));
+    expect(await vaultLessor.stands(narrow.handle, LEASE, narrow.lessorEnv)).toBe(true);
+  });
+
+  test('takes a handle that an earlier release stored for one of our own', async () => {
+    const { handle, lessorEnv, paths } = await held();
+    const { ours: _, knowsItself: __, ...old } = handle as { [key: string]: Json };
+    await vaultLessor.revoke(old, LEASE, lessorEnv);
+    expect(paths()).toEqual(['PUT auth/token/revoke-self']);
   });
 });

@@ -1,11 +1,13 @@
 /**
  * Logins that are made for one credential each, and what keeps them. A handle holds all that reaching the server needs,
- * because the store that it was made from may be gone when it is time to take it back.
+ * because the store that it was made from may be gone when it is time to take it back. A token that a store is given and
+ * that may have no child issues by itself: its handle says so, and then the lease alone is renewed and taken back, never
+ * the token, which is somebody else's.
  */
 
 import { z } from 'zod';
 import { textOf } from '../../base/bytes.ts';
-import { asFailure, Failure, failure, isFailure } from '../../base/errors.ts';
+import { asFailure, failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import { lookupSelf, renewSelf, revokeSelf } from '../../client/auth.ts';
 import { type Auth, type ClientOptions, VaultClient } from '../../client/client.ts';
@@ -22,17 +24,25 @@ const handleSchema = z.object({
   ca: z.string().optional(),
   clientCert: z.string().optional(),
   clientKey: z.string().optional(),
-  token: z.string(),
+  /** Absent where whatever stands before the server, an agent, adds its own. */
+  token: z.string().optional(),
   seconds: z.number(),
   renewable: z.boolean(),
+  /** False: the token was given, and is not ours to renew or revoke. What an earlier release stored always was ours. */
+  ours: z.boolean().default(true),
+  /** Whether the token was seen to know itself: one that does not any more is dead, and not merely short of a right. */
+  knowsItself: z.boolean().default(true),
 });
 type Handle = z.output<typeof handleSchema>;
 
 const TIMEOUT_MS = 30_000;
 
+/** A login as its handle keeps it. */
+type Granted = Pick<Handle, 'token' | 'seconds' | 'renewable' | 'ours' | 'knowsItself'>;
+
 /**
  * Logs in once more, for one credential. A store that is given a token has no login of its own: a child of that token is
- * made, which dies with it, and can be taken back alone.
+ * made, which dies with it, and can be taken back alone; where that is refused, the token itself has to do.
  * @throws Failure provider.login, provider.spec, operator.ref_*; api.* where the server is not to be reached
  */
 export async function openOwnLogin(
@@ -43,37 +53,54 @@ export async function openOwnLogin(
   const client = new VaultClient(options);
   try {
     const given = spec.auth === undefined ? undefined : await logIn(spec.auth, client, env);
-    const login = given?.ours === true ? given : await childOf(client, given?.token, env);
-    return { handle: handleOf(options, login), life: lifeOf(login) };
+    const granted =
+      given?.ours === true ? own(given) : await childOf(client.with({ token: given?.token }), env);
+    return {
+      handle: handleOf(options, granted),
+      life: lifeOf({ leaseSeconds: granted.seconds, renewable: granted.renewable }),
+    };
   } finally {
     client.close();
   }
 }
 
-async function childOf(
-  client: VaultClient,
-  token: string | undefined,
-  env: ProviderEnv,
-): Promise<Pick<Login, 'token' | 'leaseSeconds' | 'renewable'>> {
+const own = ({
+  token,
+  leaseSeconds,
+  renewable,
+}: Pick<Login, 'token' | 'leaseSeconds' | 'renewable'>): Granted => ({
+  token,
+  seconds: leaseSeconds,
+  renewable,
+  ours: true,
+  knowsItself: true,
+});
+
+/** A child of the token of a client, or that token. @throws Failure api.* */
+async function childOf(client: VaultClient, env: ProviderEnv): Promise<Granted> {
   try {
-    const answer = await client
-      .with({ token })
-      .request('POST', 'auth/token/create', { body: { display_name: 'holdfast' } });
+    const answer = await client.request('POST', 'auth/token/create', { body: { display_name: 'holdfast' } });
     const auth = answer.envelope?.auth;
     if (auth === undefined || auth.clientToken === '')
       throw failure('api.garbage', { address: client.address, reason: 'auth/token/create gave no token' });
-    return { token: auth.clientToken, leaseSeconds: auth.leaseSeconds, renewable: auth.renewable };
+    return own({ ...auth, token: auth.clientToken });
   } catch (error) {
-    if (!isFailure(error, 'api.denied')) throw error;
-    throw new Failure(
-      'provider.login',
-      {
-        store: env.store,
-        reason: 'its token may not make a token for one credential',
-        mend: 'Grant it path "auth/token/create" { capabilities = ["update"] }, or let the store log in by another method.',
-      },
-      { cause: error },
-    );
+    // Denied by its policies, or by its kind: a batch token has no children.
+    if (!isFailure(error, 'api.denied') && !isFailure(error, 'api.invalid')) throw error;
+    env.log.debug('a store token issues by itself, as it may not make a token of its own', {
+      store: env.store,
+    });
+    // How long the token lives is for its owner to see to: nothing is issued anew because of it.
+    return {
+      token: client.token,
+      seconds: 0,
+      renewable: false,
+      ours: false,
+      knowsItself: await lookupSelf(client).then(
+        () => true,
+        () => false,
+      ),
+    };
   }
 }
 
@@ -82,10 +109,7 @@ const lifeOf = ({ leaseSeconds, renewable }: Pick<Auth, 'leaseSeconds' | 'renewa
   renewable,
 });
 
-function handleOf(
-  options: ClientOptions,
-  login: Pick<Login, 'token' | 'leaseSeconds' | 'renewable'>,
-): { readonly [key: string]: Json } {
+function handleOf(options: ClientOptions, granted: Granted): { readonly [key: string]: Json } {
   const pem = (given: string | Uint8Array | undefined): string | undefined =>
     typeof given === 'string' || given === undefined ? given : textOf(given);
   const handle: { [key: string]: Json | undefined } = {
@@ -95,9 +119,7 @@ function handleOf(
     ca: pem(options.ca),
     clientCert: pem(options.clientCert),
     clientKey: pem(options.clientKey),
-    token: login.token,
-    seconds: login.leaseSeconds,
-    renewable: login.renewable,
+    ...granted,
   };
   return Object.fromEntries(
     Object.entries(handle).filter((member): member is [string, Json] => member[1] !== undefined),
@@ -165,7 +187,7 @@ export const vaultLessor: Lessor = {
     under(given, env, async (client, handle) => {
       // The login first: a lease does not outlive the login that it was issued under.
       const login =
-        handle.renewable && handle.seconds > 0
+        handle.ours && handle.renewable && handle.seconds > 0
           ? lifeOf(await renewSelf(client, { incrementSeconds: handle.seconds }))
           : undefined;
       if (lease === undefined) return login === undefined ? {} : { login };
@@ -177,7 +199,7 @@ export const vaultLessor: Lessor = {
     }),
 
   stands: (given, leaseId, env) =>
-    under(given, env, async (client) => {
+    under(given, env, async (client, { knowsItself }) => {
       try {
         await client.request('PUT', 'sys/leases/lookup', { body: { lease_id: leaseId } });
         return true;
@@ -185,12 +207,13 @@ export const vaultLessor: Lessor = {
         const { kind } = asFailure(error);
         if (kind === 'invalid' || kind === 'missing') return false;
         // It may not look, or it is no login any more: then its leases went with it.
-        return kind !== 'denied' || (await knows(client));
+        return kind !== 'denied' || !knowsItself || (await knows(client));
       }
     }),
 
   revoke: (given, leaseId, env) =>
-    under(given, env, async (client) => {
+    under(given, env, async (client, { ours }) => {
+      if (!ours) return revokeLease(client, leaseId, env);
       try {
         await revokeSelf(client);
       } catch (error) {
@@ -202,7 +225,7 @@ export const vaultLessor: Lessor = {
     }),
 };
 
-/** Of a login that cannot be taken back (a batch token): its lease can, where its policy allows that; else both run out by themselves. */
+/** Of a login that cannot be taken back (a batch token, one that was given): its lease can, where its policy allows that; else both run out by themselves. */
 async function revokeLease(client: VaultClient, leaseId: string | undefined, env: LessorEnv): Promise<void> {
   if (leaseId === undefined || leaseId === '') return;
   try {
