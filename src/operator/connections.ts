@@ -342,7 +342,7 @@ function intervalOf(text: string): { readonly retryIntervalMs?: number } {
  * The provider of a store and its settings, read.
  * @throws Failure operator.spec_invalid, operator.provider_count, operator.unknown_provider, operator.provider_invalid
  */
-function providerOf(
+export function providerOf(
   store: KubeObject,
   providers: readonly ProviderType[],
 ): { readonly type: ProviderType; readonly spec: unknown } {

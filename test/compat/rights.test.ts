@@ -24,6 +24,8 @@ const UNSEEN: readonly RegExp[] = [
   /^external-secrets\.io\/\w+\/finalizers update$/,
   // Only for operators of several replicas, which `src/operator/leadership` tests.
   /^coordination\.k8s\.io\/leases /,
+  // Only with --webhook-address, which the tests of `src/bin/operator/webhook` use.
+  /^admissionregistration\.k8s\.io\/validatingwebhookconfigurations /,
   // After a grace of two minutes, which the tests of `src/operator/generators` do not wait for.
   /^generators\.external-secrets\.io\/generatorstates delete$/,
 ];

@@ -3,8 +3,8 @@
  * may ask; nothing that is told is secret, and nothing but these paths is answered.
  */
 
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo, Server } from 'node:net';
 import { failure } from '../../base/errors.ts';
 import type { HostPort } from './options.ts';
 
@@ -74,7 +74,8 @@ function answer(
   }
 }
 
-function listening(server: Server, { host, port }: HostPort): Promise<void> {
+/** @throws Failure config.refused where the address cannot be had */
+export function listening(server: Server, { host, port }: HostPort): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (error: NodeJS.ErrnoException) =>
       reject(

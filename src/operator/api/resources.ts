@@ -31,3 +31,10 @@ export const CONFIG_MAPS = core('configmaps', 'ConfigMap');
 export const SERVICE_ACCOUNTS = core('serviceaccounts', 'ServiceAccount');
 export const NAMESPACES = core('namespaces', 'Namespace', false);
 export const EVENTS = core('events', 'Event');
+export const VALIDATING_WEBHOOKS: Resource = {
+  group: 'admissionregistration.k8s.io',
+  version: 'v1',
+  plural: 'validatingwebhookconfigurations',
+  kind: 'ValidatingWebhookConfiguration',
+  namespaced: false,
+};

@@ -19,6 +19,7 @@ import {
   SECRET_STORES,
   SECRETS,
   SERVICE_ACCOUNTS,
+  VALIDATING_WEBHOOKS,
 } from './resources.ts';
 import { SYNC_REPORTS } from './syncreport.ts';
 
@@ -31,6 +32,8 @@ export interface Right {
   readonly resource: string;
   readonly verbs: readonly KubeVerb[];
   readonly why: string;
+  /** Of these objects alone; absent: of all. */
+  readonly names?: readonly string[];
 }
 
 const of = (
@@ -44,6 +47,9 @@ const of = (
   verbs,
   why,
 });
+
+/** Whoever may write all of these decides over every object of the cluster, so the operator has this one alone. */
+export const WEBHOOK_CONFIGURATION = 'holdfast-operator';
 
 const READ = ['get', 'list', 'watch'] as const;
 
@@ -83,6 +89,10 @@ export const OPERATOR_RIGHTS: readonly Right[] = [
   of(SERVICE_ACCOUNTS, ['get'], 'clouds write on an account which identity it stands for'),
   of(SERVICE_ACCOUNTS, ['create'], 'stores log in as an account', 'token'),
   of(EVENTS, ['create', 'patch'], 'what happened, counted up when it repeats'),
+  {
+    ...of(VALIDATING_WEBHOOKS, ['get', 'patch'], 'the API server is told which certificate its webhook has'),
+    names: [WEBHOOK_CONFIGURATION],
+  },
 ];
 
 /** What it may do beside that in its own namespace alone. */
@@ -90,16 +100,27 @@ export const OPERATOR_OWN_RIGHTS: readonly Right[] = [
   of(LEASES, ['get', 'list', 'create', 'update', 'patch', 'delete'], 'which replica does what'),
 ];
 
+interface PolicyRule {
+  readonly apiGroups: string[];
+  readonly resources: string[];
+  readonly resourceNames?: string[];
+  readonly verbs: string[];
+}
+
 /** Rules of a ClusterRole: rights of one group with the same verbs stand together. */
-export function policyRules(
-  rights: readonly Right[],
-): readonly { readonly apiGroups: string[]; readonly resources: string[]; readonly verbs: string[] }[] {
-  const rules = new Map<string, { apiGroups: string[]; resources: string[]; verbs: string[] }>();
-  for (const { group, resource, verbs } of rights) {
-    const id = JSON.stringify([group, verbs]);
+export function policyRules(rights: readonly Right[]): readonly PolicyRule[] {
+  const rules = new Map<string, PolicyRule>();
+  for (const { group, resource, verbs, names } of rights) {
+    const id = JSON.stringify([group, verbs, names]);
     const known = rules.get(id);
-    if (known === undefined) rules.set(id, { apiGroups: [group], resources: [resource], verbs: [...verbs] });
-    else known.resources.push(resource);
+    if (known === undefined) {
+      rules.set(id, {
+        apiGroups: [group],
+        resources: [resource],
+        ...(names === undefined ? {} : { resourceNames: [...names] }),
+        verbs: [...verbs],
+      });
+    } else known.resources.push(resource);
   }
   return [...rules.values()];
 }

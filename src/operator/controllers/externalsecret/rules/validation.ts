@@ -1,6 +1,6 @@
 /**
- * What external-secrets' admission webhook refuses, in its words. There is no webhook here: the same rules are told in
- * the condition, so they hold for objects that came in while a webhook was away, too.
+ * What external-secrets' admission webhook refuses, in its words. Ours (`src/operator/admission`) does as well, and nothing
+ * needs it: the same rules are told in the condition, so they hold for objects that came in while no webhook was asked.
  */
 
 import { parseDuration } from '../../../../base/duration.ts';
