@@ -2,7 +2,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../base/bytes.ts';
-import { isFailure } from '../../base/errors.ts';
+import { failure, isFailure } from '../../base/errors.ts';
 import { VaultClient } from '../../client/client.ts';
 import { createAuthority, type Issued, issueCertificate } from '../../crypto/certificate.ts';
 import { approle } from '../../methods/approle/index.ts';
@@ -415,6 +415,42 @@ describe('cert', () => {
     expect(wrong({ cert: { clientCert } })).toEqual([
       'auth.cert: clientCert and secretRef are a certificate and its key: give both',
     ]);
+  });
+});
+
+describe('every method', () => {
+  const at = (key: string) => ({ name: 'shown', key, namespace: 'elsewhere' });
+  test.each([
+    [{ tokenSecretRef: at('k') }],
+    [{ appRole: { roleRef: at('k'), secretRef: at('k') } }],
+    [{ kubernetes: { role: 'r', secretRef: at('k') } }],
+    [{ ldap: { username: 'u', secretRef: at('k') } }],
+    [{ userPass: { username: 'u', secretRef: at('k') } }],
+    [{ jwt: { secretRef: at('k') } }],
+    [{ cert: { clientCert: at('k'), secretRef: at('k') } }],
+  ])(
+    'asks for its Secrets with the namespace that the store names, and keeps what refuses it: %j',
+    async (auth) => {
+      const asked: unknown[] = [];
+      const secretKey: ProviderEnv['secretKey'] = async (ref) => {
+        asked.push(ref);
+        throw failure('operator.ref_missing', { kind: 'Secret', name: ref.name, namespace: 'elsewhere' });
+      };
+      expect((await refused(auth, { secretKey })).code).toBe('operator.ref_missing');
+      expect(asked).toEqual([at('k')]);
+    },
+  );
+
+  test.each([
+    [{ appRole: { roleId: 'r', secretRef: at('k') } }],
+    [{ ldap: { username: 'u', secretRef: at('k') } }],
+    [{ jwt: { secretRef: at('k') } }],
+  ])('sends nothing to where a store may not lead: %j', async (auth) => {
+    secrets.set('shown/k', CANARY);
+    server.seen.lines.length = 0;
+    const wayOut = { mayReach: () => false } as unknown as WayOut;
+    expect((await refused(auth, { wayOut })).code).toBe('dial.refused');
+    expect(server.seen.lines).toEqual([]);
   });
 });
 
