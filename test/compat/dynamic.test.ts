@@ -75,6 +75,32 @@ describe.skipIf(noKubectl !== undefined)('a key of an engine that issues', () =>
       return texts[key] === undefined ? undefined : texts;
     });
 
+  /** A store that is given a token with the policy of its name. @returns the token */
+  const storeOfToken = async (name: string, block: object): Promise<string> => {
+    const answer = await platform.root.request('PUT', 'auth/token/create', {
+      body: { policies: [name], period: '24h' },
+    });
+    const token = answer.envelope?.auth?.clientToken ?? '';
+    const server = 'http://vault.vault-system.svc.cluster.local:8200';
+    const given = `${name}-given`;
+    const auth = { tokenSecretRef: { name: given, key: 'token' } };
+    await team.kubectl.apply(
+      {
+        apiVersion: 'v1',
+        kind: 'Secret',
+        metadata: { name: given, namespace: 'shop' },
+        stringData: { token },
+      },
+      {
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'SecretStore',
+        metadata: { name, namespace: 'shop' },
+        spec: { provider: { vault: { server, auth, ...block } } },
+      },
+    );
+    return token;
+  };
+
   test('gives a pair that matches, from one account, and what its envelope says as plain texts', async () => {
     await team.externalSecret('pair', { data: pair });
     const { username = '', password = '', ...rest } = await holding('pair', 'username');
@@ -175,49 +201,46 @@ describe.skipIf(noKubectl !== undefined)('a key of an engine that issues', () =>
     await team.says('narrow', /^False SecretSyncedError: .*permission denied.*\[provider\.denied\]/);
   });
 
-  for (const version of ['v1', 'v2'])
-    test(`is read through a store of version ${version} that is given a token, under a child of that token`, async () => {
-      const name = `token-${version}`;
-      const policy = `path "${CREDS}" { capabilities = ["read"] }
-path "auth/token/create" { capabilities = ["update"] }`;
+  const child = 'path "auth/token/create" { capabilities = ["update"] }';
+  const lease = 'path "sys/leases/revoke" { capabilities = ["update"] }';
+  for (const [version, more, how] of [
+    ['v1', child, 'under a child of that token'],
+    ['v2', child, 'under a child of that token'],
+    ['v1', lease, 'by that token itself where it may have no child, and taken back by the lease alone'],
+    ['v2', lease, 'by that token itself where it may have no child, and taken back by the lease alone'],
+  ] as const)
+    test(`is read through a store of version ${version} that is given a token, ${how}`, async () => {
+      const name = `token-${version}-${more === child ? 'child' : 'itself'}`;
+      const policy = `path "${CREDS}" { capabilities = ["read"] }\n${more}`;
       await platform.root.request('PUT', `sys/policies/acl/${name}`, { body: { policy } });
-      const answer = await platform.root.request('PUT', 'auth/token/create', {
-        body: { policies: [name], period: '24h' },
-      });
-      await team.kubectl.apply(
-        {
-          apiVersion: 'v1',
-          kind: 'Secret',
-          metadata: { name, namespace: 'shop' },
-          stringData: { token: answer.envelope?.auth?.clientToken },
-        },
-        {
-          apiVersion: 'external-secrets.io/v1',
-          kind: 'SecretStore',
-          metadata: { name, namespace: 'shop' },
-          spec: {
-            provider: {
-              vault: {
-                server: 'http://vault.vault-system.svc.cluster.local:8200',
-                version,
-                auth: { tokenSecretRef: { name, key: 'token' } },
-              },
-            },
-          },
-        },
-        {
-          apiVersion: 'external-secrets.io/v1',
-          kind: 'ExternalSecret',
-          metadata: { name, namespace: 'shop' },
-          spec: { secretStoreRef: { name }, data: pair },
-        },
-      );
+      const token = await storeOfToken(name, { version });
+      await team.externalSecret(name, { secretStoreRef: { name }, data: pair });
       const { username = '' } = await holding(name, 'username');
       await kubectl(`delete es ${name}`);
       await eventually('the account is gone', () => !accounts().includes(username) || undefined);
-      const alive = platform.root.with({ token: answer.envelope?.auth?.clientToken });
+      const alive = platform.root.with({ token });
       expect((await alive.request('GET', 'auth/token/lookup-self')).status).toBe(200);
     });
+
+  test('is read by a token that may read it and nothing else, as manifests elsewhere have it, and kept over refreshes', async () => {
+    const name = 'token-narrow';
+    await platform.root.request('PUT', `sys/policies/acl/${name}`, {
+      body: { policy: `path "${CREDS}" { capabilities = ["read"] }` },
+    });
+    const token = await storeOfToken(name, { version: 'v1' });
+    await team.externalSecret(name, { secretStoreRef: { name }, refreshInterval: '1s', data: pair });
+    const first = await holding(name, 'username');
+    await kubectl(`delete secret ${name}`);
+    expect(await holding(name, 'username')).toEqual(first);
+    await kubectl(`delete es ${name}`);
+    await eventually('its record is gone', async () =>
+      (await kubectl('get syncreport -o name')).includes(`/${name}\n`) ? undefined : true,
+    );
+    // Nobody may revoke the lease, so it runs out; the token is not touched.
+    const alive = await platform.root.request('PUT', 'auth/token/lookup', { body: { token } });
+    expect(alive.status).toBe(200);
+    expect(accounts()).toContain(first['username']);
+  });
 
   test('that is written says both ways to name its parameters, and takes either', async () => {
     const tls = (key: string) => [

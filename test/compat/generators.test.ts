@@ -214,6 +214,41 @@ spec:
     });
   }, 60_000);
 
+  test('Vault makes a credential by a token that may have no child: its lease alone ends with the ExternalSecret', async () => {
+    await rootAsks('PUT', 'sys/policies/acl/narrow', {
+      policy:
+        'path "pki/issue/web" { capabilities = ["update"] }\npath "sys/leases/revoke" { capabilities = ["update"] }',
+    });
+    const { envelope } = await root.request('POST', 'auth/token/create', {
+      body: { policies: ['narrow'], ttl: '1h' },
+    });
+    const token = envelope?.auth?.clientToken ?? '';
+    await control.ok(`-n team create secret generic narrow-token --from-literal=token=${token}`);
+    await control.apply(
+      `
+apiVersion: generators.external-secrets.io/v1alpha1
+kind: VaultDynamicSecret
+metadata: { name: narrow, namespace: team }
+spec:
+  path: pki/issue/web
+  method: POST
+  parameters: { common_name: narrow.example.com, ttl: 1h }
+  provider: { server: "http://vault.vault-system:8200", auth: { tokenSecretRef: { name: narrow-token, key: token } } }
+`,
+      externalSecret('narrow', from('VaultDynamicSecret', 'narrow')),
+    );
+    await ready('narrow', /^True SecretSynced/);
+    const leases = async (): Promise<string[]> => {
+      const listed = await root.request('LIST', 'sys/leases/lookup/pki/issue/web').catch(() => undefined);
+      return (listed?.envelope?.data as { keys?: string[] } | undefined)?.keys ?? [];
+    };
+    expect(await leases()).toHaveLength(1);
+    await control.ok('-n team delete externalsecret narrow');
+    await eventually('its lease is gone', async () => (await leases()).length === 0 || undefined);
+    const given = root.with({ token });
+    expect((await given.request('GET', 'auth/token/lookup-self')).status).toBe(200);
+  }, 60_000);
+
   test('a token of Vault that a generator made dies with it, and a path that gives nothing says so', async () => {
     await control.apply(
       `

@@ -87,9 +87,7 @@ async function childOf(client: VaultClient, env: ProviderEnv): Promise<Granted> 
   } catch (error) {
     // Denied by its policies, or by its kind: a batch token has no children.
     if (!isFailure(error, 'api.denied') && !isFailure(error, 'api.invalid')) throw error;
-    env.log.debug('a store token issues by itself, as it may not make a token of its own', {
-      store: env.store,
-    });
+    env.log.debug('a store token issues by itself, as it may not make a token of its own');
     // How long the token lives is for its owner to see to: nothing is issued anew because of it.
     return {
       token: client.token,
