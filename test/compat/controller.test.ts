@@ -91,6 +91,7 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
       pushServer: [ground.address],
       pushTokenFile: ground.tokenFile,
       enableExtendedMetricLabels: true,
+      generatorGcGracePeriod: '1h',
     });
     await passwordIs('one');
   });
@@ -173,6 +174,38 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
     );
     expect(await series('holdfast_secret_rotations_total')).toEqual([]);
     expect(await ground.logged()).not.toContain(CANARY);
+  });
+
+  test('keeps what a generator made for as long as its settings say after it was replaced', async () => {
+    const control = kubectl(ground.env);
+    const { provider } = store(ground.address)['spec'] as { provider: { vault: object } };
+    const apiVersion = 'generators.external-secrets.io/v1alpha1';
+    const metadata = { name: 'made', namespace: 'shop' };
+    const generatorRef = { apiVersion, kind: 'VaultDynamicSecret', name: 'made' };
+    await control.apply(
+      {
+        apiVersion,
+        kind: 'VaultDynamicSecret',
+        metadata,
+        spec: { path: 'secret/data/shop/app', provider: provider.vault },
+      },
+      {
+        apiVersion: 'external-secrets.io/v1',
+        kind: 'ExternalSecret',
+        metadata,
+        spec: { refreshInterval: '1h', dataFrom: [{ sourceRef: { generatorRef } }] },
+      },
+    );
+    const states = async (): Promise<readonly { spec: { garbageCollectionDeadline?: string } }[]> =>
+      JSON.parse(await control.ok('-n shop get generatorstates -o json')).items;
+    await eventually('there is a state', async () => ((await states()).length === 1 ? true : undefined));
+    const before = Date.now();
+    await control.ok('-n shop annotate externalsecret made force-sync=1');
+    const deadline = await eventually('the first is given up', async () =>
+      (await states()).flatMap(({ spec }) => spec.garbageCollectionDeadline ?? []).at(0),
+    );
+    expect(Date.parse(deadline) - before).toBeGreaterThan(3_590_000);
+    await control.ok('-n shop delete externalsecret made');
   });
 
   test('leaves the stores of another class, and what they fill, to another operator', async () => {
