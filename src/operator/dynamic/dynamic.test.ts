@@ -480,6 +480,24 @@ describe('under a token that was given, and that no login is made of', () => {
     expect(isAlive(world)).toBe(true);
   });
 
+  test('an account that no record has, because somebody took its login for left behind, is taken back at once', async () => {
+    const world = made();
+    world.server.given = true;
+    const issue = world.server.issue.bind(world.server);
+    world.server.issue = (id) => {
+      const account = issue(id);
+      if (account.name === 'user-1')
+        for (const { metadata } of world.records())
+          world.kube.remove('Secret', 'holdfast-system', metadata.name);
+      return account;
+    };
+    world.apply(secretStore('store', 'team'), app());
+    world.start();
+    await world.pass(5 * MINUTE, 10_000);
+    expect(world.server.accounts.map(({ revoked }) => revoked)).toEqual([true, false]);
+    expect(world.server.working()).toEqual([world.user()]);
+  });
+
   for (const when of ['before', 'after'] as const)
     test(`a process that dies ${when} any effect leaves at most one account that nobody knows, until its lease ends`, async () => {
       const poised = async (): Promise<World> => {
