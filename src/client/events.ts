@@ -24,6 +24,8 @@ export interface VaultEvent {
   /** The version that the change made or touched, where the engine has versions. */
   readonly version?: number;
   readonly operation: string;
+  /** The span in which it was changed, where the server tells one; as it came. */
+  readonly traceparent?: string;
 }
 
 /** The server no longer holds what came after `after`: anything may have changed. The last thing a stream gives. */
@@ -176,6 +178,7 @@ function readEvent(event: Json, address: string): VaultEvent {
   const text = (value: Json | undefined): string => (typeof value === 'string' ? value : '');
   const path = text(metadata['path']);
   const version = whole(metadata['current_version']) ?? whole(metadata['version']);
+  const traceparent = text(event['traceparent']);
   return {
     revision: whole(event['revision']) ?? whole(metadata['revision']) ?? 0,
     type: text(body['event_type']) || text(event['type']),
@@ -183,6 +186,7 @@ function readEvent(event: Json, address: string): VaultEvent {
     dataPath: text(metadata['data_path']) || path,
     operation: text(metadata['operation']),
     ...(version === undefined ? {} : { version }),
+    ...(traceparent === '' ? {} : { traceparent }),
   };
 }
 

@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { ceiling } from '../base/retry.ts';
+import type { Tracer } from '../base/trace/tracer.ts';
 import type { Cache } from '../kube/cache.ts';
 import type { Kube, KubeObject } from '../kube/kube.ts';
 import { createQueue, type Work, workOff } from '../kube/queue.ts';
@@ -40,6 +41,7 @@ import type { Outcome } from './executor.ts';
 import { Generators } from './generators/generators.ts';
 import type { OperatorMetrics } from './observe/metrics.ts';
 import { countedQueue } from './observe/queue.ts';
+import { SyncTraces } from './observe/traces.ts';
 import { Push, type Subscribe } from './push.ts';
 import type { Rate } from './schedule/bucket.ts';
 import { SharedReads } from './schedule/reads.ts';
@@ -81,6 +83,8 @@ export interface OperatorOptions {
   readonly storeInterval?: number;
   /** What is counted while it works. */
   readonly metrics?: OperatorMetrics;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   /** What of the work is this replica's. Absent: all. */
   readonly share?: Share;
   /** Compares what it would write with what is there, and writes nothing. */
@@ -197,6 +201,7 @@ export function createOperator(options: OperatorOptions): Operator {
     demands,
     namespace: ownNamespace,
   });
+  const traces = options.tracer === undefined ? undefined : new SyncTraces(options.tracer);
   const push =
     options.subscribe === undefined
       ? undefined
@@ -205,7 +210,7 @@ export function createOperator(options: OperatorOptions): Operator {
           clock,
           random,
           log,
-          ...wakes(caches, queue, demands, index, random),
+          ...wakes(caches, queue, demands, index, random, traces),
         });
   const stores = new StoreController({
     kube,
@@ -239,14 +244,15 @@ export function createOperator(options: OperatorOptions): Operator {
     },
   });
   const written = new Written();
+  const noted = written.noting(kube);
   const externalSecrets = new ExternalSecretController({
     generators,
-    kube: written.noting(kube),
+    kube: traces?.kube(noted) ?? noted,
     written,
     caches,
     clock,
     connections,
-    dynamic: dynamic.answers,
+    dynamic: traces?.answers(dynamic.answers) ?? dynamic.answers,
     controllerClass,
     demands,
     index,
@@ -330,9 +336,12 @@ export function createOperator(options: OperatorOptions): Operator {
         drop: (key) => {
           demands.forget(key);
           index.remove(key);
+          traces?.forget(key);
         },
-        reconcile: (work, { namespace, name }, signal) =>
-          externalSecrets.reconcile(work, namespace, name, signal),
+        reconcile: (work, { namespace, name }, signal) => {
+          const sync = () => externalSecrets.reconcile(work, namespace, name, signal);
+          return traces === undefined ? sync() : traces.sync(work.key, sync);
+        },
       },
       DatabaseSecret: {
         cache: caches.databaseSecrets,

@@ -18,6 +18,7 @@ export type PushEvent =
       readonly dataPath?: string;
       readonly version?: number;
       readonly type: string;
+      readonly traceparent?: string;
     }
   | { readonly gone: true };
 
@@ -32,8 +33,17 @@ export interface PushOptions {
   readonly clock: Clock;
   readonly random: () => number;
   readonly log: Log;
-  /** @param version the current one after the change; @param wrote whether the change made that version */
-  changed(server: string, path: string, version: number | undefined, wrote: boolean): void;
+  /**
+   * @param version the current one after the change; @param wrote whether the change made that version
+   * @param traceparent the span in which it was changed, as the server told it
+   */
+  changed(
+    server: string,
+    path: string,
+    version: number | undefined,
+    wrote: boolean,
+    traceparent?: string,
+  ): void;
   /** Changes may have been missed: read all that is kept on this server. */
   sweep(server: string): void;
   /** An open stream broke: the server may be down or sealed, and its stores should say so now, not at their next check. */
@@ -102,7 +112,8 @@ export class Push {
           attempt = 0;
           // A server that numbers nothing cannot be resumed.
           after = event.revision === 0 ? undefined : event.revision;
-          this.#options.changed(server, event.dataPath ?? event.path, event.version, wrote(event));
+          const { path, dataPath = path, version, traceparent } = event;
+          this.#options.changed(server, dataPath, version, wrote(event), traceparent);
         }
       } catch (error) {
         if (signal.aborted) return;

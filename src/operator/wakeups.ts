@@ -11,6 +11,7 @@ import type { Caches } from './caches.ts';
 import { conditionOf } from './conditions.ts';
 import { type Connections, storeKey } from './connections.ts';
 import type { Demands, ReadIndex } from './demand.ts';
+import type { SyncTraces } from './observe/traces.ts';
 import type { PushOptions } from './push.ts';
 import type { Traffic } from './schedule/traffic.ts';
 import type { Written } from './written.ts';
@@ -42,6 +43,7 @@ export function wakes(
   demands: Demands,
   index: ReadIndex,
   random: () => number,
+  traces?: Pick<SyncTraces, 'told'>,
 ): Pick<PushOptions, 'changed' | 'sweep' | 'lost' | 'back'> {
   /** The stores through which anything of a server is read. */
   const storesAt = (server: string): string[] => {
@@ -53,12 +55,13 @@ export function wakes(
       );
   };
   return {
-    changed: (server, path, version, wrote) => {
+    changed: (server, path, version, wrote, traceparent) => {
       for (const key of index.at(server, path)) {
         const seen = index.seen(key, path);
         if (wrote && version !== undefined && seen !== undefined && version <= seen) continue;
         if (!wrote) index.saw(key, path, undefined);
         demands.add(key, path, version);
+        traces?.told(key, traceparent);
         queue.add(key, 'pushed');
       }
     },

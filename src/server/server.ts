@@ -14,6 +14,8 @@ import type { Log } from '../base/log.ts';
 import { asFolder, parsePath } from '../base/path.ts';
 import { sleep } from '../base/retry.ts';
 import { after, type Soon } from '../base/soon.ts';
+import { formatTraceparent } from '../base/trace/context.ts';
+import type { Tracer } from '../base/trace/tracer.ts';
 import { compileRoutes } from '../plugin/match.ts';
 import type { Dial, PluginType, Verb } from '../plugin/plugin.ts';
 import type { Leadership } from '../storage/leadership.ts';
@@ -73,6 +75,7 @@ import type { Seals } from './seal/seal.ts';
 import { readSnapshot, saveSnapshot } from './snapshot/snapshot.ts';
 import { systemRoutes } from './system/system.ts';
 import { tokenMethod } from './system/tokens.ts';
+import { tracedChanges } from './tracing.ts';
 
 /** What clients take for Vault's version: Terraform and others turn features on and off by it. */
 export const REPORTED_VERSION = '1.19.0';
@@ -123,6 +126,8 @@ export interface ServerOptions {
   readonly lockout?: (type: string) => LockoutRules | undefined;
   /** Threads beside this one that answer reads; absent: there are none. */
   readonly readers?: Readers;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
 }
 
 /** Threads that read what this one writes. They hold keys of their own, for as long as the store is open. */
@@ -170,7 +175,7 @@ export interface Server {
  * @throws Failure seal.stranded where no seal of the configuration opens this store
  */
 export async function createServer(options: ServerOptions): Promise<Server> {
-  const { backend, clock, log, cacheBytes } = options;
+  const { backend, clock, log, cacheBytes, tracer } = options;
   const barrier = new Barrier(backend, cacheBytes === undefined ? {} : { cacheBytes });
   const keeper = new SealKeeper(backend, barrier, options.seals);
   await keeper.check();
@@ -377,7 +382,9 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       placeWithout: (request) => belonging(request, undefined).place,
       repeatable: (request) => belonging(request, made.services?.services).repeatable,
     });
-    made.onForwarded = dispatch.lead;
+    const { lead } = dispatch;
+    const tracedLead = tracer === undefined ? lead : tracedChanges(tracer, mountFacts, lead);
+    made.onForwarded = async (request) => tracedLead(request);
     await made.start();
   };
   const leaving = new AbortController();
@@ -516,7 +523,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   ];
   const following = followingTypes(types);
   const sealedSystem = liveSystem(systemRoutes(platform));
-  const handle = (request: Request): Soon<Answer> => {
+  const respond = (request: Request): Soon<Answer> => {
     const began = clock.monotonic();
     const path = request.path.text;
     const id = randomUUID();
@@ -528,6 +535,8 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       startedAt: clock.now(),
     };
     underWay.add(self);
+    // In a cluster each node that a request comes to names it anew.
+    if (tracer !== undefined && node === undefined) tracer.current()?.set('holdfast.request_id', id);
     const mount =
       current()?.services.mounts.find(request.path)?.entry.path ?? (path.startsWith('sys/') ? 'sys/' : '');
     const asked = node === undefined ? undefined : dispatch?.handle(request);
@@ -538,6 +547,13 @@ export async function createServer(options: ServerOptions): Promise<Server> {
       return given;
     });
   };
+  const mountFacts = (request: Request) => {
+    const entry = (
+      request.path.segments[0] === 'sys' ? core.system : current()?.services.mounts.find(request.path)
+    )?.entry;
+    return { path: entry?.path ?? '', type: entry?.type ?? '' };
+  };
+  const handle = tracer === undefined ? respond : tracedChanges(tracer, mountFacts, respond);
 
   /** Another node of the cluster may initialize the store at any time, and tells nobody. */
   const openOnceMade = async (): Promise<'open' | 'uninitialized' | 'people'> => {
@@ -626,6 +642,7 @@ export async function openServices(
     mayReach,
     ttl,
     audit: openAudit = storedDevices,
+    tracer,
     lockout: lockoutOf = () => undefined,
   }: ServerOptions & {
     /** Another node leads: nothing is written, and nothing acts by itself. */
@@ -676,6 +693,7 @@ export async function openServices(
     storage,
     view: (prefix) => prefixed(storage, prefix),
     emit(entry, event) {
+      const cause = tracer?.current();
       events.publish({
         revision: event.revision,
         type: event.type,
@@ -686,6 +704,7 @@ export async function openServices(
         plugin: { mountPath: entry.path, mountAccessor: entry.accessor, plugin: entry.type },
         metadata: event.metadata ?? {},
         at: clock.now(),
+        ...(cause === undefined ? {} : { traceparent: formatTraceparent(cause.context) }),
       });
     },
   });

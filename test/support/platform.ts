@@ -4,6 +4,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
+import type { Tracer } from '../../src/base/trace/tracer.ts';
 import { furnish } from '../../src/bin/dev/furnish.ts';
 import { openHome } from '../../src/bin/dev/home.ts';
 import { locateKeys } from '../../src/bin/dev/locate.ts';
@@ -42,6 +43,7 @@ export async function startTestPlatform(
     readonly manifests?: readonly KubeObject[];
     /** Over a kube-apiserver with its etcd instead of the embedded API. */
     readonly real?: boolean;
+    readonly tracer?: Tracer;
   } = {},
 ): Promise<TestPlatform> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-platform-'));
@@ -53,6 +55,7 @@ export async function startTestPlatform(
       address: FREE,
       kubeAddress: FREE,
       resolve: options.resolve ?? new Map(),
+      ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
       ...(options.real === true ? { startApi: realApi(() => vault).start } : {}),
     },
     home,

@@ -29,7 +29,7 @@ export async function startOperator(
   log: Log,
   signal: AbortSignal,
 ): Promise<{ readonly operator: Operator; ended(): Promise<void> }> {
-  const { kube: admin, api, resolve } = platform;
+  const { kube: admin, api, resolve, tracer } = platform;
   const renew = async (): Promise<string> =>
     home.write('operator-token', await accountToken(admin, OPERATOR, undefined, TOKEN_SECONDS));
   const tokenFile = await renew();
@@ -52,6 +52,7 @@ export async function startOperator(
     resolve,
     subscribe: hearingOf(platform),
     envOf: createRendering({ seed: await renderingSeed(home) }),
+    ...(tracer === undefined ? {} : { tracer }),
   });
   const running = operator.start(signal);
   await operator.ready(signal);

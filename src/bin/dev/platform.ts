@@ -9,6 +9,7 @@ import { base64, fromBase64 } from '../../base/bytes.ts';
 import { systemClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
+import type { Tracer } from '../../base/trace/tracer.ts';
 import { VaultClient } from '../../client/client.ts';
 import { createKube, type KubeClient } from '../../kube/client.ts';
 import { createAuditBroker } from '../../server/audit/broker.ts';
@@ -36,6 +37,8 @@ export interface Platform {
   readonly root: VaultClient;
   readonly keys: Keys;
   readonly resolve: Resolve;
+  /** Absent: nothing is traced. */
+  readonly tracer?: Tracer;
   readonly fresh: boolean;
   /** Ports that could not be the default ones. */
   readonly moved: readonly string[];
@@ -50,11 +53,13 @@ export async function startPlatform(
   options: Pick<DevOptions, 'address' | 'kubeAddress' | 'resolve'> & {
     /** What answers as the Kubernetes API; absent: the embedded one. */
     readonly startApi?: typeof startApiServer;
+    readonly tracer?: Tracer;
   },
   home: Home,
   log: Log,
 ): Promise<Platform> {
   const closing: (() => Promise<void>)[] = [];
+  const tracing = options.tracer === undefined ? {} : { tracer: options.tracer };
   const close = async (): Promise<void> => {
     for (const end of closing.splice(0).reverse()) await end();
   };
@@ -80,6 +85,7 @@ export async function startPlatform(
       dial: createDial(wayOut),
       mayReach: createMayReach(wayOut),
       audit: (world) => openAudit(world, wayOut),
+      ...tracing,
     });
     closing.push(() => server.close());
     const { keys, fresh } = await openBarrier(server, home);
@@ -122,7 +128,7 @@ export async function startPlatform(
         : []),
       ...(kubeAt.moved ? [`port ${KUBE_PORT.port} is taken: the Kubernetes API listens on ${api.port}`] : []),
     ];
-    return { api, kube, server, listener, root, keys, resolve, fresh, moved, close };
+    return { api, kube, server, listener, root, keys, resolve, ...tracing, fresh, moved, close };
   } catch (error) {
     await close();
     throw error;

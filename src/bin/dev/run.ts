@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import { systemClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import { matrixRequests, storeOf } from '../../cli/seed.ts';
 import type { ExitCode, Terminal } from '../../cli/terminal.ts';
@@ -16,6 +17,7 @@ import { type Access, accessOf } from '../../platform/access.ts';
 import { inWaves, type Manifest, readManifests } from '../../platform/manifests.ts';
 import { checkSeeds, type SeedRequest, seed } from '../../platform/seed.ts';
 import { pinoLog } from '../log.ts';
+import { openTracing } from '../tracing.ts';
 import { furnish } from './furnish.ts';
 import { type Home, openHome } from './home.ts';
 import { applyManifest } from './kubernetes.ts';
@@ -45,7 +47,13 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
   const home = await openHome(homeOf(inputs.dir, options), options.data === 'memory');
   const log = pinoLog(pino.destination({ dest: home.path('holdfast.log'), append: false, mode: 0o600 }));
   const stop = new AbortController();
-  const platform = await startPlatform(options, home, log);
+  const { env } = process;
+  const { close: endTraces, ...tracing } = await openTracing('holdfast-dev', {
+    env,
+    clock: systemClock,
+    log,
+  });
+  const platform = await startPlatform({ ...options, ...tracing }, home, log);
   let operator: { readonly operator: Operator; ended(): Promise<void> } | undefined;
   const interrupted = untilInterrupted();
   try {
@@ -76,6 +84,7 @@ export async function runDev(options: DevOptions, terminal: Terminal): Promise<E
     stop.abort();
     await operator?.ended();
     await platform.close();
+    await endTraces();
   }
 }
 

@@ -15,6 +15,7 @@ import type { Share } from '../../operator/schedule/share.ts';
 import { clusterJudge, type EgressRules, type WayOut, webJudge } from '../../provider/egress.ts';
 import { allows } from '../../server/config/egress.ts';
 import { createDial } from '../../server/http/dial.ts';
+import { openTracing } from '../tracing.ts';
 import { clusterApi, clusterOf } from './cluster.ts';
 import { type Endpoints, type Opened, openEndpoints } from './endpoints.ts';
 import { generators } from './generators.ts';
@@ -104,6 +105,7 @@ export async function startController(
       allowed: (at) => allows(options.egress, at),
       isCluster: await clusterApi(cluster, env),
     };
+    const { close: endTraces, ...tracing } = await openTracing('holdfast-operator', { env, clock, log });
     const build = (over: Kube, share: Share): Operator =>
       createOperator({
         kube: over,
@@ -118,6 +120,7 @@ export async function startController(
         resolve: asNamed,
         envOf: createRendering({ seed }),
         metrics,
+        ...tracing,
         storeInterval: options.storeInterval,
         generatorGraceMs: options.generatorGraceMs,
         ownNamespace: namespace,
@@ -153,6 +156,7 @@ export async function startController(
         } finally {
           clearTimeout(timer);
           await Promise.all(opened.map((one) => one.close()));
+          await endTraces();
           kube.close();
         }
       },

@@ -23,6 +23,7 @@ import { auditLinks } from '../auditlinks.ts';
 import { locator } from '../databases.ts';
 import { plugins } from '../plugins.ts';
 import { probes } from '../probes.ts';
+import { openTracing } from '../tracing.ts';
 import { openBackups, scratchMaker } from './backups.ts';
 import { readPodAccount, readTls, stampOf } from './files.ts';
 import { membershipOf } from './membership.ts';
@@ -82,6 +83,9 @@ export async function startService(
     closing.push(async () => {
       for (const { place } of targets) place.close();
     });
+    // Closed after the server: what it did last is told, too.
+    const { close: endTraces, ...tracing } = await openTracing('holdfast-server', { env, clock, log });
+    closing.push(endTraces);
     let audit: ManagedAuditBroker | undefined;
     const rules = [...config.egress.rules, ...(config.egress.cluster ? clusterRules(env) : [])];
     const wayOut: DialOptions = {
@@ -109,6 +113,7 @@ export async function startService(
       ...nodeOf(config),
       apiAddress: () => (leadership === undefined ? config.apiAddress : apiAddress(bound)),
       ...(leadership === undefined ? {} : { cluster: { ...membership, leadership, hostname: hostname() } }),
+      ...tracing,
       clock,
       log,
       dial: createDial(wayOut),

@@ -16,6 +16,8 @@ export interface CloudEvent {
   readonly datacontentype: 'application/cloudevents';
   /** Extension attribute (CloudEvents 1.0, "Naming conventions"): what `?after=` takes. */
   readonly revision: string;
+  /** Extension attribute (CloudEvents, "Distributed Tracing"): the span in which it was changed. */
+  readonly traceparent?: string;
   readonly data: {
     readonly event: { readonly id: string; readonly metadata: Readonly<Record<string, string>> };
     readonly event_type: string;
@@ -41,6 +43,7 @@ export function toCloudEvent(event: ServerEvent, source = 'vault://holdfast'): C
     time: new Date(event.at).toISOString(),
     datacontentype: 'application/cloudevents',
     revision: String(event.revision),
+    ...(event.traceparent === undefined ? {} : { traceparent: event.traceparent }),
     data: {
       event: {
         id,

@@ -20,6 +20,8 @@ export interface ServerEvent {
   readonly metadata: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly at: number;
+  /** The span in which it was changed, as W3C Trace Context writes it; absent: it was not traced. */
+  readonly traceparent?: string;
 }
 
 export interface Subscription {

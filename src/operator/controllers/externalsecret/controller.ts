@@ -26,7 +26,7 @@ export interface ControllerOptions extends Gathering {
   readonly caches: Caches;
   readonly clock: Clock;
   readonly connections: Connections;
-  readonly dynamic: DynamicAnswers;
+  readonly dynamic: Pick<DynamicAnswers, 'answer' | 'applied'>;
   readonly demands: Demands;
   readonly index: ReadIndex;
   readonly events: EventRecorder;
