@@ -20,6 +20,7 @@ import { directoryPlace } from '../../src/server/backup/directory.ts';
 import { fill } from '../../src/server/backup/verify.ts';
 import { Barrier } from '../../src/server/barrier/barrier.ts';
 import { openLmdb } from '../../src/storage/lmdb.ts';
+import { REQUIRE } from '../support/bundle.ts';
 import type { Report } from './medium-reader.ts';
 import { type Random, seeded } from './random.ts';
 
@@ -57,9 +58,7 @@ beforeAll(async () => {
     platform: 'node',
     target: 'node20.19',
     external: ['lmdb'],
-    banner: {
-      js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
-    },
+    banner: REQUIRE,
     logLevel: 'error',
   });
   await furnish();

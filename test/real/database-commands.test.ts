@@ -16,6 +16,7 @@ import { promisify } from 'node:util';
 import { build } from 'esbuild';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { REQUIRE } from '../support/bundle.ts';
 import { startTestPlatform, type TestPlatform } from '../support/platform.ts';
 import { hasPostgresql, ROOT, type Started, startPostgresql } from './database-servers.ts';
 
@@ -135,9 +136,7 @@ describe.skipIf(!found)('the database commands of the documents', () => {
       platform: 'node',
       target: 'node20.19',
       external: ['lmdb'],
-      banner: {
-        js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
-      },
+      banner: REQUIRE,
       logLevel: 'error',
     });
     await mkdir(join(folder, 'bin'));

@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { REQUIRE } from '../support/bundle.ts';
 import { recordClient, versionOf } from '../support/compatibility.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
 
@@ -328,9 +329,7 @@ async function bundled(): Promise<string> {
     platform: 'node',
     target: 'node20.19',
     external: ['lmdb'],
-    banner: {
-      js: `import { createRequire as made } from 'node:module'; const require = made(import.meta.url);`,
-    },
+    banner: REQUIRE,
     logLevel: 'error',
   });
   return outfile;

@@ -13,6 +13,11 @@ export interface Bundle {
   remove(): Promise<void>;
 }
 
+/** Lets packages that are no modules be bundled into one. By a name that no function of ours has: all share one scope. */
+export const REQUIRE = {
+  js: `import { createRequire as holdfastCreateRequire } from 'node:module'; const require = holdfastCreateRequire(import.meta.url);`,
+};
+
 /** @param name tells whose it is, for whoever finds one left behind */
 export async function freshBundle(name: string): Promise<Bundle> {
   const folder = await mkdtemp(join(root, 'node_modules', `.holdfast-${name}-`));
@@ -29,10 +34,7 @@ export async function freshBundle(name: string): Promise<Bundle> {
     platform: 'node',
     target: 'node20.19',
     external: ['lmdb'],
-    banner: {
-      // A name that no function of ours has: all of them share the one scope of the bundle.
-      js: `import { createRequire as holdfastCreateRequire } from 'node:module'; const require = holdfastCreateRequire(import.meta.url);`,
-    },
+    banner: REQUIRE,
     logLevel: 'error',
   });
   return { file, remove: () => rm(folder, { recursive: true, force: true }) };
