@@ -37,7 +37,6 @@ const HAND_OVER_MS = 60_000;
 /** Of more than this many damaged entries the names help nobody. */
 const NAMED_DAMAGES = 1000;
 const CACHE_BYTES = 64 * 1024 * 1024;
-const NOTHING: ReadonlyMap<string, Uint8Array> = new Map();
 
 /** What `verify` found. The store is whole when `damaged` is empty and `set` is "matches". */
 export interface Verification {
@@ -390,13 +389,12 @@ export class Barrier implements Feed {
           throw failure('storage.key', { reason: 'it belongs to the barrier' });
         assertKeys(writes);
         const sealed = new Map<string, Sealed>();
-        const plain = new Map<string, Uint8Array>();
-        for (const write of writes) {
-          sealed.set(write.key, sealedWrite(open, write));
-          if ('value' in write) plain.set(write.key, write.value);
-        }
-        const conditions = checks.map(({ key, revision }) => ({ key, revision }));
-        return barrier.#enqueue(open, sealed, conditions, plain);
+        for (const write of writes) sealed.set(write.key, sealedWrite(open, write));
+        return barrier.#enqueue(
+          open,
+          sealed,
+          checks.map(({ key, revision }) => ({ key, revision })),
+        );
       },
     };
   }
@@ -486,16 +484,11 @@ export class Barrier implements Feed {
     );
   }
 
-  #enqueue(
-    open: Open,
-    writes: Member['writes'],
-    checks: readonly Check[],
-    plain: ReadonlyMap<string, Uint8Array> = NOTHING,
-  ): Promise<number> {
-    const hold = this.#cache.hold(writes.keys(), plain);
+  #enqueue(open: Open, writes: Member['writes'], checks: readonly Check[]): Promise<number> {
+    this.#cache.hold(writes.keys());
     let held = true;
-    const release = (revision?: number): void => {
-      if (held) this.#cache.release(hold, revision);
+    const release = (): void => {
+      if (held) this.#cache.release(writes.keys());
       held = false;
     };
     return new Promise((resolve, reject) =>
@@ -504,7 +497,7 @@ export class Barrier implements Feed {
         writes,
         checks,
         resolve(revision) {
-          release(revision);
+          release();
           resolve(revision);
         },
         reject(reason) {

@@ -121,59 +121,6 @@ test('another node that wrote is believed as soon as its keys are named', async 
   expect(textOf(await near(view, 'a'))).toBe('two');
 });
 
-test('what was in memory stays there when it is written, as it is then and with its revision', async () => {
-  const backend = new Slow();
-  const { view } = await opened(backend);
-  await near(view, 'a');
-  const value = utf8('two');
-  const revision = await view.commit([{ key: 'a', value }]);
-  value.fill(0);
-  const now = near(view, 'a');
-  expect(now).not.toBeInstanceOf(Promise);
-  expect(textOf(now as Entry)).toBe('two');
-  expect((now as Entry).revision).toBe(revision);
-  expect((await view.get('a'))?.revision).toBe(revision);
-  // Nobody asked for this one.
-  await view.commit([{ key: 'b', value: utf8('new') }]);
-  expect(near(view, 'b')).toBeInstanceOf(Promise);
-});
-
-test('of several writers of one key the last one that was accepted is remembered', async () => {
-  const { view } = await opened(new MemoryBackend());
-  const first = (await near(view, 'a')) as Entry;
-  const write = (text: string, revision: number) =>
-    view.commit([{ key: 'a', value: utf8(text) }], [{ key: 'a', revision }]).then(
-      () => 'accepted',
-      () => 'refused',
-    );
-  const free = (text: string) => view.commit([{ key: 'a', value: utf8(text) }]).then(() => 'accepted');
-  expect(await Promise.all([write('two', first.revision), write('three', first.revision)])).toEqual([
-    'accepted',
-    'refused',
-  ]);
-  expect(textOf(await near(view, 'a'))).toBe('two');
-  await Promise.all([free('four'), free('five'), free('six')]);
-  const last = await near(view, 'a');
-  expect(textOf(last)).toBe('six');
-  expect(last?.revision).toBe((await view.get('a'))?.revision);
-});
-
-test('a commit that ends after all was dropped leaves nothing', async () => {
-  const backend = new MemoryBackend();
-  const { barrier, view } = await opened(backend);
-  await near(view, 'a');
-  const committed = view.commit([{ key: 'a', value: utf8('two') }]);
-  barrier.forget();
-  await committed;
-  expect(near(view, 'a')).toBeInstanceOf(Promise);
-  await near(view, 'a');
-  const again = view.commit([{ key: 'a', value: utf8('three') }]);
-  barrier.invalidate(['v/other']);
-  await again;
-  expect(near(view, 'a')).toBeInstanceOf(Promise);
-  expect(textOf(await near(view, 'a'))).toBe('three');
-});
-
 test('a closed barrier gives nothing from memory, and overwrites what it kept', async () => {
   const { barrier, view } = await opened(new MemoryBackend());
   const kept = (await near(view, 'a')) as Entry;

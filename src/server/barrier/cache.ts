@@ -14,16 +14,6 @@ const OVERHEAD_BYTES = 512;
 /** How many names are remembered of which nothing is there: strangers can ask for names without end. */
 const ABSENT_NAMES = 4096;
 
-/** A value that may be kept once it is committed: what is larger would push out too much that is asked for. */
-const REWRITTEN_BYTES = 64 * 1024;
-
-/** Keys whose commit is under way, and what is to be kept of it. */
-export interface Hold {
-  readonly keys: readonly string[];
-  /** What the commit writes under keys that were in memory before. */
-  readonly rewritten: ReadonlyMap<string, Uint8Array>;
-}
-
 /** One or several reads of one key that are under way. */
 export interface Reading {
   readers: number;
@@ -38,8 +28,6 @@ export class EntryCache {
   readonly #reading = new Map<string, Reading>();
   /** Keys whose commits are under way, and how many. */
   readonly #held = new Map<string, number>();
-  /** Holds that may still leave something: none where somebody else wrote, or all was dropped, since they began. */
-  readonly #standing = new Set<Hold>();
   readonly #enabled: boolean;
 
   /** @param limitBytes how much memory it may take, roughly; 0 switches it off */
@@ -85,7 +73,12 @@ export class EntryCache {
       this.#absent.set(key, true);
       return undefined;
     }
-    return this.#keep(entry);
+    const kept: Entry = {
+      ...entry,
+      derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)),
+    };
+    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + entry.value.length);
+    return kept;
   }
 
   /** Ends a read that brought nothing to keep: it failed. */
@@ -95,56 +88,32 @@ export class EntryCache {
     if (reading.readers === 0 && this.#reading.get(key) === reading) this.#reading.delete(key);
   }
 
-  /**
-   * Drops the keys and keeps them out until `release`: they are about to be written.
-   * @param values what is written under them, where that is not their end
-   */
-  hold(keys: Iterable<string>, values: ReadonlyMap<string, Uint8Array>): Hold {
-    const rewritten = new Map<string, Uint8Array>();
-    const hold = { keys: [...keys], rewritten };
-    if (!this.#enabled) return hold;
-    for (const key of hold.keys) {
-      const value = values.get(key);
-      const isAsked = this.#kept.get(key) !== undefined || this.#held.has(key);
-      // A copy: whoever commits may wipe his own.
-      if (value !== undefined && value.length <= REWRITTEN_BYTES && isAsked)
-        rewritten.set(key, Buffer.from(value));
+  /** Drops the keys and keeps them out until `release`: they are about to be written. */
+  hold(keys: Iterable<string>): void {
+    if (!this.#enabled) return;
+    for (const key of keys) {
       this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
       this.#drop(key);
     }
-    this.#standing.add(hold);
-    return hold;
   }
 
-  /**
-   * The outcome of the write that `hold` was for is known. To be called in the order of the commits.
-   * @param revision of the commit, where it succeeded: what was in memory before is there again, as it is now
-   */
-  release(hold: Hold, revision?: number): void {
+  /** The outcome of the write that `hold` was for is known, whatever it is. */
+  release(keys: Iterable<string>): void {
     if (!this.#enabled) return;
-    const stands = this.#standing.delete(hold);
-    for (const key of hold.keys) {
+    for (const key of keys) {
       const left = (this.#held.get(key) ?? 1) - 1;
-      if (left > 0) {
-        this.#held.set(key, left);
-        continue;
-      }
-      this.#held.delete(key);
-      const value = hold.rewritten.get(key);
-      if (stands && value !== undefined && revision !== undefined) this.#keep({ key, value, revision });
+      if (left === 0) this.#held.delete(key);
+      else this.#held.set(key, left);
     }
-    if (!stands) for (const value of hold.rewritten.values()) wipe(value);
   }
 
   /** Drops keys that somebody else wrote. */
   invalidate(keys: Iterable<string>): void {
-    this.#standing.clear();
     for (const key of keys) this.#drop(key);
   }
 
   /** Drops everything. */
   clear(): void {
-    this.#standing.clear();
     for (const reading of this.#reading.values()) reading.stale = true;
     this.#reading.clear();
     this.#kept.clear();
@@ -155,13 +124,6 @@ export class EntryCache {
   wipe(): void {
     for (const { value } of this.#kept.values()) wipe(value);
     this.clear();
-  }
-
-  #keep(entry: Entry): Entry {
-    const { key, value } = entry;
-    const kept: Entry = { ...entry, derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)) };
-    this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + value.length);
-    return kept;
   }
 
   #drop(key: string): void {
