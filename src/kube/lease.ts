@@ -19,18 +19,29 @@ export const LEASES: Resource = {
   namespaced: true,
 };
 
-export interface ElectionOptions {
+/** How a Lease is held. */
+export interface LeasePace {
+  /** How long a hold lasts without renewal. Default 15 s. */
+  readonly leaseMs?: number;
+  /** After how long without renewal the holder stops; less than `leaseMs`. Default 10 s. */
+  readonly renewMs?: number;
+  /** Between looks. Default 2 s. */
+  readonly retryMs?: number;
+}
+
+/** The pace, with what is not said as it is by default. */
+export const paceOf = ({
+  leaseMs = 15_000,
+  renewMs = 10_000,
+  retryMs = 2000,
+}: LeasePace): Required<LeasePace> => ({ leaseMs, renewMs, retryMs });
+
+export interface ElectionOptions extends LeasePace {
   readonly kube: Pick<Kube, 'get' | 'create' | 'update'>;
   readonly namespace: string;
   readonly name: string;
   /** Unlike any other's: the pod's name and a random part. */
   readonly identity: string;
-  /** How long a hold lasts without renewal. Default 15 s. */
-  readonly leaseMs?: number;
-  /** How long a leader may fail to renew before it gives up; less than `leaseMs`. Default 10 s. */
-  readonly renewMs?: number;
-  /** Between looks. Default 2 s. */
-  readonly retryMs?: number;
   readonly clock: Clock;
   readonly log: Log;
   /** The work of the leader: must end soon after its signal is aborted. */
@@ -40,9 +51,7 @@ export interface ElectionOptions {
 /** Stands for election until the signal is aborted or the leader's work ends by itself; gives the lease back at the end. */
 export async function runAsLeader(options: ElectionOptions, signal: AbortSignal): Promise<void> {
   const { kube, clock, log, identity } = options;
-  const leaseMs = options.leaseMs ?? 15_000;
-  const renewMs = options.renewMs ?? 10_000;
-  const retryMs = options.retryMs ?? 2000;
+  const { leaseMs, renewMs, retryMs } = paceOf(options);
   const lease: Name = { resource: LEASES, namespace: options.namespace, name: options.name };
   let seen: { readonly version: string; readonly at: number } | undefined;
 

@@ -3,13 +3,13 @@
 import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Kube } from '../../kube/kube.ts';
-import { runAsLeader } from '../../kube/lease.ts';
+import { type LeasePace, runAsLeader } from '../../kube/lease.ts';
 import type { Operator } from '../operator.ts';
 import { ALL, type Share } from '../schedule/share.ts';
 import { fenced } from './fence.ts';
 import { createShards } from './shards.ts';
 
-export interface ReplicasOptions {
+export interface ReplicasOptions extends LeasePace {
   readonly kube: Kube;
   /** `shards`: all of them work. `leader`: one does, and the others wait for it to end. */
   readonly mode: 'shards' | 'leader';
@@ -19,9 +19,6 @@ export interface ReplicasOptions {
   readonly group: string;
   /** Unlike any other replica's: the pod's name. */
   readonly identity: string;
-  readonly leaseMs?: number;
-  readonly renewMs?: number;
-  readonly retryMs?: number;
   readonly clock: Clock;
   readonly log: Log;
 }

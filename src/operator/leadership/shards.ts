@@ -10,11 +10,11 @@ import type { Log } from '../../base/log.ts';
 import { bagOf } from '../../base/shape.ts';
 import { pause } from '../../kube/cache.ts';
 import type { Kube, KubeObject, Name } from '../../kube/kube.ts';
-import { LEASES, microTime } from '../../kube/lease.ts';
+import { LEASES, type LeasePace, microTime, paceOf } from '../../kube/lease.ts';
 import type { Share } from '../schedule/share.ts';
 import { isOurs, type Listed, type Member, View } from './view.ts';
 
-export interface ShardsOptions {
+export interface ShardsOptions extends LeasePace {
   readonly kube: Pick<Kube, 'list' | 'create' | 'patch' | 'delete'>;
   /** Where the Leases are. */
   readonly namespace: string;
@@ -22,12 +22,6 @@ export interface ShardsOptions {
   readonly group: string;
   /** For people who look at the Leases: the pod's name. */
   readonly identity: string;
-  /** How long a Lease lasts without renewal. Default 15 s. */
-  readonly leaseMs?: number;
-  /** After how long without renewal we stop; less than `leaseMs`. Default 10 s. */
-  readonly renewMs?: number;
-  /** Between looks. Default 2 s. */
-  readonly retryMs?: number;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -53,9 +47,7 @@ const FORGOTTEN = 4;
 
 export function createShards(options: ShardsOptions): Shards {
   const { kube, namespace, group, identity, clock, log } = options;
-  const leaseMs = options.leaseMs ?? 15_000;
-  const renewMs = options.renewMs ?? 10_000;
-  const retryMs = options.retryMs ?? 2000;
+  const { leaseMs, renewMs, retryMs } = paceOf(options);
   const view = new View(leaseMs);
   const listeners: (() => void)[] = [];
   /** The Lease of this life; undefined before the first, and once it is lost. */

@@ -57,23 +57,20 @@ export function writeJson(
   extra: Readonly<Record<string, string>> = {},
 ): void {
   const bytes = Buffer.byteLength(text);
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    'content-length': bytes,
-    ...extra,
-  });
+  response.writeHead(status, { ...jsonHead(bytes), ...extra });
   // As text: Node then sends head and body in one write. Where each character is a byte, they need not be encoded.
   response.end(text, bytes === text.length ? 'latin1' : 'utf8');
 }
 
+const jsonHead = (length: number) => ({
+  'content-type': 'application/json',
+  'cache-control': 'no-store',
+  'content-length': length,
+});
+
 /** A text, which is ASCII, and bytes that are kept: they go out as they lie there, together with the head, in one write. */
 function writeParts(response: ServerResponse, status: number, text: string, bytes: Uint8Array): void {
-  response.writeHead(status, {
-    'content-type': 'application/json',
-    'cache-control': 'no-store',
-    'content-length': text.length + bytes.length,
-  });
+  response.writeHead(status, jsonHead(text.length + bytes.length));
   response.socket?.cork();
   response.write(text, 'latin1');
   // It takes the cork out.
