@@ -1,4 +1,4 @@
-import { afterEach, describe, expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { failure } from '../base/errors.ts';
 import {
   clusterStore,
@@ -8,21 +8,13 @@ import {
   readyOfObject,
   secretData,
   secretStore,
-  startWorld,
   type World,
 } from './testing/cluster.ts';
 import { FakeKube } from './testing/kube.ts';
 import { FakeStore } from './testing/provider.ts';
+import { startingWorlds } from './testing/worlds.ts';
 
-const worlds: World[] = [];
-function start(...given: Parameters<typeof startWorld>): World {
-  const world = startWorld(...given);
-  worlds.push(world);
-  return world;
-}
-afterEach(async () => {
-  await Promise.all(worlds.splice(0).map((world) => world.stop()));
-});
+const start = startingWorlds();
 
 const ready = (world: World, name: string, namespace = 'team') =>
   readyOfObject(world.kube, 'ExternalSecret', namespace, name);

@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { ManualClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import {
@@ -8,21 +8,14 @@ import {
   readyOfObject,
   secretData,
   secretStore,
-  startWorld,
+  type startWorld,
   type World,
 } from '../testing/cluster.ts';
 import { FakeKube } from '../testing/kube.ts';
 import { FakeStore } from '../testing/provider.ts';
+import { startingWorlds } from '../testing/worlds.ts';
 
-const worlds: World[] = [];
-function start(...given: Parameters<typeof startWorld>): World {
-  const world = startWorld(...given);
-  worlds.push(world);
-  return world;
-}
-afterEach(async () => {
-  await Promise.all(worlds.splice(0).map((world) => world.stop()));
-});
+const start = startingWorlds();
 
 const NAMES = Array.from({ length: 30 }, (_, at) => `app-${at}`);
 const allHold = (world: World, value: string): Promise<boolean> =>

@@ -1,26 +1,11 @@
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import { failure } from '../../base/errors.ts';
-import {
-  eventually,
-  externalSecret,
-  one,
-  secretData,
-  secretStore,
-  startWorld,
-  type World,
-} from '../testing/cluster.ts';
+import { eventually, externalSecret, one, secretData, secretStore, type World } from '../testing/cluster.ts';
 import { FakeKube } from '../testing/kube.ts';
 import { FakeStore } from '../testing/provider.ts';
+import { startingWorlds } from '../testing/worlds.ts';
 
-const worlds: World[] = [];
-function start(...given: Parameters<typeof startWorld>): World {
-  const world = startWorld(...given);
-  worlds.push(world);
-  return world;
-}
-afterEach(async () => {
-  await Promise.all(worlds.splice(0).map((world) => world.stop()));
-});
+const start = startingWorlds();
 
 const found = (world: World, name: string) =>
   world.operator.differences().find((difference) => difference.name === name);
