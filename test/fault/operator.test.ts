@@ -223,6 +223,7 @@ test(`of two replicas one is killed, ${KILLS} times: nothing is blanked, and all
     for (let kill = 0; kill < KILLS / 2; kill++) {
       store.generation = ++generation;
       await pause(random.below(3000));
+      expect(replicas.map(({ child }) => child.exitCode)).toEqual([null, null]);
       const at = random.below(2);
       const [victim] = replicas.splice(at, 1, start());
       await victim?.kill('SIGKILL');

@@ -2,11 +2,12 @@
 
 import { pino } from 'pino';
 import { systemClock } from '../../base/clock.ts';
+import type { Log } from '../../base/log.ts';
 import { keepOutOfDumps } from '../coredumps.ts';
 import { tuneHeap } from '../heap.ts';
 import { pinoLog } from '../log.ts';
 import { VERSION } from '../version.ts';
-import { type ControllerFlags, controllerOptions } from './options.ts';
+import { type ControllerFlags, type ControllerOptions, controllerOptions } from './options.ts';
 import { startController } from './service.ts';
 
 /** Runs until SIGTERM or SIGINT. @throws Failure where a setting or an address is wrong, or the cluster refuses us */
@@ -21,6 +22,21 @@ export async function runController(
   const stopped = new Promise<string>((resolve) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal));
   });
+  // The clock's timers hold no process: a replica that waits for the Lease, with no port open, would quietly end.
+  const alive = setInterval(() => {}, 2 ** 30);
+  try {
+    await work(options, log, env, stopped);
+  } finally {
+    clearInterval(alive);
+  }
+}
+
+async function work(
+  options: ControllerOptions,
+  log: Log,
+  env: Readonly<Record<string, string | undefined>>,
+  stopped: Promise<string>,
+): Promise<void> {
   const controller = await startController(options, { log, clock: systemClock, env });
   log.info('started', { version: VERSION, ...controller.addresses });
   for (const note of options.notes) log.warn(note);
