@@ -4,10 +4,11 @@
  */
 
 import { afterEach, describe, expect, test } from 'vitest';
-import { textOf, utf8 } from '../base/bytes.ts';
+import { textOf } from '../base/bytes.ts';
 import { isFailure } from '../base/errors.ts';
 import { extract, lookup } from './property.ts';
 import type { Provider, Value } from './provider.ts';
+import { object } from './testing.ts';
 
 /** A secret as the store is to hold it before the provider is connected. */
 export interface Planted {
@@ -236,13 +237,6 @@ async function found(
   for await (const [key, value] of provider.find(query))
     all[key] = JSON.parse('bytes' in value ? (textOf(value.bytes) ?? '') : value.json);
   return all;
-}
-
-function object(fields: Readonly<Record<string, string>>): Value {
-  return {
-    fields: new Map(Object.entries(fields).map(([key, text]) => [key, utf8(text)])),
-    json: JSON.stringify(fields),
-  };
 }
 
 function caught(run: () => unknown): unknown {

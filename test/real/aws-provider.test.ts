@@ -10,10 +10,10 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { IAM } from '@aws-sdk/client-iam';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { textOf, utf8 } from '../../src/base/bytes.ts';
-import { extract, lookup } from '../../src/provider/property.ts';
+import { utf8 } from '../../src/base/bytes.ts';
+import { extract } from '../../src/provider/property.ts';
 import type { Provider, ProviderEnv, Value } from '../../src/provider/provider.ts';
-import { testEnv } from '../../src/provider/testing.ts';
+import { findings, meta, object, testEnv, textAt } from '../../src/provider/testing.ts';
 import { createAwsProvider } from '../../src/providers/aws/aws.ts';
 import { awsSpec } from '../../src/providers/aws/spec.ts';
 import { createDial } from '../../src/server/http/dial.ts';
@@ -33,10 +33,6 @@ if (moto === undefined)
   console.warn('SKIPPED test/real/aws-provider: no moto_server on the PATH, and HOLDFAST_MOTO names none');
 
 const TRUST = '{"Version":"2012-10-17","Statement":[]}';
-const object = (fields: Readonly<Record<string, string>>): Value => ({
-  fields: new Map(Object.entries(fields).map(([key, value]) => [key, utf8(value)])),
-  json: JSON.stringify(fields),
-});
 
 describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
   let child: ChildProcess;
@@ -66,15 +62,6 @@ describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
     );
     open.push(provider);
     return provider;
-  };
-  const textAt = async (provider: Provider, key: string, property = '', version?: string) => {
-    const read = await provider.get({ key, ...(version === undefined ? {} : { version }) });
-    return read === undefined ? undefined : textOf(lookup(read.value, property, key));
-  };
-  const findings = async (provider: Provider, query: object) => {
-    const names = [];
-    for await (const [name] of provider.find?.(query) ?? []) names.push(name);
-    return names.sort();
   };
 
   beforeAll(async () => {
@@ -111,11 +98,7 @@ describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
       });
       const isStore = service === 'ParameterStore';
       const spec = { tags: { env: 'prod' }, ...(isStore ? { encodeAsDecoded: true } : {}) };
-      const metadata = {
-        apiVersion: 'kubernetes.external-secrets.io/v1alpha1',
-        kind: 'PushSecretMetadata',
-        spec,
-      };
+      const metadata = meta(spec);
       const key = `/life/${service}`;
       const us = { owner: 'us', metadata };
       expect(await provider.validate()).toBe('ready');
@@ -172,8 +155,8 @@ describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
       await provider.put?.({ key }, { bytes: utf8(key) }, { owner: 'us' });
       await store.put?.({ key }, { bytes: utf8(key) }, { owner: 'us' });
     }
-    expect(await findings(provider, { name: '^/many/' })).toEqual(names);
-    expect(await findings(store, { path: '/many', name: '.' })).toEqual(names);
+    expect((await findings(provider, { name: '^/many/' })).sort()).toEqual(names);
+    expect((await findings(store, { path: '/many', name: '.' })).sort()).toEqual(names);
   }, 60_000);
 
   test('a service account’s token gets a session of its role, and from there the next role’s', async () => {

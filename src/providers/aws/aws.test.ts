@@ -7,7 +7,7 @@ import { describeProvider, type Harness, type Planted } from '../../provider/con
 import { NO_WAY_OUT, type WayOut, webJudge } from '../../provider/egress.ts';
 import { lookup } from '../../provider/property.ts';
 import type { Provider, ProviderEnv, Value } from '../../provider/provider.ts';
-import { testEnv } from '../../provider/testing.ts';
+import { entry, object, said, testEnv } from '../../provider/testing.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { type AwsOptions, createAwsProvider } from './aws.ts';
 import { retries } from './client.ts';
@@ -129,20 +129,7 @@ describeProvider('AWS Parameter Store', {
   without: { binary: ONE_TEXT, properties: ONE_TEXT },
 });
 
-const object = (fields: Readonly<Record<string, string>>): Value => ({
-  fields: new Map(Object.entries(fields).map(([key, value]) => [key, utf8(value)])),
-  json: JSON.stringify(fields),
-});
-const entry = (value: string): Value => ({ bytes: utf8(value) });
 const meta = (spec: object): object => ({ ...DECODED, spec });
-const said = async (run: Promise<unknown> | undefined): Promise<{ code?: string; message?: string }> => {
-  try {
-    await run;
-  } catch (error) {
-    return error as { code: string; message: string; hint?: string };
-  }
-  return {};
-};
 
 describe('reading from AWS', () => {
   test('a version is a stage, or the id of a version after "uuid/", and the prefix stands before each key', async () => {

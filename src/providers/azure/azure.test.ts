@@ -13,9 +13,8 @@ import { createAuthority, issueCertificate } from '../../crypto/certificate.ts';
 import { writeKeyStore } from '../../crypto/pkcs12/write.ts';
 import { describeProvider, type Harness, type Planted } from '../../provider/conformance.ts';
 import { NO_WAY_OUT, type WayOut, webJudge } from '../../provider/egress.ts';
-import { lookup } from '../../provider/property.ts';
-import type { Provider, ProviderEnv, Value } from '../../provider/provider.ts';
-import { testEnv } from '../../provider/testing.ts';
+import type { Provider, ProviderEnv } from '../../provider/provider.ts';
+import { entry, meta, object, said, testEnv, textAt } from '../../provider/testing.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { type AzureOptions, createAzureProvider } from './azure.ts';
 import { azureSpec } from './spec.ts';
@@ -93,36 +92,6 @@ describeProvider('Azure Key Vault', {
   without: { binary: ONE_TEXT, properties: ONE_TEXT },
 });
 
-const object = (fields: Readonly<Record<string, string>>): Value => ({
-  fields: new Map(Object.entries(fields).map(([key, value]) => [key, utf8(value)])),
-  json: JSON.stringify(fields),
-});
-const entry = (value: string | Uint8Array): Value => ({
-  bytes: typeof value === 'string' ? utf8(value) : value,
-});
-const meta = (spec: object): object => ({
-  apiVersion: 'kubernetes.external-secrets.io/v1alpha1',
-  kind: 'PushSecretMetadata',
-  spec,
-});
-interface Said {
-  code?: string;
-  message?: string;
-  hint?: string;
-  retryAfterMs?: number;
-}
-const said = async (run: Promise<unknown> | undefined): Promise<Said> => {
-  try {
-    await run;
-  } catch (error) {
-    return error as Said;
-  }
-  return {};
-};
-const textAt = async (provider: Provider, key: string, property = '', version?: string) => {
-  const read = await provider.get({ key, ...(version === undefined ? {} : { version }) });
-  return read === undefined ? undefined : textOf(lookup(read.value, property, key));
-};
 const OURS = { 'managed-by': 'external-secrets' };
 
 describe('reading from a key vault', () => {

@@ -8,9 +8,8 @@ import { endpointOf, endpointsFrom, routed } from '../../gcp/endpoints.ts';
 import { googleMachine } from '../../gcp/machine.ts';
 import { describeProvider, type Harness, type Planted } from '../../provider/conformance.ts';
 import { NO_WAY_OUT, type WayOut, webJudge } from '../../provider/egress.ts';
-import { lookup } from '../../provider/property.ts';
-import type { Provider, ProviderEnv, Value } from '../../provider/provider.ts';
-import { testEnv } from '../../provider/testing.ts';
+import type { Provider, ProviderEnv } from '../../provider/provider.ts';
+import { entry, findings, meta, object, said, testEnv, textAt } from '../../provider/testing.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { createGcpProvider, type GcpOptions } from './gcp.ts';
 import { gcpSpec } from './spec.ts';
@@ -87,40 +86,6 @@ describeProvider('Google Secret Manager in one region', {
   },
   without: { binary: ONE_TEXT, properties: ONE_TEXT },
 });
-
-const object = (fields: Readonly<Record<string, string>>): Value => ({
-  fields: new Map(Object.entries(fields).map(([key, value]) => [key, utf8(value)])),
-  json: JSON.stringify(fields),
-});
-const entry = (value: string): Value => ({ bytes: utf8(value) });
-const meta = (spec: object): object => ({
-  apiVersion: 'kubernetes.external-secrets.io/v1alpha1',
-  kind: 'PushSecretMetadata',
-  spec,
-});
-interface Said {
-  code?: string;
-  message?: string;
-  hint?: string;
-  retryAfterMs?: number;
-}
-const said = async (run: Promise<unknown> | undefined): Promise<Said> => {
-  try {
-    await run;
-  } catch (error) {
-    return error as Said;
-  }
-  return {};
-};
-const textAt = async (provider: Provider, key: string, property = '', version?: string) => {
-  const read = await provider.get({ key, ...(version === undefined ? {} : { version }) });
-  return read === undefined ? undefined : textOf(lookup(read.value, property, key));
-};
-const findings = async (provider: Provider, query: object): Promise<string[]> => {
-  const names = [];
-  for await (const [name] of provider.find?.(query) ?? []) names.push(name);
-  return names;
-};
 
 describe('reading from Google', () => {
   test('no version is the latest, a number or an alias is that one, and the number that was read is told', async () => {
