@@ -21,7 +21,7 @@ const start = (): Promise<TestPlatform> => startTestPlatform({ real: true });
 
 describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
   describe('an ExternalSecret', () => externalSecretSuite(start));
-  describe('the Secret of an ExternalSecret', () => ownershipSuite(start, false));
+  describe('the Secret of an ExternalSecret', () => ownershipSuite(start));
   describe('the operator beside an API that is not well', () => kubeFaultsSuite(() => startGround(true)));
 
   describe('the operator beside an API server that', () => {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { ApiServer, startApiServer } from '../../src/apiserver/server.ts';
 import { assets, kubeconfigOf, type RealCluster, startReal } from '../seeds/scripts/clusters.ts';
+import { startClusterControllers } from './clustercontrollers.ts';
 
 /** Undefined where it can be started; else the reason why what needs it is skipped. */
 export const noRealApi: string | undefined =
@@ -19,8 +20,8 @@ export interface RealApi {
 }
 
 /**
- * Starts one cluster when the platform asks for its API. Nothing collects garbage there and nothing runs Services: the one
- * name that manifests use for the server is found by what the platform says of it.
+ * Starts one cluster when the platform asks for its API, with something that collects garbage behind it. Nothing runs
+ * Services there: the one name that manifests use for the server is found by what the platform says of it.
  */
 export function realApi(vault: () => { readonly host: string; readonly port: number }): RealApi {
   let cluster: RealCluster | undefined;
@@ -33,6 +34,7 @@ export function realApi(vault: () => { readonly host: string; readonly port: num
       const folder = await mkdtemp(join(tmpdir(), 'holdfast-kube-'));
       const real = await startReal('kube', folder);
       cluster = real;
+      const controllers = startClusterControllers(real);
       return {
         url: real.url,
         port: real.port,
@@ -43,6 +45,7 @@ export function realApi(vault: () => { readonly host: string; readonly port: num
         issue: (subject) => real.issue(subject),
         settled: async () => {},
         async close() {
+          await controllers.close();
           await real.stop();
           await rm(folder, { recursive: true, force: true });
         },

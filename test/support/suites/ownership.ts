@@ -4,11 +4,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, type TestPlatform } from '../platform.ts';
 import { entry, makeTeam, type Team, textsOf } from '../team.ts';
 
-/**
- * @param start a platform of its own: over the embedded Kubernetes API, or over a real one
- * @param collects whether something there deletes what lost its owner: a kube-apiserver alone does not
- */
-export function ownershipSuite(start: () => Promise<TestPlatform>, collects = true): void {
+/** @param start a platform of its own: over the embedded Kubernetes API, or over a real one */
+export function ownershipSuite(start: () => Promise<TestPlatform>): void {
   let platform: TestPlatform;
   let team: Team;
   beforeAll(async () => {
@@ -91,7 +88,7 @@ export function ownershipSuite(start: () => Promise<TestPlatform>, collects = tr
       { kind: 'ExternalSecret', name: 'owner', controller: true, blockOwnerDeletion: true },
     ]);
     await team.kubectl.ok('delete es owner orphan -n argocd --timeout=20s');
-    if (collects) await team.gone('owner');
+    await team.gone('owner');
     await team.holds('orphan', { a: '1' });
   });
 
