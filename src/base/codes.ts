@@ -444,7 +444,7 @@ export const codes = {
   'check.invalid_field': {
     kind: 'invalid',
     message: '{where} is wrong: {reason}',
-    hint: 'Correct it: the API server refuses the object.',
+    hint: 'Correct it: the API server refuses the object, or its condition says that it cannot be used.',
   },
   'check.store_missing': {
     kind: 'missing',

@@ -688,6 +688,8 @@ describe('where it may lead', () => {
 
   test.each([
     [{ vaultUrl: 'http://team.vault.azure.net' }, /./],
+    [{ vaultUrl: 'team.vault.azure.net' }, /url/i],
+    [{ vaultUrl: '' }, /url/i],
     [{ vaultUrl: 'https://me@team.vault.azure.net' }, /./],
     [{ vaultUrl: 'https://team.vault.azure.net/other' }, /./],
     [{ environmentType: 'GermanCloud' }, /closed/],
