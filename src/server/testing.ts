@@ -10,7 +10,8 @@ import { MemoryBackend } from '../storage/memory.ts';
 import type { Backend } from '../storage/storage.ts';
 import type { AuditAuth, AuditRequest, AuditResponse } from './audit/audit.ts';
 import { type Listener, type ListenerOptions, listen } from './http/listener.ts';
-import { type Audit, createServer, type Server } from './server.ts';
+import type { Audit } from './options.ts';
+import { createServer, type Server } from './server.ts';
 
 export interface AuditLine {
   readonly type: 'request' | 'response';

@@ -7,6 +7,7 @@ import { after, type Soon } from '../base/soon.ts';
 import { parseTraceparent } from '../base/trace/context.ts';
 import type { Tracer } from '../base/trace/tracer.ts';
 import type { Verb } from '../plugin/plugin.ts';
+import type { Core } from './core/core.ts';
 import type { Answer, Request } from './core/request.ts';
 
 const CHANGES: ReadonlySet<Verb> = new Set(['write', 'patch', 'delete']);
@@ -16,6 +17,13 @@ export interface MountFacts {
   readonly path: string;
   readonly type: string;
 }
+
+export const mountFacts =
+  (core: Core) =>
+  ({ path }: Request): MountFacts => {
+    const mount = path.segments[0] === 'sys' ? core.system : core.services()?.mounts.find(path);
+    return { path: mount?.entry.path ?? '', type: mount?.entry.type ?? '' };
+  };
 
 /**
  * Wraps what answers requests. A parent is whoever sent `traceparent`; what is malformed there is ignored. Nothing is told of

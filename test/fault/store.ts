@@ -8,8 +8,9 @@ import { cubbyhole } from '../../src/engines/cubbyhole/index.ts';
 import { kv } from '../../src/engines/kv/index.ts';
 import { kubernetes } from '../../src/methods/kubernetes/index.ts';
 import { Barrier, type Verification } from '../../src/server/barrier/barrier.ts';
+import type { Audit } from '../../src/server/options.ts';
 import { SealKeeper } from '../../src/server/seal/keeper.ts';
-import { type Audit, createServer } from '../../src/server/server.ts';
+import { createServer } from '../../src/server/server.ts';
 import { openLmdb } from '../../src/storage/lmdb.ts';
 import { ALIVE, TOKENS } from './writers.ts';
 

@@ -7,7 +7,8 @@ import { kv } from '../../engines/kv/index.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import { MemoryPlace, scratches } from '../backup/testing.ts';
 import { type Listener, listen } from '../http/listener.ts';
-import { type Audit, createServer, type Server } from '../server.ts';
+import type { Audit } from '../options.ts';
+import { createServer, type Server } from '../server.ts';
 
 const audit: Audit = {
   enabled: false,

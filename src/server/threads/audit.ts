@@ -10,7 +10,7 @@ import { DEVICES } from '../audit/broker.ts';
 import { Hasher } from '../audit/hash.ts';
 import { auditLine, type LineInput } from '../audit/line.ts';
 import { type DeviceSettings, keptDevice, readSettings } from '../audit/settings.ts';
-import type { Audit } from '../server.ts';
+import type { Audit } from '../options.ts';
 import type { AuditedLine } from './messages.ts';
 
 interface Layout {

@@ -1,0 +1,51 @@
+/** Every request of a client, from its name to its answer: counted, timed, and listed while it is under way. */
+
+import { randomUUID } from 'node:crypto';
+import { after, type Soon } from '../base/soon.ts';
+import type { Tracer } from '../base/trace/tracer.ts';
+import type { Core, UnderWay } from './core/core.ts';
+import { answer } from './core/pipeline.ts';
+import type { Answer, Request } from './core/request.ts';
+import type { Lifecycle } from './lifecycle.ts';
+import type { Metrics } from './metrics/registry.ts';
+import { mountFacts, tracedChanges } from './tracing.ts';
+
+export interface RespondOptions {
+  readonly core: Core;
+  readonly lifecycle: Lifecycle;
+  readonly metrics: Metrics;
+  /** Requests are in it for as long as they are under way. */
+  readonly underWay: Set<UnderWay>;
+  readonly tracer: Tracer | undefined;
+}
+
+/** What answers requests of clients; it never throws. */
+export function responding(options: RespondOptions): (request: Request) => Soon<Answer> {
+  const { core, lifecycle, metrics, underWay, tracer } = options;
+  const { clock } = core;
+  const respond = (request: Request): Soon<Answer> => {
+    const began = clock.monotonic();
+    const path = request.path.text;
+    const id = randomUUID();
+    const self = {
+      id,
+      path,
+      operation: request.verb,
+      address: request.remote.address,
+      startedAt: clock.now(),
+    };
+    underWay.add(self);
+    const { dispatch } = lifecycle;
+    // In a cluster each node that a request comes to names it anew.
+    if (tracer !== undefined && dispatch === undefined) tracer.current()?.set('holdfast.request_id', id);
+    const mount =
+      core.services()?.mounts.find(request.path)?.entry.path ?? (path.startsWith('sys/') ? 'sys/' : '');
+    return after(dispatch === undefined ? answer(core, request, id) : dispatch.handle(request), (given) => {
+      underWay.delete(self);
+      const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
+      metrics.requests.observe([request.verb, mount, outcome], (clock.monotonic() - began) / 1000);
+      return given;
+    });
+  };
+  return tracer === undefined ? respond : tracedChanges(tracer, mountFacts(core), respond);
+}
