@@ -6,6 +6,8 @@
 import { z } from 'zod';
 import { type Bag, isBag } from '../../base/shape.ts';
 
+export { withoutNulls } from '../../base/shape.ts';
+
 type Path = readonly PropertyKey[];
 
 export interface UnknownField {
@@ -17,15 +19,6 @@ export interface UnknownField {
 export interface Misfit {
   readonly path: Path;
   readonly reason: string;
-}
-
-/** What is left of a value when members that are null are taken for absent, as an API server takes them. */
-export function withoutNulls(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(withoutNulls);
-  if (!isBag(value)) return value;
-  return Object.fromEntries(
-    Object.entries(value).flatMap(([key, member]) => (member === null ? [] : [[key, withoutNulls(member)]])),
-  );
 }
 
 /** Where a value does not fit, in the order of the schema. */

@@ -1,5 +1,6 @@
 /** Gathers what is known of one ExternalSecret. Reads the cluster; decides nothing. */
 
+import { withoutNulls } from '../../../base/shape.ts';
 import type { Kube, KubeObject, Name } from '../../../kube/kube.ts';
 import { externalSecretSpec, externalSecretStatus } from '../../api/externalsecret.ts';
 import { CONFIG_MAPS, EXTERNAL_SECRETS, SECRETS } from '../../api/resources.ts';
@@ -45,7 +46,8 @@ export async function observe(
   const watched = written.watched(caches.externalSecrets, at);
   const object = watched === undefined ? await kube.get(at, signal) : watched.object;
   if (object === undefined) return undefined;
-  const status = externalSecretStatus.safeParse(object['status'] ?? {});
+  // Where upstream's definitions are kept, its own writing stands as it was: `refreshTime: null` before the first sync.
+  const status = externalSecretStatus.safeParse(withoutNulls(object['status'] ?? {}));
   const parsed = externalSecretSpec.safeParse(object['spec']);
   const common = { object, status: status.success ? status.data : {} };
   if (!parsed.success) {

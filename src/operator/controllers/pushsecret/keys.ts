@@ -1,5 +1,6 @@
 /** By what a PushSecret is found when something in the cluster changes. */
 
+import { withoutNulls } from '../../../base/shape.ts';
 import type { KubeObject } from '../../../kube/kube.ts';
 import { type PushSecretSpec, pushSecretSpec, pushSecretStatus } from '../../api/pushsecret.ts';
 import { storeKey } from '../../connections.ts';
@@ -36,7 +37,7 @@ export const selection = (kind: string, namespace: string): string =>
 function keysOf(object: KubeObject): PushKeys {
   const { namespace = '' } = object.metadata;
   const parsed = pushSecretSpec.safeParse(object['spec']);
-  const status = pushSecretStatus.safeParse(object['status'] ?? {});
+  const status = pushSecretStatus.safeParse(withoutNulls(object['status'] ?? {}));
   const former = status.success ? formerStores(status.data) : [];
   const placeOf = ({ kind, name }: StoreName): string =>
     storeKey(kind, kind === 'SecretStore' ? namespace : undefined, name);

@@ -1,5 +1,6 @@
 /** Gathers what is known of one PushSecret. Reads the cluster; decides nothing. */
 
+import { withoutNulls } from '../../../base/shape.ts';
 import type { Kube, KubeObject } from '../../../kube/kube.ts';
 import { matchesSelector } from '../../../kube/selectors.ts';
 import { type PushSecretSpec, pushSecretSpec, pushSecretStatus } from '../../api/pushsecret.ts';
@@ -40,7 +41,8 @@ export async function observe(
   // From the server, not the cache: right after our own write the cache is behind, and everything would be pushed twice.
   const object = await kube.get({ resource: PUSH_SECRETS, namespace, name }, signal);
   if (object === undefined) return undefined;
-  const read = pushSecretStatus.safeParse(object['status'] ?? {});
+  // As upstream writes it: a `refreshTime: null` must not make us forget what was pushed.
+  const read = pushSecretStatus.safeParse(withoutNulls(object['status'] ?? {}));
   const status = read.success ? read.data : {};
   const parsed = pushSecretSpec.safeParse(object['spec']);
   const former = new Map(

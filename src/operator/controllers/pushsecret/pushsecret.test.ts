@@ -101,6 +101,17 @@ describe('the way of a Secret into a store', () => {
     expect(world.shelves.log).toEqual([`${A} put db`, `${A} put db`]);
   });
 
+  test('what was pushed is taken away once it is no longer meant, also where upstream left a null in the status', async () => {
+    const match = { secretKey: 'pass', remoteRef: { remoteKey: 'old' } };
+    const world = await pushed({ deletionPolicy: 'Delete', data: [{ match }] });
+    expect(world.shelves.texts(A)).toEqual({ old: 'first' });
+    world.kube.put({
+      ...pushSecret('push', { deletionPolicy: 'Delete' }),
+      status: { refreshTime: null, syncedPushSecrets: { 'SecretStore/store': { old: { match } } } },
+    });
+    await holds(world, A, { db: 'first' });
+  });
+
   test('whatever comes first: the Secret and the store are waited for, and each says that it is missing', async () => {
     const world = start();
     world.kube.put(pushSecret('push', {}));

@@ -1,5 +1,6 @@
 /** Who is read along with another that reads the same. */
 
+import { withoutNulls } from '../../../../base/shape.ts';
 import type { KubeObject } from '../../../../kube/kube.ts';
 import { externalSecretSpec, externalSecretStatus } from '../../../api/externalsecret.ts';
 import { readyOf } from '../../../conditions.ts';
@@ -15,7 +16,7 @@ const MOST_EARLY_MS = 300_000;
 export function nearlyDue(object: KubeObject, now: Date): boolean {
   if (object.metadata.deletionTimestamp !== undefined) return false;
   const spec = externalSecretSpec.safeParse(object['spec']);
-  const status = externalSecretStatus.safeParse(object['status'] ?? {});
+  const status = externalSecretStatus.safeParse(withoutNulls(object['status'] ?? {}));
   if (!spec.success || !status.success || !follows(spec.data)) return false;
   if (spec.data.syncWindows !== undefined || readyOf(status.data.conditions)?.status !== 'True') return false;
   const interval = intervalOf(spec.data);
