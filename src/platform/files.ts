@@ -113,6 +113,8 @@ export function parseYaml(
     version: '1.1',
     merge: true,
     prettyErrors: false,
+    // A key that is a map is told by us where it matters; by itself it would be a line on standard error.
+    logLevel: 'error',
     uniqueKeys: strict,
     lineCounter: lines,
     customTags: (tags) => [modernOctal, noNumber, ...tags.filter((tag) => !isForeign(tag))],

@@ -405,7 +405,7 @@ describe('paths', () => {
     ]);
   });
   test('a key that no server can have is told before anything is asked', () => {
-    const es = ONE_KEY.replace('key: app', 'key: a//b');
+    const es = ONE_KEY.replace('key: app', 'key: a/../b');
     expect(found(both(STORE, es), { paths: 'secret/app token' })).toEqual([
       expect.stringContaining('check.path_invalid'),
     ]);
@@ -446,6 +446,90 @@ describe('paths', () => {
     ]);
     expect(found(both(STORE), server('{ secret/: kv-v1 }'))).toEqual([
       expect.stringContaining('the store reads "secret" as version 2, and the engine there is kv-v1'),
+    ]);
+  });
+});
+
+describe('what is rendered before it is applied', () => {
+  const chart = { name: 'chart/templates/es.yaml', chart: true };
+  const checked = (files: readonly { name: string; text: string; chart?: boolean }[]) =>
+    check({ files, namespace: 'default', providers: all, locate: locateKeys });
+
+  test('a template of a chart is told once, and nothing in it is judged', () => {
+    const text = `${STORE}---${ONE_KEY.replace('name: app', "name: '{{ .Release.Name }}_'")}`;
+    const { findings, objects } = checked([{ ...chart, text }]);
+    expect(findings.map(({ line, class: cls, failure }) => [line, cls, failure.message])).toEqual([
+      [17, 'warning', 'nothing in it was checked: it is a template of a chart, no manifest'],
+    ]);
+    expect(objects).toEqual([]);
+    expect(checked([{ ...chart, text: STORE }]).objects).toHaveLength(1);
+  });
+  test('a value in bare braces makes it a template, not a map of a map', () => {
+    const es = ONE_KEY.replace('key: app', 'key: {{ .Values.key }}').replace('{ key', '{key');
+    const broken = `metadata:\n  name: app\n  namespace: {{ .Values.space }}\nkind: ExternalSecret\napiVersion: external-secrets.io/v1\n`;
+    for (const text of [es, broken])
+      expect(found({ 'a.yaml': text })).toEqual([
+        expect.stringContaining(
+          'warning check.unreadable nothing in it was checked: it is a template of a chart',
+        ),
+      ]);
+    expect(found({ 'a.yaml': broken.replace('.Values.space', 'space') })).toEqual([
+      expect.stringContaining(
+        'a.yaml:3:- warning check.unreadable nothing in it was checked: it seems to be',
+      ),
+    ]);
+  });
+
+  const kustomization = (rest: string): string => `kind: Kustomization\n${rest}`;
+  const bare = (text: string): string => text.replace(', namespace: team', '');
+  test('objects are in the namespace that their kustomization sets, the outer one before the inner', () => {
+    const files = {
+      'base/kustomization.yaml': kustomization('namespace: inner\nresources: [es.yaml]\n'),
+      'base/es.yaml': bare(ONE_KEY),
+      'over/kustomization.yaml': kustomization('namespace: team\nresources: [../base, ns.yaml]\n'),
+      'over/ns.yaml': 'apiVersion: v1\nkind: Namespace\nmetadata: { name: _ }\n',
+      'store.yaml': STORE,
+    };
+    expect(found(files)).toEqual([]);
+    // Held against a store in another: it is judged by where it goes.
+    expect(found({ ...files, 'store.yaml': STORE.replace('namespace: team', 'namespace: inner') })).toEqual([
+      expect.stringMatching(/^base\/es\.yaml:\d+:\d+ error check\.store_elsewhere .*"team".*"inner"/),
+    ]);
+  });
+  test('so are those of a folder that a Kustomization of Flux names', () => {
+    const flux = (space: string): string =>
+      `apiVersion: kustomize.toolkit.fluxcd.io/v1\nkind: Kustomization\nmetadata: { name: app, namespace: flux-system }\nspec: { path: ./base, targetNamespace: ${space} }\n`;
+    const files = {
+      'repo/base/kustomization.yaml': kustomization('resources: [es.yaml]\n'),
+      'repo/base/es.yaml': bare(ONE_KEY),
+      'store.yaml': STORE,
+    };
+    expect(found({ ...files, 'flux.yaml': flux('team') })).toEqual([]);
+    expect(found({ ...files, 'flux.yaml': flux('other') })).toEqual([
+      expect.stringContaining('check.store_elsewhere'),
+    ]);
+  });
+  test('what a kustomization generates is there, and kustomizations that go round end', () => {
+    const pod =
+      'apiVersion: v1\nkind: Pod\nmetadata: { name: p }\nspec: { containers: [{ name: c, image: i, envFrom: [{ secretRef: { name: made } }] }] }\n';
+    const all =
+      'resources: [pod.yaml, ../b]\nnamespace: team\nsecretGenerator: [{ name: made, envs: [x] }]\n';
+    expect(
+      found({
+        'a/kustomization.yaml': kustomization(all),
+        'a/pod.yaml': pod,
+        'b/kustomization.yaml': kustomization('resources: [../a]\n'),
+      }),
+    ).toEqual([]);
+    expect(found({ 'a/pod.yaml': pod })).toEqual([expect.stringContaining('check.secret_missing')]);
+  });
+  test('one that changes more than that is told', () => {
+    const files = [
+      { name: 'k/kustomization.yaml', text: kustomization('namePrefix: x-\npatches: [{ path: p.yaml }]\n') },
+      { name: 'l/kustomization.yaml', text: kustomization('namespace: y\nresources: [a.yaml]\n') },
+    ];
+    expect(checked(files).unrendered).toEqual([
+      { file: 'k/kustomization.yaml', sets: ['namePrefix', 'patches'] },
     ]);
   });
 });

@@ -4,6 +4,7 @@
  */
 
 import { type Finding, inOrder } from './finding.ts';
+import type { Unrendered } from './kustomize.ts';
 import { excess, granted, listing, logins, policies } from './rules/access.ts';
 import { fields, kindsAndVersions, webhook } from './rules/kinds.ts';
 import { duplicates, labels, names } from './rules/objects.ts';
@@ -45,6 +46,8 @@ export interface Checked {
   /** Objects that were looked at, by file and title; policies count, too. */
   readonly objects: readonly { readonly file: string; readonly line: number; readonly title: string }[];
   readonly files: number;
+  /** Kustomizations that nobody rendered: their objects were judged as they are written. */
+  readonly unrendered: readonly Unrendered[];
 }
 
 /** Everything that is wrong with the files, in the order of files and lines. */
@@ -65,5 +68,6 @@ export function check(given: Given): Checked {
     findings: inOrder([...world.misread, ...found]),
     objects: [...objects, ...policies],
     files: given.files.length,
+    unrendered: world.kustomized.unrendered,
   };
 }

@@ -24,6 +24,7 @@ const checked: Checked = {
     { file: 'a b/app.yaml', line: 20, title: 'ConfigMap team/fine' },
   ],
   files: 1,
+  unrendered: [],
 };
 const options = { version: '1.2.3' };
 
@@ -120,9 +121,30 @@ describe('JUnit', () => {
 });
 
 test('nothing that was found is told as nothing', () => {
-  const none: Checked = { findings: [], objects: [], files: 0 };
+  const none: Checked = { findings: [], objects: [], files: 0, unrendered: [] };
   expect(report(none, 'text', options)).toBe(
     '0 errors, 0 warnings, 0 upstream-only, in 0 objects of 0 files\n',
   );
   expect(JSON.parse(report(none, 'sarif', options))).toMatchObject({ runs: [{ results: [] }] });
+});
+
+test('kustomizations that were not rendered are told in every format, and make nothing fail', () => {
+  const some: Checked = {
+    ...checked,
+    findings: [],
+    unrendered: [
+      { file: 'dev/kustomization.yaml', sets: ['namePrefix', 'patches'] },
+      { file: 'prod/kustomization.yaml', sets: ['patches'] },
+    ],
+  };
+  const note =
+    'Kustomizations are not rendered (2 of them, dev/kustomization.yaml first; namePrefix, patches): what they list was checked as it is written. Check what `kustomize build` makes of it, too.';
+  expect(report(some, 'text', options)).toBe(
+    `${note}\n0 errors, 0 warnings, 0 upstream-only, in 3 objects of 1 file\n`,
+  );
+  expect(JSON.parse(report(some, 'json', options))).toMatchObject({ unrendered: some.unrendered });
+  expect(JSON.parse(report(some, 'sarif', options))).toMatchObject({
+    runs: [{ results: [], invocations: [{ toolExecutionNotifications: [{ message: { text: note } }] }] }],
+  });
+  expect(report(some, 'junit', options)).toContain(`<!-- ${note} -->`);
 });

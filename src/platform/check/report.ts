@@ -52,7 +52,21 @@ function text(checked: Checked): string {
     const mend = failure.hint === undefined ? '' : `    ${tame(failure.hint)}\n`;
     return `${tame(at)}: ${finding.class}: ${tame(about + failure.message)} [${failure.code}]\n${mend}`;
   });
-  return `${lines.join('')}${lines.length === 0 ? '' : '\n'}${summary(checked)}\n`;
+  const notes = unrenderedOf(checked).map((note) => `${note}\n`);
+  return `${lines.join('')}${lines.length === 0 ? '' : '\n'}${notes.join('')}${summary(checked)}\n`;
+}
+
+/** What is told of kustomizations that were not rendered: one sentence, however many there are. */
+function unrenderedOf({ unrendered }: Checked): string[] {
+  const [first] = unrendered;
+  if (first === undefined) return [];
+  const sets = [...new Set(unrendered.flatMap((one) => one.sets))].sort().join(', ');
+  const where = unrendered.length === 1 ? first.file : `${unrendered.length} of them, ${first.file} first`;
+  return [
+    tame(
+      `Kustomizations are not rendered (${where}; ${sets}): what they list was checked as it is written. Check what \`kustomize build\` makes of it, too.`,
+    ),
+  ];
 }
 
 function summary(checked: Checked): string {
@@ -81,12 +95,14 @@ const json = (checked: Checked): object => ({
     objects: checked.objects.length,
     files: checked.files,
   },
+  unrendered: checked.unrendered,
 });
 
 const LEVELS = { error: 'error', warning: 'warning', 'upstream-only': 'note' } as const;
 
 /** Static Analysis Results Interchange Format 2.1.0 (OASIS), as code hosts read it. */
-function sarif({ findings }: Checked, { version }: ReportOptions): object {
+function sarif(checked: Checked, { version }: ReportOptions): object {
+  const { findings } = checked;
   const rules = [...new Set(findings.map(({ failure }) => failure.code))].sort();
   return {
     $schema: 'https://json.schemastore.org/sarif-2.1.0.json',
@@ -106,6 +122,15 @@ function sarif({ findings }: Checked, { version }: ReportOptions): object {
           },
         },
         columnKind: 'utf16CodeUnits',
+        invocations: [
+          {
+            executionSuccessful: true,
+            toolExecutionNotifications: unrenderedOf(checked).map((note) => ({
+              level: 'note',
+              message: { text: note },
+            })),
+          },
+        ],
         results: findings.map((finding) => ({
           ruleId: finding.failure.code,
           ruleIndex: rules.indexOf(finding.failure.code),
@@ -140,7 +165,8 @@ const uriOf = (file: string): string =>
     .join('/');
 
 /** A test suite for each file, a case for each object: it fails where the object has an error, and tells the rest. */
-function junit({ findings, objects }: Checked): string {
+function junit(checked: Checked): string {
+  const { findings, objects } = checked;
   const files = [...new Set([...objects, ...findings].map(({ file }) => file))].sort();
   const suites = files.map((file) => {
     const ofFile = findings.filter((finding) => finding.file === file);
@@ -159,7 +185,7 @@ function junit({ findings, objects }: Checked): string {
     };
   });
   const total = (of: 'tests' | 'failures'): number => suites.reduce((sum, suite) => sum + suite[of], 0);
-  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="holdfast check" tests="${total('tests')}" failures="${total('failures')}" errors="0">\n${suites.map((suite) => suite.text).join('')}</testsuites>\n`;
+  return `<?xml version="1.0" encoding="UTF-8"?>\n<testsuites name="holdfast check" tests="${total('tests')}" failures="${total('failures')}" errors="0">\n${[...suites.map((suite) => suite.text), ...unrenderedOf(checked).map((note) => `  <!-- ${xml(note).replaceAll('--', '- -')} -->\n`)].join('')}</testsuites>\n`;
 }
 
 function caseOf(

@@ -6,12 +6,14 @@
 import {
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isScalar,
   isSeq,
   type LineCounter,
   type Node,
   Scalar,
+  visit,
   type YAMLParseError,
 } from 'yaml';
 import { parseYaml, plainOf, wrongYaml } from '../files.ts';
@@ -41,13 +43,17 @@ export interface Unreadable {
   readonly mend: string;
 }
 
-/** The documents of a file that hold anything. */
-export function sourcesOf(file: string, text: string): (Source | Unreadable)[] {
+/** The documents of a file that hold anything. @param chart whether it is a template of a chart, where it has any braces */
+export function sourcesOf(file: string, text: string, chart = false): (Source | Unreadable)[] {
+  const braces = chart ? text.indexOf('{{') : -1;
+  if (braces >= 0) return [{ file, line: text.slice(0, braces).split('\n').length, ...OF_CHART }];
   const { documents, lines } = parseYaml(text);
   return documents.flatMap((document): (Source | Unreadable)[] => {
     const [mistake] = document.errors;
     if (mistake !== undefined) return [{ file, ...unreadable(text, mistake, lines) }];
     if (document.contents === null) return [];
+    const filled = blankOf(document);
+    if (filled !== undefined) return [{ file, line: lines.linePos(filled).line, ...kindOfTemplate(text) }];
     const { line } = lines.linePos(document.contents.range?.[0] ?? 0);
     try {
       const value = plainOf(document);
@@ -59,19 +65,38 @@ export function sourcesOf(file: string, text: string): (Source | Unreadable)[] {
   });
 }
 
+type Why = Pick<Unreadable, 'reason' | 'mend'>;
+
+const OF_CHART: Why = {
+  reason: 'it is a template of a chart, no manifest',
+  mend: 'check what `helm template` makes of it',
+};
+const OF_SOMETHING: Why = {
+  reason: 'it seems to be a template, no manifest',
+  mend: 'check what is made of it',
+};
+
+const kindOfTemplate = (text: string): Why =>
+  /\{\{-?\s*(\.Values|\.Release|include|if|range|with|define|template|toYaml)\b/.test(text)
+    ? OF_CHART
+    : OF_SOMETHING;
+
+/** Where a value is `{{ name }}` without quotes: YAML takes it for a map whose key is a map, which no manifest has. */
+function blankOf(document: Document.Parsed): number | undefined {
+  let at: number | undefined;
+  visit(document, {
+    Pair(_, { key }) {
+      if (!isCollection(key)) return undefined;
+      at = key.range?.[0] ?? 0;
+      return visit.BREAK;
+    },
+  });
+  return at;
+}
+
 function unreadable(text: string, mistake: YAMLParseError, lines: LineCounter): Omit<Unreadable, 'file'> {
   const { line } = lines.linePos(mistake.pos[0]);
-  const isChart = /\{\{-?\s*(\.Values|\.Release|include|if|range|with|define|template|toYaml)\b/.test(text);
-  if (isChart) {
-    return {
-      line,
-      reason: 'it is a template of a chart, no YAML',
-      mend: 'check what `helm template` makes of it',
-    };
-  }
-  if (/\{[{%]/.test(text)) {
-    return { line, reason: 'it is no YAML, and seems to be a template', mend: 'check what is made of it' };
-  }
+  if (/\{[{%]/.test(text)) return { line, ...kindOfTemplate(text) };
   const [reason, mend] = wrongYaml(mistake);
   return { line, reason, mend };
 }

@@ -12,6 +12,8 @@ import type { ProviderType } from '../../provider/provider.ts';
 import { type Locate, type VaultStore, vaultStoreOf } from '../access.ts';
 import { withoutNulls } from './fields.ts';
 import type { Finding, FindingClass, Spot } from './finding.ts';
+import type { NamedText } from './folder.ts';
+import { type Kustomized, kustomized } from './kustomize.ts';
 import { type KnownPolicy, policyOf } from './policies.ts';
 import type { KnownPaths, KnownServer } from './server.ts';
 import { type Source, sourcesOf, type Unreadable } from './source.ts';
@@ -26,7 +28,7 @@ export interface Surroundings {
 
 export interface Given extends Surroundings {
   /** Manifests (.yaml, .yml) and policies (.hcl). */
-  readonly files: readonly { readonly name: string; readonly text: string }[];
+  readonly files: readonly NamedText[];
   readonly server?: KnownServer;
   readonly paths?: KnownPaths;
   /** Where objects go that name no namespace. */
@@ -78,6 +80,7 @@ export interface World extends Surroundings {
   readonly policiesGiven: boolean;
   readonly server: KnownServer | undefined;
   readonly paths: KnownPaths | undefined;
+  readonly kustomized: Kustomized;
   /** What was wrong with the files themselves. */
   readonly misread: readonly Finding[];
 }
@@ -89,13 +92,18 @@ export function worldOf({ files, server, paths, namespace, providers, locate }: 
   const kinds = knownKinds();
   const documents = files
     .filter(({ name }) => !name.endsWith('.hcl'))
-    .flatMap((f) => sourcesOf(f.name, f.text));
+    .flatMap((f) => sourcesOf(f.name, f.text, f.chart));
   const read = files
     .filter(({ name }) => name.endsWith('.hcl'))
     .map((f) => policyOf(f.name, f.text))
     .filter((policy) => policy !== undefined);
-  const items = documents.flatMap((document) =>
-    'value' in document ? itemsOf(document, document.value, [], kinds, namespace) : [],
+  const sources = documents.filter((document) => 'value' in document);
+  const moved = kustomized(sources);
+  const items = sources.flatMap((document) =>
+    itemsOf(document, document.value, [], kinds, {
+      unstated: namespace,
+      moved: moved.namespaces.get(document.file),
+    }),
   );
   return {
     items,
@@ -108,6 +116,7 @@ export function worldOf({ files, server, paths, namespace, providers, locate }: 
     paths,
     providers,
     locate,
+    kustomized: moved,
     misread: [
       ...documents.flatMap((document) => ('value' in document ? [] : [misread(document)])),
       ...read.flatMap((policy) => ('wrong' in policy ? [policy.wrong] : [])),
@@ -122,24 +131,32 @@ const misread = ({ file, line, reason, mend }: Unreadable): Finding => ({
   failure: failure('check.unreadable', { reason, mend }),
 });
 
+interface Where {
+  /** The namespace of objects that state none. */
+  readonly unstated: string;
+  /** Where a kustomization puts all objects of the file, whatever they state. */
+  readonly moved: string | undefined;
+}
+
 /** What else lies in folders of manifests (values of charts, settings of tools) is none of an API server's, and passed over. */
 function itemsOf(
   source: Source,
   value: unknown,
   prefix: Path,
   kinds: readonly KnownKind[],
-  fallback: string,
+  where: Where,
 ): Item[] {
   if (!isBag(value)) return [];
   const { apiVersion, kind } = value;
   if (typeof apiVersion !== 'string' || typeof kind !== 'string') return [];
   if (kind === 'List')
     return listOf(value['items']).flatMap((item, index) =>
-      itemsOf(source, item, [...prefix, 'items', index], kinds, fallback),
+      itemsOf(source, item, [...prefix, 'items', index], kinds, where),
     );
   const [version = '', group = ''] = apiVersion.split('/').reverse();
   const metadata = isBag(value['metadata']) ? value['metadata'] : {};
   const stated = metadata['namespace'];
+  const name = kind === 'Namespace' && where.moved !== undefined ? where.moved : metadata['name'];
   return [
     {
       source,
@@ -150,12 +167,10 @@ function itemsOf(
       version,
       kind,
       metadata,
-      name: typeof metadata['name'] === 'string' ? metadata['name'] : '',
+      name: typeof name === 'string' ? name : '',
       namespace: isOfCluster(group, kind, kinds)
         ? undefined
-        : typeof stated === 'string' && stated !== ''
-          ? stated
-          : fallback,
+        : (where.moved ?? (typeof stated === 'string' && stated !== '' ? stated : where.unstated)),
     },
   ];
 }
@@ -206,8 +221,11 @@ function view(item: Item, given: unknown, path: Path, namespace: string | undefi
   return [{ item, path, spec: read.data, namespace, target: read.data.target?.name ?? name }];
 }
 
-/** Whether a text waits for somebody to fill it in before it is applied, as Flux and envsubst do: nothing can be said of it. */
-export const isTemplate = (text: string): boolean => text.includes('${');
+/**
+ * Whether a text waits for somebody to fill it in before it is applied, as Flux and envsubst do (and others in braces, which no
+ * name has): nothing can be said of it.
+ */
+export const isTemplate = (text: string): boolean => text.includes('${') || text.includes('{{');
 
 /** "team/app", or "app" where there is no namespace. */
 export const placed = (namespace: string | undefined, name: string): string =>

@@ -86,7 +86,10 @@ function makersOf(world: World): readonly Maker[] {
       namespace: view.namespace,
       keys: madeBy(world, view),
     }));
-  return [...views, ...world.items.flatMap(otherMakers)];
+  const generated = world.kustomized.generated
+    .filter(({ kind }) => kind === 'Secret')
+    .map(({ name, file }) => ({ by: file, name, namespace: undefined, keys: OPEN }));
+  return [...views, ...generated, ...world.items.flatMap(otherMakers)];
 }
 
 function otherMakers(item: Item): Maker[] {

@@ -117,6 +117,8 @@ function* sources(world: World, view: View): Iterable<Finding> {
     if (source === undefined || view.namespace === undefined) continue;
     const at = [...view.path, 'target', 'template', 'templateFrom', index, 'configMap'];
     const map = configMap(world, view, source.name);
+    const { generated } = world.kustomized;
+    if (generated.some(({ kind, name }) => kind === 'ConfigMap' && name === source.name)) continue;
     if (map === undefined) {
       const name = `${view.namespace}/${source.name}`;
       yield found(
