@@ -1,6 +1,7 @@
 /**
  * From a key in a manifest to a path of the API, by upstream's rules to the letter: manifests rely on their oddities.
- * One departure: slashes around `path` are dropped, where upstream would ask for "secret//data/x".
+ * Slashes are one where several stand, and none at the ends, as HashiCorp's client sends every path: "/team/app" below "secret"
+ * is "secret/data/team/app". One departure: slashes around `path` are dropped before its mention in the key is looked for.
  */
 
 export interface PathRule {
@@ -9,7 +10,9 @@ export interface PathRule {
 }
 
 /** Where the data of a key is read. */
-export function dataPath(rule: PathRule, key: string): string {
+export const dataPath = (rule: PathRule, key: string): string => clean(builtPath(rule, key));
+
+function builtPath(rule: PathRule, key: string): string {
   const mount = mountOf(rule);
   if (mount === undefined) {
     if (rule.version === 'v1' || key.includes('/data/')) return key;
@@ -26,7 +29,7 @@ export function dataPath(rule: PathRule, key: string): string {
  */
 export function metadataPath(rule: PathRule, key: string): string {
   const mount = mountOf(rule);
-  if (mount !== undefined) return `${mount}/metadata/${below(rule, mount, key)}`;
+  if (mount !== undefined) return clean(`${mount}/metadata/${below(rule, mount, key)}`);
   return dataPath(rule, key).replace(/\/data(?=\/|$)/, '/metadata');
 }
 
@@ -35,7 +38,7 @@ export function searchRoot(
   rule: PathRule,
   folder: string | undefined,
 ): { readonly list: string; readonly prefix: string; readonly keyPrefix: string } | undefined {
-  const inside = trim(folder ?? '');
+  const inside = clean(folder ?? '');
   const mount = mountOf(rule);
   if (mount !== undefined)
     return { list: rule.version === 'v2' ? `${mount}/metadata` : mount, prefix: inside, keyPrefix: '' };
@@ -51,6 +54,8 @@ function mountOf(rule: PathRule): string | undefined {
 }
 
 const trim = (text: string): string => text.replace(/^\/+|\/+$/g, '');
+
+const clean = (text: string): string => trim(text.replace(/\/{2,}/g, '/'));
 
 /** The key below the mount: its own mention of the mount is dropped once, and then (version 2) one of "data/". */
 function below(rule: PathRule, mount: string, key: string): string {

@@ -55,6 +55,16 @@ describe('paths, cell by cell', () => {
       'kv/data/pki/issue/x',
     ],
     ['admin', 'secret/data/admin', 'admin/data', 'secret/admin', 'admin', 'kv/data/admin'],
+    // HashiCorp's client joins paths: manifests in the wild begin their keys with a slash, and end some with one.
+    [
+      '/kafka/app',
+      'secret/data/kafka/app',
+      'data/kafka/app',
+      'secret/kafka/app',
+      'kafka/app',
+      'kv/data/kafka/app',
+    ],
+    ['secret//app/', 'secret/data/app', 'secret/data/app', 'secret/app', 'secret/app', 'kv/data/secret/app'],
   ])('%s', (key, secret2, unset2, secret1, unset1, kv2) => {
     expect([
       dataPath({ path: 'secret', version: 'v2' }, key),
@@ -69,6 +79,7 @@ describe('paths, cell by cell', () => {
     expect(metadataPath({ path: 'secret', version: 'v2' }, 'secret/a')).toBe('secret/metadata/a');
     expect(metadataPath({ version: 'v2' }, 'secret/data/a')).toBe('secret/metadata/a');
     expect(metadataPath({ version: 'v2' }, 'secret/a/data/b')).toBe('secret/a/metadata/b');
+    expect(metadataPath({ path: 'secret', version: 'v2' }, '/a//b')).toBe('secret/metadata/a/b');
   });
 });
 
@@ -292,6 +303,45 @@ describe('the token', () => {
     time.now = 20_000;
     for (let i = 0; i < 5; i++) await failureOf(provider.get({ key: 'no' }));
     expect(fake.logins).toBe(2);
+  });
+
+  test('that its role would give more now is replaced, seldom by itself and at once where rights changed', async () => {
+    const allowed = new Set<string>();
+    const { provider, fake, time } = await start((path) =>
+      path.endsWith('/no') && !allowed.has(`hvs.${fake.logins}`)
+        ? [403, { errors: ['permission denied'] }]
+        : kv('{}'),
+    );
+    await failureOf(provider.get({ key: 'no' }));
+    expect(fake.logins).toBe(1);
+    provider.rightsChanged?.();
+    allowed.add('hvs.2');
+    expect(await Promise.all(Array.from({ length: 5 }, () => provider.get({ key: 'no' })))).toHaveLength(5);
+    expect(fake.logins).toBe(2);
+    expect([...fake.valid]).toEqual(['hvs.2']);
+    allowed.clear();
+    time.now = 15_000;
+    await failureOf(provider.get({ key: 'no' }));
+    expect(fake.logins).toBe(2);
+    time.now = 21_000;
+    allowed.add('hvs.3');
+    expect((await provider.get({ key: 'no' }))?.version).toBe('1');
+    expect([...fake.valid]).toEqual(['hvs.3']);
+  });
+
+  test('that still opens much stays where a refusal elsewhere asks for a login and there is none', async () => {
+    const { provider, fake, time } = await start((path) =>
+      path.endsWith('/no') ? [403, { errors: ['permission denied'] }] : kv('{}'),
+    );
+    await provider.get({ key: 'a' });
+    fake.audience = 'another';
+    for (let i = 1; i <= 5; i++) {
+      time.now = i * 20_000;
+      provider.rightsChanged?.();
+      expect((await failureOf(provider.get({ key: 'no' }))).code).toBe('provider.denied');
+      expect((await provider.get({ key: 'a' }))?.version).toBe('1');
+    }
+    expect(fake.log.filter((line) => line.endsWith('/revoke-self'))).toEqual([]);
   });
 
   test('is revoked when the store is closed', async () => {
