@@ -190,6 +190,7 @@ const MENDS: Readonly<Record<string, string>> = {
   AADSTS7000215: 'The secret is not one of the application: take its value, not its id.',
   AADSTS7000222: 'The secret of the application has expired: make a new one.',
   AADSTS700016: 'The application is not in that tenant: check clientId and tenantId.',
+  AADSTS700038: 'That is no identifier of an application: check clientId.',
   AADSTS90002: 'There is no such tenant: check tenantId.',
   AADSTS700027: 'The certificate is not one of the application: upload it there.',
   AADSTS70021: 'No federated credential of the application trusts this service account: add one.',

@@ -252,6 +252,24 @@ describe('pushing to a key vault', () => {
     expect(last).not.toHaveProperty('expires');
   });
 
+  test.each([
+    ['after January 2038, which is more than Azure’s library can say by itself', '2099-01-02T03:04:05Z'],
+    ['at the very last second that can be said', '2106-02-07T06:28:15Z'],
+    ['within a second', '2027-01-15T08:00:00.999Z'],
+  ])('an end that lies %s is the one that the vault is told, and told once', async (_, expirationDate) => {
+    const fake = await started();
+    const provider = await connect(fake);
+    const value = entry('"exp":-1');
+    const push = () =>
+      provider.put?.({ key: 'db' }, value, { owner: 'us', metadata: meta({ expirationDate }) });
+    expect(await push()).toBe('written');
+    expect(fake.objects.secrets.get('db')?.at(-1)).toMatchObject({
+      value: '"exp":-1',
+      expires: Math.floor(Date.parse(expirationDate) / 1000),
+    });
+    expect(await push()).toBe('unchanged');
+  });
+
   test('tags alone are changed without a new version', async () => {
     const fake = await started();
     plant(fake, 'db', ['1'], { ...OURS, old: 'o' });
@@ -292,6 +310,26 @@ describe('pushing to a key vault', () => {
     expect(waits).toMatchObject({ code: 'provider.write', retryAfterMs: 15_000 });
     expect(await provider.put?.({ key: 'db' }, entry('2'), { owner: 'us' })).toBe('written');
     expect(await textAt(provider, 'db')).toBe('2');
+  });
+
+  test('a conflict that a vault gives no reason for is one with what was deleted, if that is there', async () => {
+    const fake = await started();
+    const provider = await connect(fake);
+    await provider.put?.({ key: 'db' }, entry('1'), { owner: 'us' });
+    await provider.delete?.({ key: 'db' }, { owner: 'us' });
+    const [found] = [...fake.deleted.secrets];
+    fake.between = ({ method }) => (method === 'PUT' ? { status: 409, code: 'Conflict' } : undefined);
+    // Just being deleted: it is on neither shelf.
+    fake.deleted.secrets.clear();
+    const put = () => said(provider.put?.({ key: 'db' }, entry('2'), { owner: 'us' }));
+    expect(await put()).toMatchObject({
+      code: 'provider.write',
+      message: expect.stringContaining('Key Vault answers Conflict'),
+      retryAfterMs: 15_000,
+    });
+    if (found !== undefined) fake.deleted.secrets.set(...found);
+    expect(await put()).toMatchObject({ code: 'provider.write', retryAfterMs: 15_000 });
+    expect(fake.objects.secrets.has('db')).toBe(true);
   });
 
   test('what upstream pushed is taken over by who pushes to it, and until then by nobody deleted', async () => {
@@ -382,6 +420,8 @@ describe('pushing to a key vault', () => {
   test.each([
     ['a field that there is not', { unknown: 1 }],
     ['a date that is none', { expirationDate: 'tomorrow' }],
+    ['a date before all others', { expirationDate: '1970-01-01T00:00:00Z' }],
+    ['a date beyond what can be said', { expirationDate: '2106-02-07T06:28:16Z' }],
     ['the tag that says who manages it', { tags: { 'managed-by': 'me' } }],
     ['the tag that says who pushed it', { tags: { 'holdfast-pushed-by': 'me' } }],
   ])('metadata with %s is refused before anything is asked', async (_, spec) => {

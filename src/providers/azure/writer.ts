@@ -15,6 +15,8 @@ import { type Held, type Shelf, shelvesOf } from './shelves.ts';
 /** How long a vault takes to get back what was deleted, about. */
 const RECOVERY_MS = 15_000;
 const NO_METADATA: Metadata = {};
+/** Conflicts with something deleted under that name. Not every vault says more than the second. */
+const WAITING: ReadonlySet<string> = new Set(['ObjectIsDeletedButRecoverable', 'Conflict']);
 
 export function createWriter({ vault, env }: VaultContext): Writer {
   const { store } = env;
@@ -52,19 +54,24 @@ export function createWriter({ vault, env }: VaultContext): Writer {
     { name }: ObjectName,
     target: PushTarget,
     { owner, adopt }: PushOptions,
-  ) => {
+    conflict: unknown,
+  ): Promise<never> => {
     const { key, property = '' } = target;
     const at = { store, name: key };
-    const tags = await change(shelf.deletedTags(name), { ...at, permission: `${shelf.kind}/get` });
+    const later = (reason: string) =>
+      failure('provider.write', { store, path: key, reason }, { retryAfterMs: RECOVERY_MS });
+    const tags = await seen(shelf.deletedTags(name), {
+      ...at,
+      permission: `${shelf.kind}/get`,
+      writes: true,
+    });
+    // It is just being deleted, or just being recovered.
+    if (tags === undefined) throw later(`Key Vault answers ${refusalOf(conflict)?.code}`);
     const reason = ownership.mayPush(new Map(Object.entries(tags)), property, owner, adopt);
     if (reason !== undefined)
       throw failure('provider.foreign', { store, path: key, reason: `it is deleted, but waits: ${reason}` });
     await change(shelf.recover(name), { ...at, permission: `${shelf.kind}/recover` });
-    throw failure(
-      'provider.write',
-      { store, path: key, reason: 'it was deleted, and is being recovered; then it is written' },
-      { retryAfterMs: RECOVERY_MS },
-    );
+    throw later('it was deleted, and is being recovered; then it is written');
   };
 
   const put = async (
@@ -95,8 +102,9 @@ export function createWriter({ vault, env }: VaultContext): Writer {
     try {
       await shelf.write(object.name, wanted, tags, metadata, had);
     } catch (error) {
-      if (refusalOf(error)?.code === 'ObjectIsDeletedButRecoverable')
-        return recovered(shelf, object, target, options);
+      const refusal = refusalOf(error);
+      if (refusal?.status === 409 && WAITING.has(refusal.code))
+        return recovered(shelf, object, target, options, error);
       throw error instanceof NotWritable ? error : await change(Promise.reject(error), at);
     }
     return 'written';

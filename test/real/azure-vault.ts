@@ -1,0 +1,119 @@
+/**
+ * A key vault that is not ours, Azure's own or an emulator's, for the test beside this: where the variables say that it is, a
+ * way to it that is not the provider's, and what was made there, taken away again.
+ */
+
+import { createHash, randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { vaultScope } from '../../src/azure/clouds.ts';
+import { textOf } from '../../src/base/bytes.ts';
+import type { Dial } from '../../src/base/web.ts';
+import { NO_WAY_OUT } from '../../src/provider/egress.ts';
+import type { ProviderEnv } from '../../src/provider/provider.ts';
+import { testEnv } from '../../src/provider/testing.ts';
+import { createDial } from '../../src/server/http/dial.ts';
+
+/** A variable of the test, or ''. @param name without what all of them begin with */
+export const given = (name: string): string => process.env[`HOLDFAST_AZURE_${name}`] ?? '';
+
+/** Those of these variables that are not set, by their whole names. */
+export const absent = (...names: string[]): string =>
+  names
+    .filter((name) => given(name) === '')
+    .map((name) => `HOLDFAST_AZURE_${name}`)
+    .join(', ');
+
+/** What is deleted in a vault keeps its name for months: each run has names of its own. */
+export const run = createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 8);
+const names = new Set<string>();
+export const named = (name: string): string => {
+  const whole = `holdfast-${run}-${name}`;
+  names.add(whole);
+  return whole;
+};
+
+/** Where emulators put Azure's hosts. */
+const resolve: ProviderEnv['resolve'] = (host, port) => {
+  const isVault = host === new URL(given('VAULT')).hostname;
+  const at = isVault || given('LOGIN') === '' ? given('AT') : given('LOGIN');
+  const [, address = '', number = ''] = /^(.*):(\d+)$/.exec(at) ?? [];
+  const ca = given('CA') === '' ? {} : { ca: readFileSync(given('CA'), 'utf8') };
+  return address === '' ? { host, port } : { host: address, port: Number(number), ...ca };
+};
+
+const dial: Dial = (request) => {
+  const { hostname, port } = new URL(request.url);
+  const { ca } = resolve(hostname, Number(port) || 443);
+  const send = createDial({ target: resolve, allow: () => true });
+  return send({ ...request, ...(ca === undefined ? {} : { ca }) });
+};
+
+/** A cluster whose Secrets all have one value for each key: that of the variable of that name. */
+export const clusterOf = (more: Partial<ProviderEnv> = {}): ProviderEnv =>
+  testEnv({
+    resolve,
+    secretKey: async ({ key }) => Buffer.from(given(key)),
+    wayOut: { ...NO_WAY_OUT, dial: createDial({ target: resolve, allow: () => true }) },
+    ...more,
+  });
+
+/** A secret as the vault shows it. */
+export interface Held {
+  readonly id: string;
+  readonly value: string;
+  readonly contentType?: string;
+  readonly tags?: Readonly<Record<string, string>>;
+  readonly attributes: { readonly enabled: boolean; readonly exp?: number };
+}
+
+let token: Promise<string> | undefined;
+
+/** One request to the vault, around the provider. @throws Error for what the vault refuses, with its status and name */
+export async function ask<T = Held>(method: string, path: string, body?: object): Promise<T> {
+  token ??= login();
+  const answer = await dial({
+    url: `${new URL(given('VAULT')).origin}${path}?api-version=7.4`,
+    method,
+    headers: { authorization: `Bearer ${await token}`, 'content-type': 'application/json' },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  });
+  const read = JSON.parse(textOf(answer.body) || '{}');
+  if (answer.status < 300) return read;
+  throw new Error(`the vault answers ${answer.status} ${read.error?.code} to ${method} ${path}`);
+}
+
+async function login(): Promise<string> {
+  const answer = await dial({
+    url: `https://login.microsoftonline.com/${given('TENANT')}/oauth2/v2.0/token`,
+    method: 'POST',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    body: new URLSearchParams({
+      grant_type: 'client_credentials',
+      client_id: given('CLIENT'),
+      client_secret: given('SECRET'),
+      scope: vaultScope(given('VAULT')),
+    }).toString(),
+  });
+  return JSON.parse(textOf(answer.body) ?? '').access_token;
+}
+
+/** Makes a secret, or a version of one, as somebody else would. @returns its version */
+export async function plant(
+  name: string,
+  value: string,
+  {
+    tags = {},
+    ...attributes
+  }: { tags?: Readonly<Record<string, string>>; enabled?: boolean; exp?: number } = {},
+): Promise<string> {
+  const { id } = await ask('PUT', `/secrets/${name}`, { value, tags, attributes });
+  return id.split('/').at(-1) ?? '';
+}
+
+/** Deletes the secrets of this run that are left. */
+export async function cleared(): Promise<void> {
+  for (const name of names)
+    await ask('DELETE', `/secrets/${name}`).catch(() => {
+      // It is gone already, or was never made.
+    });
+}
