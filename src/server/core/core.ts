@@ -17,6 +17,7 @@ import type { Backups } from '../backup/backups.ts';
 import type { Barrier } from '../barrier/barrier.ts';
 import type { KeyCustody } from '../barrier/custody.ts';
 import type { EventBus } from '../events/events.ts';
+import type { Rights } from '../events/rights.ts';
 import type { IdentityStore } from '../identity/store.ts';
 import type { LeaseManager } from '../lease/leases.ts';
 import type { LifetimeClock } from '../lease/lifetime.ts';
@@ -42,6 +43,8 @@ export interface Services {
   readonly mounts: MountTable;
   readonly audit: AuditBroker & AuditDevices;
   readonly events: EventBus;
+  /** To be told of what changes what somebody may do. */
+  readonly rights: Pick<Rights, 'changed'>;
   readonly quotas: Quotas;
   readonly passwords: PasswordPolicies;
   readonly auditedHeaders: AuditedHeaders;

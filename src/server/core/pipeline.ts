@@ -8,22 +8,23 @@ import type { z } from 'zod';
 import { utf8 } from '../../base/bytes.ts';
 import { inCidrs } from '../../base/cidr.ts';
 import { asFailure, type Failure, failure, isFailure } from '../../base/errors.ts';
-import { type Json, stringify } from '../../base/json.ts';
+import { stringify } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path, parsePath } from '../../base/path.ts';
 import { after, type Soon } from '../../base/soon.ts';
-import type { Grant, Operation, Reply } from '../../plugin/plugin.ts';
-import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
-import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
-import { type IssuedToken, isIssued, type TokenEntry } from '../auth/tokens.ts';
-import { type Authority, authorityOf, identityPoliciesOf, united } from './authority.ts';
+import type { Operation, Reply } from '../../plugin/plugin.ts';
+import type { Acl, AclRequest } from '../auth/acl.ts';
+import type { TokenEntry } from '../auth/tokens.ts';
+import { auditedAuth, auditedRequest, auditedResponse } from './audited.ts';
+import { authorityOf } from './authority.ts';
 import { bytesOf, membersOf, streamOf } from './body.ts';
 import type { Core, Services } from './core.ts';
-import { envelopeText, timestamp } from './envelope.ts';
+import { envelopeText } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
+import { makeToken } from './grant.ts';
 import { helpOf } from './help.ts';
 import { gathered, isPaged, streamed } from './listing.ts';
-import { judgedPath, type LiveMount, type MountConfig, routeOf } from './mounts.ts';
-import type { Answer, AuthInfo, Envelope, Request } from './request.ts';
+import { judgedPath, routeOf } from './mounts.ts';
+import type { Answer, Envelope, Request } from './request.ts';
 import { wrap } from './wrapping.ts';
 
 interface Step {
@@ -313,6 +314,8 @@ function runOperation(exchange: Exchange): Soon<void> {
   return after(ran, (reply) => {
     exchange.reply = reply;
     if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
+    if (exchange.mount !== undefined && changesRights(exchange.mount.entry, match.route, operation, exchange.path))
+      exchange.services?.rights.changed();
   });
 }
 
@@ -338,69 +341,6 @@ async function guessed(exchange: Exchange, operation: Operation, run: () => Prom
   refuseLocked();
   lockout.succeeded(accessor, alias);
   return reply;
-}
-
-/** A plugin only says what a token shall hold; the token itself is made here, and by nobody else. */
-function makeToken(exchange: Exchange): Soon<void> {
-  const { reply } = exchange;
-  if (reply === undefined || !('auth' in reply)) return;
-  return makeTokenOf(exchange, reply);
-}
-
-async function makeTokenOf(exchange: Exchange, reply: Extract<Reply, { auth: Grant }>): Promise<void> {
-  const issued = isIssued(reply.auth) ? reply.auth.issued : await granted(exchange, reply.auth);
-  exchange.warnings.push(...issued.warnings);
-  const identityPolicies = await identityPoliciesOf(exchange.open(), issued.entry.entityId);
-  exchange.auth = authInfo(issued, identityPolicies, exchange.open().tokens.now());
-}
-
-async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
-  const { tokens, mounts, policies, identity } = exchange.open();
-  const mount = exchange.mount;
-  if (mount === undefined) throw failure('base.internal');
-  const asked = grant.policies.map((name) => name.trim().toLowerCase()).filter((name) => name !== '');
-  const named = grant.token.noDefaultPolicy ? asked : [...asked, 'default'];
-  // A login that makes root would let whoever may write a role become root.
-  const allowed = [...new Set(named)]
-    .filter((name) => name !== 'root' && name !== 'response-wrapping')
-    .sort();
-  for (const name of allowed)
-    if (!(await policies.exists(name))) exchange.warnings.push(`Policy "${name}" does not exist`);
-  const ttl = mounts.ttlOf(mount.entry);
-  const maxTtlMs = grant.token.maxTtlMs > 0 ? Math.min(grant.token.maxTtlMs, ttl.maxMs) : ttl.maxMs;
-  const entity =
-    grant.alias === undefined
-      ? undefined
-      : await identity.login({
-          name: grant.alias.name,
-          metadata: grant.alias.metadata ?? {},
-          mount: mount.entry,
-          groups: grant.groups ?? [],
-        });
-  exchange.entityCreated = entity?.created ?? false;
-  return tokens.create({
-    ...(entity === undefined ? {} : { entityId: entity.id }),
-    type: loginType(mount.entry.config.tokenType, grant.token.type),
-    loginMount: mount.entry.uuid,
-    policies: allowed,
-    path: exchange.path.text,
-    displayName: grant.displayName,
-    meta: grant.metadata,
-    uses: grant.token.uses,
-    ttlMs: grant.token.ttlMs > 0 ? grant.token.ttlMs : Math.min(ttl.defaultMs, maxTtlMs),
-    maxTtlMs,
-    explicitMaxTtlMs: grant.token.explicitMaxTtlMs,
-    periodMs: grant.token.periodMs,
-    renewable: grant.token.renewable,
-    boundCidrs: grant.token.boundCidrs,
-  });
-}
-
-/** What a mount is tuned to is for all its logins; what it is only inclined to, a role may decide. */
-function loginType(mount: MountConfig['tokenType'], role: Grant['token']['type']): 'service' | 'batch' {
-  if (mount === 'service' || mount === 'batch') return mount;
-  if (role !== 'default') return role;
-  return mount === 'default-batch' ? 'batch' : 'service';
 }
 
 /**
@@ -535,158 +475,6 @@ function envelopeOf(exchange: Exchange): Envelope {
     ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
     ...(exchange.auth === undefined ? {} : { auth: exchange.auth }),
     ...(exchange.wrap === undefined ? {} : { wrap: exchange.wrap }),
-  };
-}
-
-function authInfo({ token, entry }: IssuedToken, identityPolicies: readonly string[], now: number): AuthInfo {
-  return {
-    token,
-    type: entry.type ?? 'service',
-    accessor: entry.accessor,
-    policies: entry.policies,
-    identityPolicies,
-    metadata: entry.meta,
-    leaseMs: entry.expiresAt === undefined ? 0 : entry.expiresAt - now,
-    renewable: entry.renewable,
-    entityId: entry.entityId,
-    orphan: entry.parent === undefined,
-    uses: Math.max(0, entry.uses),
-  };
-}
-
-/** The same in both lines of an exchange: all that it tells stands when the first is written. */
-function auditedRequest(exchange: Exchange): AuditRequest {
-  exchange.audited ??= newAuditedRequest(exchange);
-  return exchange.audited;
-}
-
-/** One object for each mount as it is, by which a device knows what it wrote of it. */
-const auditedMounts = new WeakMap<LiveMount, NonNullable<AuditRequest['mount']>>();
-
-function auditedMount(mount: LiveMount, isSystem: boolean): NonNullable<AuditRequest['mount']> {
-  const known = auditedMounts.get(mount);
-  if (known !== undefined) return known;
-  const { path, type, accessor, kind } = mount.entry;
-  const facts = { point: path, type, accessor, class: isSystem ? ('system' as const) : kind };
-  auditedMounts.set(mount, facts);
-  return facts;
-}
-
-function newAuditedRequest(exchange: Exchange): AuditRequest {
-  const { request, mount, token } = exchange;
-  const wrapTtlMs = request.wrapTtlMs ?? 0;
-  const kept = exchange.services?.auditedHeaders.of(request.headers);
-  return {
-    id: exchange.id,
-    operation: exchange.capability ?? (exchange.verb === 'write' ? 'update' : exchange.verb),
-    path: exchange.path.text,
-    remoteAddress: request.remote.address,
-    remotePort: request.remote.port,
-    ...(mount === undefined ? {} : { mount: auditedMount(mount, mount === exchange.core.system) }),
-    ...(request.token === undefined ? {} : { clientToken: request.token }),
-    ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
-    ...(Object.keys(exchange.data).length === 0 ? {} : { data: exchange.data as Json }),
-    ...(wrapTtlMs > 0 ? { wrapTtlMs } : {}),
-    ...(kept === undefined ? {} : { headers: kept.headers, clearHeaders: kept.clear }),
-  };
-}
-
-/**
- * Who asks, and by which right: one object for a token with an authority and the rule that decided, so that a device can keep
- * what it writes of it for as long as all three stand. The token itself is in the request.
- */
-function auditedAuth(exchange: Exchange): AuditAuth | undefined {
-  const { token, request, authority, decision } = exchange;
-  if (token === undefined || request.token === undefined) return undefined;
-  if (authority === undefined || (decision !== undefined && !decision.allowed))
-    return factsOf(token, authority, decision);
-  const by = decision === undefined ? NOBODY : decision.rule === 'root' ? ROOT : decision.rule;
-  let kept = auditedAuths.get(authority);
-  if (kept?.token !== token) {
-    kept = { token, byRule: new WeakMap() };
-    auditedAuths.set(authority, kept);
-  }
-  const known = kept.byRule.get(by);
-  if (known !== undefined) return known;
-  const facts = factsOf(token, authority, decision);
-  kept.byRule.set(by, facts);
-  return facts;
-}
-
-const NOBODY = {};
-const ROOT = {};
-const auditedAuths = new WeakMap<
-  Authority,
-  { readonly token: TokenEntry; readonly byRule: WeakMap<object, AuditAuth> }
->();
-
-function factsOf(
-  token: TokenEntry,
-  authority: Authority | undefined,
-  decision: Decision | undefined,
-): AuditAuth {
-  const facts = entryFacts(token, authority?.identityPolicies ?? []);
-  if (decision === undefined) return facts;
-  const granting = !decision.allowed ? [] : decision.rule === 'root' ? ['root'] : decision.rule.policies;
-  return {
-    ...facts,
-    policyResults: {
-      allowed: decision.allowed,
-      granting: granting.map((name) => ({ name, type: 'acl' })),
-    },
-  };
-}
-
-const entryFacts = (token: TokenEntry, identityPolicies: readonly string[]): AuditAuth => ({
-  accessor: token.accessor,
-  displayName: token.displayName,
-  policies: united(token.policies, identityPolicies),
-  tokenPolicies: token.policies,
-  ...(identityPolicies.length === 0 ? {} : { identityPolicies }),
-  metadata: token.meta,
-  entityId: token.entityId,
-  tokenType: token.type ?? 'service',
-  tokenTtlMs: token.ttlMs,
-  issuedAt: timestamp(token.createdAt),
-});
-
-function auditedResponse(exchange: Exchange): AuditResponse {
-  const { reply, auth, wrap: wrapInfo } = exchange;
-  const data = reply !== undefined && 'data' in reply ? (reply.data as Json | undefined) : undefined;
-  const lease = reply !== undefined && 'lease' in reply ? reply.lease : undefined;
-  return {
-    ...(auth === undefined
-      ? {}
-      : {
-          auth: {
-            clientToken: auth.token,
-            accessor: auth.accessor,
-            policies: united(auth.policies, auth.identityPolicies),
-            tokenPolicies: auth.policies,
-            ...(auth.identityPolicies.length === 0 ? {} : { identityPolicies: auth.identityPolicies }),
-            metadata: auth.metadata,
-            entityId: auth.entityId,
-            ...(exchange.entityCreated ? { entityCreated: true } : {}),
-            tokenType: auth.type,
-            tokenTtlMs: auth.leaseMs,
-          },
-        }),
-    ...(data === undefined || wrapInfo !== undefined ? {} : { data }),
-    ...(reply !== undefined && 'text' in reply ? { lasting: true } : {}),
-    ...(lease === undefined || lease.id === '' ? {} : { leaseId: lease.id }),
-    ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
-    ...(wrapInfo === undefined
-      ? {}
-      : {
-          wrap: {
-            token: wrapInfo.token,
-            accessor: wrapInfo.accessor,
-            ttlMs: wrapInfo.ttlMs,
-            createdAt: timestamp(wrapInfo.createdAt),
-            path: wrapInfo.path,
-            ...(wrapInfo.wrappedAccessor === undefined ? {} : { wrappedAccessor: wrapInfo.wrappedAccessor }),
-          },
-        }),
   };
 }
 

@@ -1,0 +1,146 @@
+/** What the audit trail is told of an exchange: the request, who asks by which right, and the answer. */
+
+import type { Json } from '../../base/json.ts';
+import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
+import type { Decision } from '../auth/acl.ts';
+import type { TokenEntry } from '../auth/tokens.ts';
+import { type Authority, united } from './authority.ts';
+import { timestamp } from './envelope.ts';
+import type { Exchange } from './exchange.ts';
+import type { LiveMount } from './mounts.ts';
+
+/** The same in both lines of an exchange: all that it tells stands when the first is written. */
+export function auditedRequest(exchange: Exchange): AuditRequest {
+  exchange.audited ??= newAuditedRequest(exchange);
+  return exchange.audited;
+}
+
+/** One object for each mount as it is, by which a device knows what it wrote of it. */
+const auditedMounts = new WeakMap<LiveMount, NonNullable<AuditRequest['mount']>>();
+
+function auditedMount(mount: LiveMount, isSystem: boolean): NonNullable<AuditRequest['mount']> {
+  const known = auditedMounts.get(mount);
+  if (known !== undefined) return known;
+  const { path, type, accessor, kind } = mount.entry;
+  const facts = { point: path, type, accessor, class: isSystem ? ('system' as const) : kind };
+  auditedMounts.set(mount, facts);
+  return facts;
+}
+
+function newAuditedRequest(exchange: Exchange): AuditRequest {
+  const { request, mount, token } = exchange;
+  const wrapTtlMs = request.wrapTtlMs ?? 0;
+  const kept = exchange.services?.auditedHeaders.of(request.headers);
+  return {
+    id: exchange.id,
+    operation: exchange.capability ?? (exchange.verb === 'write' ? 'update' : exchange.verb),
+    path: exchange.path.text,
+    remoteAddress: request.remote.address,
+    remotePort: request.remote.port,
+    ...(mount === undefined ? {} : { mount: auditedMount(mount, mount === exchange.core.system) }),
+    ...(request.token === undefined ? {} : { clientToken: request.token }),
+    ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
+    ...(Object.keys(exchange.data).length === 0 ? {} : { data: exchange.data as Json }),
+    ...(wrapTtlMs > 0 ? { wrapTtlMs } : {}),
+    ...(kept === undefined ? {} : { headers: kept.headers, clearHeaders: kept.clear }),
+  };
+}
+
+/**
+ * Who asks, and by which right: one object for a token with an authority and the rule that decided, so that a device can keep
+ * what it writes of it for as long as all three stand. The token itself is in the request.
+ */
+export function auditedAuth(exchange: Exchange): AuditAuth | undefined {
+  const { token, request, authority, decision } = exchange;
+  if (token === undefined || request.token === undefined) return undefined;
+  if (authority === undefined || (decision !== undefined && !decision.allowed))
+    return factsOf(token, authority, decision);
+  const by = decision === undefined ? NOBODY : decision.rule === 'root' ? ROOT : decision.rule;
+  let kept = auditedAuths.get(authority);
+  if (kept?.token !== token) {
+    kept = { token, byRule: new WeakMap() };
+    auditedAuths.set(authority, kept);
+  }
+  const known = kept.byRule.get(by);
+  if (known !== undefined) return known;
+  const facts = factsOf(token, authority, decision);
+  kept.byRule.set(by, facts);
+  return facts;
+}
+
+const NOBODY = {};
+const ROOT = {};
+const auditedAuths = new WeakMap<
+  Authority,
+  { readonly token: TokenEntry; readonly byRule: WeakMap<object, AuditAuth> }
+>();
+
+function factsOf(
+  token: TokenEntry,
+  authority: Authority | undefined,
+  decision: Decision | undefined,
+): AuditAuth {
+  const facts = entryFacts(token, authority?.identityPolicies ?? []);
+  if (decision === undefined) return facts;
+  const granting = !decision.allowed ? [] : decision.rule === 'root' ? ['root'] : decision.rule.policies;
+  return {
+    ...facts,
+    policyResults: {
+      allowed: decision.allowed,
+      granting: granting.map((name) => ({ name, type: 'acl' })),
+    },
+  };
+}
+
+const entryFacts = (token: TokenEntry, identityPolicies: readonly string[]): AuditAuth => ({
+  accessor: token.accessor,
+  displayName: token.displayName,
+  policies: united(token.policies, identityPolicies),
+  tokenPolicies: token.policies,
+  ...(identityPolicies.length === 0 ? {} : { identityPolicies }),
+  metadata: token.meta,
+  entityId: token.entityId,
+  tokenType: token.type ?? 'service',
+  tokenTtlMs: token.ttlMs,
+  issuedAt: timestamp(token.createdAt),
+});
+
+export function auditedResponse(exchange: Exchange): AuditResponse {
+  const { reply, auth, wrap: wrapInfo } = exchange;
+  const data = reply !== undefined && 'data' in reply ? (reply.data as Json | undefined) : undefined;
+  const lease = reply !== undefined && 'lease' in reply ? reply.lease : undefined;
+  return {
+    ...(auth === undefined
+      ? {}
+      : {
+          auth: {
+            clientToken: auth.token,
+            accessor: auth.accessor,
+            policies: united(auth.policies, auth.identityPolicies),
+            tokenPolicies: auth.policies,
+            ...(auth.identityPolicies.length === 0 ? {} : { identityPolicies: auth.identityPolicies }),
+            metadata: auth.metadata,
+            entityId: auth.entityId,
+            ...(exchange.entityCreated ? { entityCreated: true } : {}),
+            tokenType: auth.type,
+            tokenTtlMs: auth.leaseMs,
+          },
+        }),
+    ...(data === undefined || wrapInfo !== undefined ? {} : { data }),
+    ...(reply !== undefined && 'text' in reply ? { lasting: true } : {}),
+    ...(lease === undefined || lease.id === '' ? {} : { leaseId: lease.id }),
+    ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
+    ...(wrapInfo === undefined
+      ? {}
+      : {
+          wrap: {
+            token: wrapInfo.token,
+            accessor: wrapInfo.accessor,
+            ttlMs: wrapInfo.ttlMs,
+            createdAt: timestamp(wrapInfo.createdAt),
+            path: wrapInfo.path,
+            ...(wrapInfo.wrappedAccessor === undefined ? {} : { wrappedAccessor: wrapInfo.wrappedAccessor }),
+          },
+        }),
+  };
+}
