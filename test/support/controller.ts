@@ -21,6 +21,12 @@ import type { RealCluster } from '../seeds/scripts/clusters.ts';
 import { type FaultyApi, startFaultyApi } from './kubefaults.ts';
 import { realApi } from './realapi.ts';
 
+/** A way to the API that is one program's own, so that it alone can be spoiled, and what it alone asks is known. */
+export interface OwnWay {
+  readonly between: FaultyApi;
+  readonly kubeconfig: string;
+}
+
 export interface Ground extends Platform {
   /** "http://127.0.0.1:PORT" of the server. */
   readonly address: string;
@@ -36,6 +42,8 @@ export interface Ground extends Platform {
   readonly env: Record<string, string>;
   /** Grants what these manifests need, as `holdfast dev` would. */
   grant(objects: readonly KubeObject[]): Promise<void>;
+  /** One more way to the API beside `between`; closed with the ground. */
+  ownWay(): Promise<OwnWay>;
   /** Runs the program with these flags beside those that any run needs; ended with the ground. */
   run(flags?: ControllerFlags): Promise<Controller>;
   /** All that programs of this ground have logged. */
@@ -63,15 +71,17 @@ export async function startGround(real = false): Promise<Ground> {
     furnish(platform, accessOf(objects, locateKeys), home);
   await grant([]);
   const { kube, api } = platform;
-  const between = await startFaultyApi(api);
   const write = async (name: string, text: string): Promise<string> => {
     await writeFile(join(folder, name), text, { mode: 0o600 });
     return join(folder, name);
   };
   const tokenFile = await write('push-token', await accountToken(kube, OPERATOR, 'vault', 3600));
-  const kubeconfig = await write(
-    'operator.kubeconfig',
-    stringify({
+  const ways: FaultyApi[] = [];
+  const token = await accountToken(kube, OPERATOR, undefined, 3600);
+  const ownWay = async (): Promise<OwnWay> => {
+    const between = await startFaultyApi(api);
+    ways.push(between);
+    const text = stringify({
       apiVersion: 'v1',
       kind: 'Config',
       clusters: [
@@ -83,13 +93,15 @@ export async function startGround(real = false): Promise<Ground> {
           },
         },
       ],
-      users: [{ name: 'operator', user: { token: await accountToken(kube, OPERATOR, undefined, 3600) } }],
+      users: [{ name: 'operator', user: { token } }],
       contexts: [
         { name: 'test', context: { cluster: 'test', user: 'operator', namespace: OPERATOR.namespace } },
       ],
       'current-context': 'test',
-    }),
-  );
+    });
+    return { between, kubeconfig: await write(`operator-${ways.length}.kubeconfig`, text) };
+  };
+  const { between, kubeconfig } = await ownWay();
   const running: Controller[] = [];
   return {
     ...platform,
@@ -106,6 +118,7 @@ export async function startGround(real = false): Promise<Ground> {
       KUBECACHEDIR: join(folder, 'kube-cache'),
     },
     grant,
+    ownWay,
     async run(flags = {}) {
       const given = { kubeconfig, metricsAddr: '127.0.0.1:0', liveAddr: '127.0.0.1:0', ...flags };
       const controller = await startController(controllerOptions(given, {}), {
@@ -120,7 +133,7 @@ export async function startGround(real = false): Promise<Ground> {
     logged: () => readFile(file, 'utf8'),
     async stop() {
       await Promise.all(running.map((controller) => controller.close()));
-      await between.close();
+      await Promise.all(ways.map((way) => way.close()));
       await platform.close();
       await rm(folder, { recursive: true, force: true });
     },
