@@ -9,7 +9,13 @@ import { pushSecretSpec } from './pushsecret.ts';
 import { labelSelector } from './store.ts';
 
 const childMetadata = () =>
-  z.object({ labels: texts().optional(), annotations: texts().optional() }).optional();
+  z
+    .object({
+      labels: texts().optional().describe('They are set on each child.'),
+      annotations: texts().optional().describe('They are set on each child.'),
+    })
+    .optional()
+    .describe('Of the children.');
 const selectors = () =>
   z.array(labelSelector).default([]).meta({ description: 'A namespace that any of them matches is meant.' });
 const refreshTime = () =>
@@ -24,18 +30,25 @@ const namespaceName = z
   .regex(/^[a-z0-9]([-a-z0-9]*[a-z0-9])?$/);
 
 export const clusterExternalSecretSpec = z.object({
-  externalSecretSpec,
-  externalSecretName: name().optional(),
+  externalSecretSpec: externalSecretSpec.describe('The spec of the children.'),
+  externalSecretName: name()
+    .optional()
+    .describe('The name of the children; that of this object unless it says otherwise.'),
   externalSecretMetadata: childMetadata(),
-  namespaceSelector: labelSelector.optional(),
+  namespaceSelector: labelSelector.optional().describe('The older form of namespaceSelectors; both count.'),
   namespaceSelectors: selectors(),
-  namespaces: z.array(namespaceName).default([]),
+  namespaces: z
+    .array(namespaceName)
+    .default([])
+    .describe('Namespaces by name, beside those that are selected.'),
   refreshTime: refreshTime(),
 });
 
 export const clusterPushSecretSpec = z.object({
-  pushSecretSpec,
-  pushSecretName: name().optional(),
+  pushSecretSpec: pushSecretSpec.describe('The spec of the children.'),
+  pushSecretName: name()
+    .optional()
+    .describe('The name of the children; that of this object unless it says otherwise.'),
   pushSecretMetadata: childMetadata(),
   namespaceSelectors: selectors(),
   refreshTime: refreshTime(),

@@ -3,8 +3,11 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { clusterExternalSecretSpec, clusterPushSecretSpec } from './clusterkinds.ts';
 import { crds, crdYaml } from './crds.ts';
 import { externalSecretSpec } from './externalsecret.ts';
+import { pushSecretSpec } from './pushsecret.ts';
+import { storeSpec } from './store.ts';
 import { structural } from './subset.ts';
 
 const folder = join(import.meta.dirname, '../../../deploy/crds');
@@ -52,6 +55,28 @@ test('every node is structural: a type, or int-or-string', () => {
     for (const version of object.spec.versions) visit(version.schema.openAPIV3Schema, version.name);
   }
   expect(nodes).toBeGreaterThan(200);
+});
+
+test('kubectl explain tells of each field of what teams write what it is for', () => {
+  type Node = Record<string, unknown>;
+  // Label selectors are Kubernetes' own, and the block of a provider is described where that provider is.
+  const closed = new Set(['matchLabels', 'matchExpressions', 'provider']);
+  const untold = (node: Node, at: string): string[] => [
+    ...Object.entries((node['properties'] ?? {}) as Record<string, Node>).flatMap(([key, member]) => {
+      const path = `${at}.${key}`;
+      if (closed.has(key)) return [];
+      return [...(member['description'] === undefined ? [path] : []), ...untold(member, path)];
+    }),
+    ...(node['items'] === undefined ? [] : untold(node['items'] as Node, at)),
+  ];
+  const kinds = {
+    externalSecretSpec,
+    pushSecretSpec,
+    storeSpec,
+    clusterExternalSecretSpec,
+    clusterPushSecretSpec,
+  };
+  expect(Object.entries(kinds).flatMap(([name, spec]) => untold(structural(spec), name))).toEqual([]);
 });
 
 test('what v1 has is served as v1beta1, too: an upgrade that upstream leaves to its users', () => {

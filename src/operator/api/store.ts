@@ -73,21 +73,33 @@ export const labelSelector = z.object({
 });
 
 export const storeSpec = z.object({
-  controller: z.string().default(''),
+  controller: z
+    .string()
+    .default('')
+    .describe('The class of the operator that looks after this store; absent: any.'),
   provider,
   retrySettings: z
-    .object({ maxRetries: z.number().int().optional(), retryInterval: z.string().optional() })
-    .optional(),
-  refreshInterval: intOrString().optional(),
+    .object({
+      maxRetries: z.number().int().optional().describe('How many more tries there are.'),
+      retryInterval: z.string().optional().describe('The wait between two: a Go duration.'),
+    })
+    .optional()
+    .describe('How often a request to the store is tried again, and after which wait.'),
+  refreshInterval: intOrString()
+    .optional()
+    .describe('How often the store is checked: seconds, or a Go duration.'),
   conditions: z
     .array(
       z.object({
-        namespaceSelector: labelSelector.optional(),
-        namespaces: z.array(z.string()).optional(),
-        namespaceRegexes: z.array(z.string()).optional(),
+        namespaceSelector: labelSelector.optional().describe('Namespaces by their labels.'),
+        namespaces: z.array(z.string()).optional().describe('Namespaces by their names.'),
+        namespaceRegexes: z.array(z.string()).optional().describe('Namespaces by expressions of RE2.'),
       }),
     )
-    .default([]),
+    .default([])
+    .describe(
+      'Which namespaces may use this ClusterSecretStore: all that any of these means; absent: every one.',
+    ),
 });
 
 export const storeStatus = z.object({
