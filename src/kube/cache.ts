@@ -8,6 +8,7 @@ import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Backoff, backoff } from '../base/retry.ts';
 import type { Kube, KubeObject, ListOptions, Resource } from './kube.ts';
+import { type Packed, Packer, unpack } from './packed.ts';
 
 export interface CacheOptions {
   readonly kube: Pick<Kube, 'list' | 'watch'>;
@@ -43,8 +44,11 @@ export interface Cache {
   readonly isSynced: boolean;
   /** Why the server is not being heard at the moment; undefined while all is well. */
   readonly trouble: Error | undefined;
+  /** A copy: objects are kept packed. */
   get(namespace: string | undefined, name: string): KubeObject | undefined;
   list(namespace?: string): readonly KubeObject[];
+  /** As `list`, one at a time: for who looks at all of them, and keeps none. */
+  each(): Iterable<KubeObject>;
   byIndex(index: string, value: string): readonly KubeObject[];
   /** Called after the cache has changed, in order. Gives what takes the listener away. */
   onChange(listener: (change: CacheChange) => void): () => void;
@@ -54,12 +58,14 @@ const RELIST: Backoff = { baseMs: 200, maxMs: 30_000 };
 /** A watch that lived this long was no failure, however it ended. */
 const HEALTHY_MS = 5000;
 
-const cacheKey = (namespace: string | undefined, name: string): string => `${namespace ?? ''}/${name}`;
+/** Joined, as a text made of a template is kept as its pieces beside the whole. */
+const cacheKey = (namespace: string | undefined, name: string): string => [namespace ?? '', name].join('/');
 const keyOf = (object: KubeObject): string => cacheKey(object.metadata.namespace, object.metadata.name);
 
 export function createCache(options: CacheOptions): Cache {
   const { kube, resource, clock, log } = options;
-  const objects = new Map<string, KubeObject>();
+  const packer = new Packer();
+  const objects = new Map<string, Packed>();
   const listeners = new Set<(change: CacheChange) => void>();
   const index = createIndex(options.indexes ?? {});
   let first: (() => void) | undefined;
@@ -88,11 +94,23 @@ export function createCache(options: CacheOptions): Cache {
     }
   };
 
-  const kept = (object: KubeObject): KubeObject => options.trim?.(object) ?? object;
+  const trimmed = (object: KubeObject): KubeObject => options.trim?.(object) ?? object;
+
+  const known = (key: string): KubeObject | undefined => {
+    const packed = objects.get(key);
+    return packed === undefined ? undefined : unpack(packed);
+  };
+
+  const keep = (key: string, packed: Packed | undefined): void => {
+    const before = objects.get(key);
+    if (packed === undefined) objects.delete(key);
+    else objects.set(key, packed);
+    if (before !== undefined) packer.release(before);
+  };
 
   const put = (object: KubeObject): void => {
     const key = keyOf(object);
-    const old = objects.get(key);
+    const old = known(key);
     const { uid, resourceVersion } = object.metadata;
     const remade = old !== undefined && old.metadata.uid !== uid;
     if (
@@ -103,22 +121,24 @@ export function createCache(options: CacheOptions): Cache {
     )
       return;
     if (remade) remove(key, old);
-    objects.set(key, object);
+    keep(key, packer.pack(object));
     index.move(key, remade ? undefined : old, object);
     tell(old === undefined || remade ? { new: object } : { old, new: object });
   };
 
   const remove = (key: string, last?: KubeObject): void => {
-    const old = objects.get(key);
+    const old = known(key);
     if (old === undefined) return;
-    objects.delete(key);
+    keep(key, undefined);
     index.move(key, old, undefined);
     tell({ old: last ?? old });
   };
 
   /** All pages of one list; gives the version to watch from. What is no longer listed is gone. */
   const relist = async (signal: AbortSignal): Promise<string> => {
-    const listed: KubeObject[] = [];
+    const present = new Set<string>();
+    const listed: Packed[] = [];
+    const pages = new Packer();
     let next: string | undefined;
     let resourceVersion = '';
     do {
@@ -126,13 +146,15 @@ export function createCache(options: CacheOptions): Cache {
         { ...asked, limit: options.pageSize ?? 500, ...(next === undefined ? {} : { continue: next }) },
         signal,
       );
-      for (const item of page.items) listed.push(kept(item));
+      for (const item of page.items) {
+        present.add(keyOf(item));
+        listed.push(pages.pack(trimmed(item)));
+      }
       resourceVersion = page.resourceVersion;
       next = page.continue;
     } while (next !== undefined);
-    const present = new Set(listed.map(keyOf));
     for (const key of [...objects.keys()]) if (!present.has(key)) remove(key);
-    for (const object of listed) put(object);
+    for (const packed of listed) put(unpack(packed));
     isSynced = true;
     first?.();
     return resourceVersion;
@@ -156,9 +178,9 @@ export function createCache(options: CacheOptions): Cache {
       if (event.type === 'DELETED') {
         const key = keyOf(object);
         // An old object's farewell must not take the new one of its name away.
-        if (objects.get(key)?.metadata.uid === object.metadata.uid) remove(key, object);
+        if (known(key)?.metadata.uid === object.metadata.uid) remove(key, object);
       } else {
-        put(kept(object));
+        put(trimmed(object));
       }
       if (object.metadata.resourceVersion !== undefined) progress(object.metadata.resourceVersion);
     }
@@ -214,16 +236,15 @@ export function createCache(options: CacheOptions): Cache {
     get trouble() {
       return trouble;
     },
-    get: (namespace, name) => objects.get(cacheKey(namespace, name)),
+    get: (namespace, name) => known(cacheKey(namespace, name)),
     list: (namespace) => {
-      const all = [...objects.values()];
-      return namespace === undefined ? all : all.filter((object) => object.metadata.namespace === namespace);
+      const within = namespace === undefined ? '' : cacheKey(namespace, '');
+      return [...objects].flatMap(([key, packed]) => (key.startsWith(within) ? [unpack(packed)] : []));
     },
-    byIndex: (name, value) =>
-      index.keys(name, value).flatMap((key) => {
-        const object = objects.get(key);
-        return object === undefined ? [] : [object];
-      }),
+    *each() {
+      for (const packed of objects.values()) yield unpack(packed);
+    },
+    byIndex: (name, value) => index.keys(name, value).flatMap((key) => known(key) ?? []),
     onChange(listener) {
       listeners.add(listener);
       return () => listeners.delete(listener);
