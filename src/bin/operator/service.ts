@@ -96,6 +96,7 @@ export async function startController(
             : mountedPair(options.webhook.certDir),
         clock,
         log,
+        reviews: metrics.reviews,
       });
       opened.push(webhook);
       addresses.webhook = webhook.address;

@@ -13,6 +13,7 @@ import { createAuthority, issueCertificate } from '../../crypto/certificate.ts';
 import type { KubeObject } from '../../kube/kube.ts';
 import { OPERATOR_NAME, OPERATOR_NAMESPACE } from '../../operator/api/rbac.ts';
 import { OPERATOR_RIGHTS, WEBHOOK_CONFIGURATION } from '../../operator/api/rights.ts';
+import { Reviews } from '../../operator/observe/reviews.ts';
 import { FakeKube } from '../../operator/testing/kube.ts';
 import { vaultProvider } from '../../providers/vault/vault.ts';
 import { controllerOptions } from './options.ts';
@@ -53,10 +54,16 @@ async function cluster(clock: ManualClock): Promise<FakeKube> {
 const own = (kube: FakeKube, clock: ManualClock, log: Log = silentLog): PairSource =>
   ownPair({ kube, namespace: NAMESPACE, now: () => clock.now(), log });
 
-async function open(pair: PairSource, clock = new ManualClock()): Promise<number> {
+async function open(pair: PairSource, clock = new ManualClock(), reviews?: Reviews): Promise<number> {
   const opened = await openWebhook(
     { host: '127.0.0.1', port: 0 },
-    { jurisdiction: { providers: [vaultProvider], controllerClass: 'default' }, pair, clock, log: silentLog },
+    {
+      jurisdiction: { providers: [vaultProvider], controllerClass: 'default' },
+      pair,
+      clock,
+      log: silentLog,
+      ...(reviews === undefined ? {} : { reviews }),
+    },
   );
   ended.push(() => opened.close());
   return opened.address.port;
@@ -148,6 +155,30 @@ test('what is no review is told so, whatever it is', async () => {
   expect(await statusOf('', { method: 'GET' })).toBe(405);
   expect(await statusOf(review({}), { type: 'text/plain' })).toBe(415);
   expect(await statusOf(review({}))).toBe(200);
+});
+
+test('what it is asked is counted by path and status, and what it is not offered for makes no series', async () => {
+  const clock = new ManualClock(Date.now());
+  const kube = await cluster(clock);
+  const reviews = new Reviews(clock);
+  expect(reviews.gauges()).toEqual([]);
+  const port = await open(own(kube, clock), clock, reviews);
+  const counted = (code: string): number | undefined =>
+    reviews.gauges()[0]?.samples.find(({ labels }) => labels?.['webhook'] === PATH && labels['code'] === code)
+      ?.value;
+  // A rate of failures is reckoned of a series that is there before the first.
+  expect([counted('200'), counted('500')]).toEqual([0, 0]);
+  const [ca = ''] = bundlesOf(kube);
+  await ask(port, ca, review({}));
+  await ask(port, ca, 'garbage');
+  await ask(port, ca, review({}), { path: '/validate' });
+  expect([counted('200'), counted('400'), counted('404')]).toEqual([1, 1, undefined]);
+  const [asked, running] = reviews.gauges();
+  expect(asked?.samples.every(({ labels }) => WEBHOOK_PATHS.includes(labels?.['webhook'] ?? ''))).toBe(true);
+  expect(running?.samples.map(({ value }) => value)).toEqual(WEBHOOK_PATHS.map(() => 0));
+  expect(reviews.histograms()[0]?.text()).toContain(
+    `controller_runtime_webhook_latency_seconds_count{webhook="${PATH}"} 2`,
+  );
 });
 
 test('a body larger than two objects is refused, and the next one is answered', async () => {

@@ -10,6 +10,7 @@ import type { Clock } from '../../base/clock.ts';
 import { asFailure, Failure, failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import { answerReview, JUDGED_KINDS, type Jurisdiction } from '../../operator/admission/review.ts';
+import type { Reviews } from '../../operator/observe/reviews.ts';
 import { listening, type Opened } from './endpoints.ts';
 import type { HostPort } from './options.ts';
 import type { Pair, PairSource } from './webhookcerts.ts';
@@ -19,6 +20,8 @@ export interface WebhookOptions {
   readonly pair: PairSource;
   readonly clock: Clock;
   readonly log: Log;
+  /** Counts what is asked. */
+  readonly reviews?: Pick<Reviews, 'offered' | 'began'>;
 }
 
 /** The API server waits for five seconds, and then goes on without us. */
@@ -46,6 +49,7 @@ export async function openWebhook(at: HostPort, options: WebhookOptions): Promis
   );
   server.maxConnections = 256;
   await listening(server, at);
+  options.reviews?.offered(WEBHOOK_PATHS);
   let served: Pair | undefined;
   let closed = false;
   let cancel = (): void => {};
@@ -80,8 +84,9 @@ export async function openWebhook(at: HostPort, options: WebhookOptions): Promis
 async function answer(
   request: IncomingMessage,
   response: ServerResponse,
-  { jurisdiction, log }: WebhookOptions,
+  { jurisdiction, log, reviews }: WebhookOptions,
 ): Promise<void> {
+  let ended: ReturnType<Reviews['began']> | undefined;
   const send = (status: number, type: string, text: string): void => {
     response.writeHead(status, {
       'content-type': type,
@@ -96,6 +101,7 @@ async function answer(
   try {
     const [path = ''] = (request.url ?? '').split('?');
     if (!WEBHOOK_PATHS.includes(path)) return refuse(404, 'there is nothing here');
+    ended = reviews?.began(path);
     if (request.method !== 'POST') return refuse(405, 'only POST');
     if (!/^application\/json\s*(;|$)/i.test(request.headers['content-type'] ?? ''))
       return refuse(415, 'only application/json');
@@ -110,6 +116,8 @@ async function answer(
     if (error instanceof RangeError) return refuse(400, 'the body is nested too deeply');
     log.error('the webhook failed in a way it should not', { error });
     refuse(500, 'internal error');
+  } finally {
+    ended?.(response.headersSent ? response.statusCode : undefined);
   }
 }
 

@@ -14,7 +14,9 @@ import { allOf, findStore } from '../caches.ts';
 import { storesOf } from '../controllers/externalsecret/observed.ts';
 import { Counter } from './counters.ts';
 import type { Expiring } from './expiring.ts';
+import { leaseGauge } from './leases.ts';
 import { type ObjectOptions, objectGauges, subsystemOf, type Tally } from './objects.ts';
+import { Reviews } from './reviews.ts';
 import { Rotations } from './rotations.ts';
 
 export interface World {
@@ -38,6 +40,7 @@ export class OperatorMetrics {
   readonly #clock: Clock;
   readonly #tallies = new Map<string, Tally>();
   readonly #rotations: Rotations;
+  readonly reviews: Reviews;
   readonly #running = new Map<string, { readonly kind: string; readonly since: number }>();
   #world: World | undefined;
 
@@ -95,6 +98,7 @@ export class OperatorMetrics {
     this.#clock = clock;
     this.#options = { most, extended };
     this.#rotations = new Rotations(() => clock.now());
+    this.reviews = new Reviews(clock);
   }
 
   /** From here on there is something to tell of. */
@@ -165,8 +169,12 @@ export class OperatorMetrics {
       ...[this.#calls, this.#requests, this.#results, this.#errors, this.#adds, this.#retries].map(
         (counter) => counter.gauge(),
       ),
+      ...this.reviews.gauges(),
     ];
-    const histograms = [this.#time, this.#sync, this.#waited, this.#worked, this.#delay];
+    const histograms = [
+      ...[this.#time, this.#sync, this.#waited, this.#worked, this.#delay],
+      ...this.reviews.histograms(),
+    ];
     return [...gauges.map(gaugeText), ...histograms.map((histogram) => histogram.text())].join('');
   }
 
@@ -192,6 +200,7 @@ export class OperatorMetrics {
         (secret) => providerOf(world.caches, secret),
         this.#options.most,
       ),
+      leaseGauge(world.caches.syncReports.list(), this.#options.most),
       {
         name: 'holdfast_metrics_objects_left_out',
         help: 'Objects that have no series of their own, because there are more than the limit.',

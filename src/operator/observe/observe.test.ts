@@ -8,6 +8,7 @@ import { NO_WAY_OUT } from '../../provider/egress.ts';
 import { eventually, externalSecret, one, secretStore, startWorld } from '../testing/cluster.ts';
 import { countedWayOut, directCall, webCall } from './calls.ts';
 import { Counter } from './counters.ts';
+import { leaseGauge } from './leases.ts';
 import { OperatorMetrics } from './metrics.ts';
 import { objectGauges, type Tally } from './objects.ts';
 import { Rotations } from './rotations.ts';
@@ -229,6 +230,24 @@ describe('requests to stores', () => {
       ['Webhook', 'HTTPRequest', false],
     ]);
   });
+});
+
+test('what was issued tells when it ends, by the name of its ExternalSecret and no path', () => {
+  const report = (name: string, status?: object): KubeObject => ({
+    apiVersion: 'holdfast.dev/v1alpha1',
+    kind: 'SyncReport',
+    metadata: { name, namespace: 'team' },
+    ...(status === undefined ? {} : { status }),
+  });
+  const lease = { key: 'database/creds/app', path: 'database/creds/app', leaseId: 'database/creds/app/x' };
+  const ends = { leases: [lease], expireTime: '2026-01-01T00:00:10Z' };
+  const reports = [report('a', ends), report('b', { leases: [] }), report('c'), report('d', ends)];
+  const text = gaugeText(leaseGauge(reports, 10));
+  const at = Date.UTC(2026, 0, 1) / 1000 + 10;
+  expect(text).toContain(`holdfast_lease_expiration_time_seconds{name="a",namespace="team"} ${at}\n`);
+  expect(leaseGauge(reports, 10).samples).toHaveLength(2);
+  expect(leaseGauge(reports, 1).samples).toHaveLength(1);
+  expect(text).not.toContain('database');
 });
 
 test('a counter with many labels stays bounded, and loses no count', () => {
