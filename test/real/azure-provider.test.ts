@@ -1,6 +1,7 @@
 /**
  * The Azure provider against a vault that is not ours: Azure's own, or an emulator that gives Azure's challenge over TLS and
- * takes tokens of an Entra ID. No emulator of that kind is to be had from the registries that CI reaches, so variables name one:
+ * takes tokens of an Entra ID. Where the commands of one are on the PATH, it is started here (azure-emulator.ts says which); else,
+ * since none is to be had from the registries that CI reaches, variables name one:
  *
  *   HOLDFAST_AZURE_VAULT    URL of the vault; the name of its host has to end in what its tokens are for
  *   HOLDFAST_AZURE_TENANT, HOLDFAST_AZURE_CLIENT, HOLDFAST_AZURE_SECRET    an application that may do everything there
@@ -35,11 +36,28 @@ import type { Provider, ProviderEnv, Ref, Value } from '../../src/provider/provi
 import { entry, findings, meta, object, said, textAt } from '../../src/provider/testing.ts';
 import { createAzureProvider } from '../../src/providers/azure/azure.ts';
 import { azureSpec } from '../../src/providers/azure/spec.ts';
-import { absent, ask, cleared, clusterOf, given, type Held, named, plant, run } from './azure-vault.ts';
+import {
+  absent,
+  ask,
+  closeVault,
+  clusterOf,
+  given,
+  type Held,
+  named,
+  openVault,
+  plant,
+  run,
+} from './azure-vault.ts';
 
 const missing = absent('VAULT', 'TENANT', 'CLIENT', 'SECRET');
 if (missing !== '')
-  console.warn(`SKIPPED test/real/azure-provider: ${missing} not set, so there is no vault`);
+  console.warn(
+    `SKIPPED test/real/azure-provider: ${missing} not set and no emulator on the PATH, so there is no vault`,
+  );
+else {
+  beforeAll(openVault, 90_000);
+  afterAll(closeVault);
+}
 /** A test that wants more of the world than the others. */
 const testIf = (...wanted: string[]) => {
   const lacking = absent(...wanted);
@@ -49,11 +67,11 @@ const testIf = (...wanted: string[]) => {
 };
 
 const secretKey = (key: string) => ({ name: 'azure', key });
-const PRINCIPAL = {
+const principal = () => ({
   tenantId: given('TENANT'),
   authSecretRef: { clientId: secretKey('CLIENT'), clientSecret: secretKey('SECRET') },
-};
-const connect = (spec: object = PRINCIPAL, env: Partial<ProviderEnv> = {}, lendOwnKeys = false) =>
+});
+const connect = (spec: object = principal(), env: Partial<ProviderEnv> = {}, lendOwnKeys = false) =>
   createAzureProvider({ lendOwnKeys }).connect(
     azureSpec.parse({ vaultUrl: given('VAULT'), ...spec }),
     clusterOf(env),
@@ -123,7 +141,6 @@ describe.skipIf(missing !== '')('the Azure provider on a vault that is not ours'
   });
   afterAll(async () => {
     await provider?.close();
-    await cleared();
   });
 
   test('a push is read by name and version, found, left alone by others, updated, and taken away', async () => {
@@ -332,7 +349,6 @@ describe.skipIf(missing !== '')('as whom a vault that is not ours is asked', () 
   beforeAll(async () => {
     await plant(key, 'x');
   });
-  afterAll(cleared);
 
   /** One read under this store, and the store closed again. */
   const readBy = async (...store: Parameters<typeof connect>): Promise<string | undefined> => {
@@ -347,7 +363,9 @@ describe.skipIf(missing !== '')('as whom a vault that is not ours is asked', () 
 
   test('a wrong secret is told by Entra ID’s code and what to do, and appears nowhere', async () => {
     const values: Record<string, string> = { CLIENT: given('CLIENT'), SECRET: 'canary-secret' };
-    const error = await said(readBy(PRINCIPAL, { secretKey: async ({ key: at }) => utf8(values[at] ?? '') }));
+    const error = await said(
+      readBy(principal(), { secretKey: async ({ key: at }) => utf8(values[at] ?? '') }),
+    );
     expect(error).toMatchObject({ code: 'provider.login', message: expect.stringMatching(/AADSTS7000215/) });
     expect(error.hint).toMatch(/take its value, not its id/);
     expect(JSON.stringify(error) + String(error)).not.toContain('canary');
@@ -358,7 +376,9 @@ describe.skipIf(missing !== '')('as whom a vault that is not ours is asked', () 
       CLIENT: '99999999-9999-4999-8999-999999999999',
       SECRET: 'canary-secret',
     };
-    const error = await said(readBy(PRINCIPAL, { secretKey: async ({ key: at }) => utf8(values[at] ?? '') }));
+    const error = await said(
+      readBy(principal(), { secretKey: async ({ key: at }) => utf8(values[at] ?? '') }),
+    );
     expect(error).toMatchObject({
       code: 'provider.login',
       message: expect.stringMatching(/AADSTS7000(16|38)/),
@@ -371,7 +391,7 @@ describe.skipIf(missing !== '')('as whom a vault that is not ours is asked', () 
     const env: Partial<ProviderEnv> = {
       secretKey: async ({ key: at }) => (at === 'CERTIFICATE' ? readFileSync(given(at)) : utf8(given(at))),
     };
-    expect(await readBy({ ...PRINCIPAL, authSecretRef }, env)).toBe('x');
+    expect(await readBy({ ...principal(), authSecretRef }, env)).toBe('x');
   });
 
   testIf('ACCOUNT')('a service account that the application trusts is believed by its token', async () => {
@@ -398,7 +418,7 @@ describe.skipIf(missing !== '')('as whom a vault that is not ours is asked', () 
     'who may do nothing is told what to be granted, and gets neither value nor list',
     async () => {
       const provider = await connect({
-        ...PRINCIPAL,
+        ...principal(),
         authSecretRef: { clientId: secretKey('STRANGER_CLIENT'), clientSecret: secretKey('STRANGER_SECRET') },
       });
       expect(await provider.validate()).toBe('ready');

@@ -1,5 +1,5 @@
 /**
- * A key vault that is not ours, Azure's own or an emulator's, for the test beside this: where the variables say that it is, a
+ * A key vault that is not ours, Azure's own or an emulator's, for the test beside this: where it is, a
  * way to it that is not the provider's, and what was made there, taken away again.
  */
 
@@ -12,16 +12,26 @@ import { NO_WAY_OUT } from '../../src/provider/egress.ts';
 import type { ProviderEnv } from '../../src/provider/provider.ts';
 import { testEnv } from '../../src/provider/testing.ts';
 import { createDial } from '../../src/server/http/dial.ts';
+import { type Emulator, isEmulatorHere, startEmulator } from './azure-emulator.ts';
 
-/** A variable of the test, or ''. @param name without what all of them begin with */
-export const given = (name: string): string => process.env[`HOLDFAST_AZURE_${name}`] ?? '';
+const variable = (name: string): string => process.env[`HOLDFAST_AZURE_${name}`] ?? '';
+const isStartedHere = variable('VAULT') === '' && isEmulatorHere();
+let emulator: Emulator | undefined;
 
-/** Those of these variables that are not set, by their whole names. */
+/** A variable of the test, or what it would be for the emulator that was started, or ''. @param name without its beginning */
+export const given = (name: string): string => emulator?.settings[name] ?? variable(name);
+
+/** Those of these variables that are not set, by their whole names; none where an emulator is started here. */
 export const absent = (...names: string[]): string =>
   names
-    .filter((name) => given(name) === '')
+    .filter((name) => variable(name) === '' && !isStartedHere)
     .map((name) => `HOLDFAST_AZURE_${name}`)
     .join(', ');
+
+/** Before all tests: starts the emulator, where no variable names a vault and there is one. */
+export async function openVault(): Promise<void> {
+  if (isStartedHere) emulator = await startEmulator();
+}
 
 /** What is deleted in a vault keeps its name for months: each run has names of its own. */
 export const run = createHash('sha256').update(randomBytes(16)).digest('hex').slice(0, 8);
@@ -110,10 +120,12 @@ export async function plant(
   return id.split('/').at(-1) ?? '';
 }
 
-/** Deletes the secrets of this run that are left. */
-export async function cleared(): Promise<void> {
-  for (const name of names)
-    await ask('DELETE', `/secrets/${name}`).catch(() => {
-      // It is gone already, or was never made.
-    });
+/** After all tests: deletes the secrets of this run that are left, and stops what was started. */
+export async function closeVault(): Promise<void> {
+  if (token !== undefined)
+    for (const name of names)
+      await ask('DELETE', `/secrets/${name}`).catch(() => {
+        // It is gone already, or was never made.
+      });
+  emulator?.stop();
 }

@@ -1,9 +1,8 @@
 /** Against a small Azure of ours, over TLS under Azure's names, through the way out that the operator judges. */
 
-import { generateKeyPairSync, KeyObject, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
+import { generateKeyPairSync, randomBytes, X509Certificate } from 'node:crypto';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import * as x509 from '@peculiar/x509';
 import fc from 'fast-check';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { vaultScope } from '../../azure/clouds.ts';
@@ -18,7 +17,14 @@ import { entry, meta, object, said, testEnv, textAt } from '../../provider/testi
 import { createDial } from '../../server/http/dial.ts';
 import { type AzureOptions, createAzureProvider } from './azure.ts';
 import { azureSpec } from './spec.ts';
-import { type FakeAzure, type FakeVersion, pemOf, plant, startFakeAzure } from './testing.ts';
+import {
+  applicationCertificate,
+  type FakeAzure,
+  type FakeVersion,
+  pemOf,
+  plant,
+  startFakeAzure,
+} from './testing.ts';
 
 const closing: (() => Promise<void>)[] = [];
 afterEach(async () => {
@@ -453,21 +459,9 @@ describe('as whom Azure is asked', () => {
     expect(await said(provider.validate())).toMatchObject({ code: 'provider.read' });
   });
 
-  /** A certificate of RSA, as applications of Azure have them, and its key. */
-  async function ownCertificate(): Promise<{ readonly certificate: string; readonly key: string }> {
-    const algorithm = { name: 'RSASSA-PKCS1-v1_5', hash: 'SHA-256', modulusLength: 2048 };
-    const keys = (await webcrypto.subtle.generateKey(
-      { ...algorithm, publicExponent: Uint8Array.of(1, 0, 1) },
-      true,
-      ['sign', 'verify'],
-    )) as webcrypto.CryptoKeyPair;
-    const made = await x509.X509CertificateGenerator.createSelfSigned({ name: 'CN=app', keys }, webcrypto);
-    return { certificate: `${made.toString('pem')}\n`, key: pemOf(KeyObject.from(keys.privateKey)) };
-  }
-
   test('a certificate signs who the application is', async () => {
     const fake = await started();
-    const { certificate, key } = await ownCertificate();
+    const { certificate, key } = await applicationCertificate();
     fake.certificates.push(certificate);
     plant(fake, 'db', ['1']);
     const authSecretRef = {

@@ -4,10 +4,11 @@
  * ID believes a secret, an assertion that a certificate signed, or a token of an issuer that it trusts.
  */
 
-import { type JsonWebKey, type KeyObject, randomBytes, verify, X509Certificate } from 'node:crypto';
+import { type JsonWebKey, KeyObject, randomBytes, verify, webcrypto, X509Certificate } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import * as x509 from '@peculiar/x509';
 import { createAuthority, issueCertificate } from '../../crypto/certificate.ts';
 import { readKeyStore } from '../../crypto/pkcs12/read.ts';
 
@@ -397,3 +398,22 @@ export async function startFakeAzure(): Promise<FakeAzure> {
 /** The private half of a key, for tests that push it. */
 export const pemOf = (key: KeyObject, type: 'pkcs8' | 'pkcs1' | 'sec1' = 'pkcs8'): string =>
   key.export({ type: type as 'pkcs8', format: 'pem' }).toString();
+
+/** A certificate of RSA, as applications of Azure have them, and its private key; both PEM. */
+export async function applicationCertificate(): Promise<{
+  readonly certificate: string;
+  readonly key: string;
+}> {
+  const keys = (await webcrypto.subtle.generateKey(
+    {
+      name: 'RSASSA-PKCS1-v1_5',
+      hash: 'SHA-256',
+      modulusLength: 2048,
+      publicExponent: Uint8Array.of(1, 0, 1),
+    },
+    true,
+    ['sign', 'verify'],
+  )) as webcrypto.CryptoKeyPair;
+  const made = await x509.X509CertificateGenerator.createSelfSigned({ name: 'CN=app', keys }, webcrypto);
+  return { certificate: `${made.toString('pem')}\n`, key: pemOf(KeyObject.from(keys.privateKey)) };
+}
