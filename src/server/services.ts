@@ -21,6 +21,7 @@ import { PasswordPolicies } from './core/passwords.ts';
 import { PolicyStore } from './core/policies.ts';
 import { Quotas } from './core/quotas.ts';
 import type { EventBus } from './events/events.ts';
+import { Rights } from './events/rights.ts';
 import { IdentityStore } from './identity/store.ts';
 import { ExpiryIndex } from './lease/expiry.ts';
 import { LeaseManager } from './lease/leases.ts';
@@ -124,6 +125,13 @@ export async function openServices(
     },
   });
   const audit = await openAudit({ storage: prefixed(storage, 'sys/audit/'), clock, log });
+  const rights = new Rights({
+    clock,
+    log,
+    events,
+    head: () => own.commit([]),
+    accessor: () => mounts.get('sys/')?.entry.accessor ?? '',
+  });
   const ended = new AbortController();
   const letGo = async (): Promise<void> => {
     await mounts.close();
@@ -148,6 +156,7 @@ export async function openServices(
       mounts,
       audit,
       events,
+      rights,
       custody,
       passwords,
       quotas: await Quotas.open(own, clock),
@@ -163,6 +172,7 @@ export async function openServices(
     },
     async close() {
       ended.abort();
+      rights.close();
       custody.stop();
       expiry.stop();
       lifetime.stop();

@@ -25,8 +25,8 @@ const begin = async (): Promise<{ leader: TestNode; standby: TestNode }> => {
   return { leader, standby: await cluster.standby() };
 };
 
-function listen(node: TestNode, token: string) {
-  const url = `${node.url.replace('http', 'ws')}/v1/sys/events/subscribe/kv*?json=true`;
+function listen(node: TestNode, token: string, type = 'kv*') {
+  const url = `${node.url.replace('http', 'ws')}/v1/sys/events/subscribe/${type}?json=true`;
   const socket = new WebSocket(url, { headers: { 'x-vault-token': token } });
   const paths: string[] = [];
   socket.on('message', (text) => void paths.push(JSON.parse(String(text)).data.event.metadata.path));
@@ -52,6 +52,18 @@ test('who listens at a standby hears what is written anywhere, and is judged by 
   await leader.ask('POST', 'sys/step-down');
   expect(await ending.closed).toBe(1001);
   await here.closed;
+});
+
+test('who listens at a standby hears that rights changed, wherever they were changed', async () => {
+  const { leader, standby } = await begin();
+  const here = listen(standby, cluster.root, 'system/*');
+  expect(await here.opened).toBe(101);
+  const policy = { policy: 'path "x" { capabilities = ["read"] }' };
+  await leader.ask('PUT', 'sys/policies/acl/one', policy);
+  await expect.poll(() => here.paths).toEqual(['sys/policies/acl']);
+  await standby.ask('PUT', 'sys/policies/acl/two', policy);
+  await expect.poll(() => here.paths).toHaveLength(2);
+  here.socket.close();
 });
 
 test('each node writes its own trail, and the leader keeps the heads of both', async () => {

@@ -25,6 +25,7 @@ import { helpOf } from './help.ts';
 import { gathered, isPaged, streamed } from './listing.ts';
 import { judgedPath, routeOf } from './mounts.ts';
 import type { Answer, Envelope, Request } from './request.ts';
+import { changesRights } from './rightschanges.ts';
 import { wrap } from './wrapping.ts';
 
 interface Step {
@@ -314,7 +315,10 @@ function runOperation(exchange: Exchange): Soon<void> {
   return after(ran, (reply) => {
     exchange.reply = reply;
     if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
-    if (exchange.mount !== undefined && changesRights(exchange.mount.entry, match.route, operation, exchange.path))
+    if (
+      exchange.mount !== undefined &&
+      changesRights(exchange.mount.entry, match.route, operation, exchange.path)
+    )
       exchange.services?.rights.changed();
   });
 }
