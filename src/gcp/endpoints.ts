@@ -17,9 +17,14 @@ export type Endpoints = (service: GoogleService) => string | undefined;
 export const endpointOf = (service: GoogleService, location = ''): string =>
   location === '' ? `https://${service}.googleapis.com` : `https://${service}.${location}.rep.googleapis.com`;
 
+const accountUrl = (account: string, verb: string): string =>
+  `${endpointOf('iamcredentials')}/v1/projects/-/serviceAccounts/${encodeURIComponent(account).replace('%40', '@')}:${verb}`;
+
 /** Where a service account is asked for a token of its own by who may impersonate it. */
-export const impersonationUrl = (account: string): string =>
-  `${endpointOf('iamcredentials')}/v1/projects/-/serviceAccounts/${encodeURIComponent(account).replace('%40', '@')}:generateAccessToken`;
+export const impersonationUrl = (account: string): string => accountUrl(account, 'generateAccessToken');
+
+/** Where a service account signs claims for who may have it do so. */
+export const signingUrl = (account: string): string => accountUrl(account, 'signJwt');
 
 /** Where a URL of Google's really leads, by the operator's own settings. Others stay as they are. */
 export function routed(url: string, endpoints: Endpoints): string {

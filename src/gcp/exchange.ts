@@ -5,7 +5,7 @@
 
 import { z } from 'zod';
 import type { WebRequest } from '../base/web.ts';
-import { impersonationUrl } from './endpoints.ts';
+import { impersonationUrl, signingUrl } from './endpoints.ts';
 import { CLOUD_PLATFORM, type GoogleToken } from './token.ts';
 import { type GoogleWay, jsonIn, loginFailure, send } from './transport.ts';
 
@@ -23,6 +23,7 @@ const exchangedToken = z.object({
   expires_in: z.number().positive().default(SHORTEST_SECONDS),
 });
 const generatedToken = z.object({ accessToken: token, expireTime: z.iso.datetime({ offset: true }) });
+const signedToken = z.object({ signedJwt: token });
 
 /** A service that trades tokens: the standard's wants a form, GKE's wants JSON. */
 export interface Exchange {
@@ -90,6 +91,29 @@ export const impersonatedIf = async (
   by: GoogleToken,
 ): Promise<GoogleToken> =>
   account === undefined || account === '' ? by : impersonated(way, impersonationUrl(account), by);
+
+/**
+ * Claims that a service account signs for who asks with a token of it, by a key that Google keeps.
+ * @param by a token of the account itself
+ * @throws Failure provider.login, provider.read, dial.*
+ */
+export async function signedBy(
+  way: GoogleWay,
+  account: string,
+  claims: Readonly<Record<string, string | number>>,
+  by: GoogleToken,
+): Promise<string> {
+  const headers = { ...JSON_BODY, authorization: `Bearer ${by.value}` };
+  const body = JSON.stringify({ payload: JSON.stringify(claims) });
+  const mend = `Let ${account} sign for itself: the role roles/iam.serviceAccountTokenCreator on itself, and the IAM Service Account Credentials API enabled in its project.`;
+  const told = await asked(
+    way,
+    { url: signingUrl(account), method: 'POST', headers, body },
+    signedToken,
+    mend,
+  );
+  return told.signedJwt;
+}
 
 async function asked<T>(
   way: GoogleWay,

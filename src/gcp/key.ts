@@ -22,20 +22,30 @@ function isPrivateKey(pem: string): boolean {
   }
 }
 
+type AccountKey = z.output<typeof accountKey>;
+
+/** The key that a Secret holds. @throws Failure operator.ref_*, provider.spec for what is no such key */
+export async function accountKeyOf(
+  { secretAccessKeySecretRef: { name, key, namespace } }: NonNullable<GoogleAuthSpec['secretRef']>,
+  env: Pick<GoogleEnv, 'store' | 'secretKey'>,
+): Promise<AccountKey> {
+  const bytes = await env.secretKey({ name, key, ...(namespace === undefined ? {} : { namespace }) });
+  const { success, data } = accountKey.safeParse(jsonIn(bytes));
+  if (success) return data;
+  throw failure('provider.spec', {
+    store: env.store,
+    reason: `the key ${key} of Secret "${name}" holds no key of a Google service account (JSON)`,
+  });
+}
+
 /** @throws Failure operator.ref_*, provider.spec for what is no such key */
 export async function byKey(
-  { secretAccessKeySecretRef: { name, key, namespace } }: NonNullable<GoogleAuthSpec['secretRef']>,
+  ref: NonNullable<GoogleAuthSpec['secretRef']>,
   env: GoogleEnv,
   way: GoogleWay,
   { now }: TokenOptions,
 ): Promise<TokenSource> {
-  const bytes = await env.secretKey({ name, key, ...(namespace === undefined ? {} : { namespace }) });
-  const { success, data } = accountKey.safeParse(jsonIn(bytes));
-  if (!success)
-    throw failure('provider.spec', {
-      store: env.store,
-      reason: `the key ${key} of Secret "${name}" holds no key of a Google service account (JSON)`,
-    });
+  const data = await accountKeyOf(ref, env);
   return async () => {
     const { JWT } = await import('./sdk.ts');
     const transport = transportOver(way);

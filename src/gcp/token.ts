@@ -37,6 +37,9 @@ export type MachineFacts = (
   fact: 'project' | 'cluster-location' | 'cluster-name',
 ) => Promise<string | undefined>;
 
+/** Asks the machine for a signed token of who it is, for an audience: undefined where it has none. */
+export type MachineIdentity = (audience: string) => Promise<string | undefined>;
+
 export interface TokenOptions {
   readonly endpoints: Endpoints;
   /** Whether who names no identity may have the operator's own, found as Google's library finds it on a machine. */

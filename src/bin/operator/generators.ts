@@ -16,16 +16,17 @@ import { createVaultDynamicSecret } from '../../generators/vault/vaultdynamicsec
 import { createWebhookGenerator } from '../../generators/webhook/webhook.ts';
 import type { GeneratorType } from '../../provider/generator.ts';
 import { endpointFrom } from '../../providers/aws/endpoints.ts';
-import type { ProviderOptions } from './providers.ts';
+import { clouds, type ProviderOptions } from './providers.ts';
 
-export function generators({ env, lendOwnKeys = false }: ProviderOptions): readonly GeneratorType[] {
+export function generators(options: ProviderOptions): readonly GeneratorType[] {
+  const { env, lendOwnKeys = false } = options;
   const aws = { endpoint: endpointFrom(env), lendOwnKeys, now: Date.now };
   return [
     passwordGenerator,
     uuidGenerator,
     fakeGenerator,
     sshKeyGenerator,
-    createVaultDynamicSecret(systemClock),
+    createVaultDynamicSecret(systemClock, clouds(options)),
     createWebhookGenerator(systemClock),
     createEcrGenerator(aws),
     createStsGenerator(aws),

@@ -1,15 +1,18 @@
 /** The stores that the operator can read: the one list, for `holdfast controller` and `holdfast dev` alike. */
 
+import { createGoogleCallers } from '../../gcp/assertion.ts';
 import { endpointsFrom } from '../../gcp/endpoints.ts';
-import { googleMachine } from '../../gcp/machine.ts';
+import { googleMachine, googleMachineIdentity } from '../../gcp/machine.ts';
 import type { ProviderType } from '../../provider/provider.ts';
 import { createAwsProvider } from '../../providers/aws/aws.ts';
+import { createAwsCallers } from '../../providers/aws/caller.ts';
 import { endpointFrom } from '../../providers/aws/endpoints.ts';
 import { createAzureProvider } from '../../providers/azure/azure.ts';
 import { createFakeProvider } from '../../providers/fake/fake.ts';
 import { createGcpProvider } from '../../providers/gcp/gcp.ts';
 import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
-import { vaultProvider } from '../../providers/vault/vault.ts';
+import type { Clouds } from '../../providers/vault/auth/clouds.ts';
+import { createVaultProvider } from '../../providers/vault/vault.ts';
 import { webhookProvider } from '../../providers/webhook/webhook.ts';
 
 export interface ProviderOptions {
@@ -19,8 +22,20 @@ export interface ProviderOptions {
   readonly lendOwnKeys?: boolean;
 }
 
+/** How stores of Vault prove to it who they are to a cloud. */
+export const clouds = ({ env, lendOwnKeys = false }: ProviderOptions): Clouds => ({
+  aws: createAwsCallers({ endpoint: endpointFrom(env), lendOwnKeys }),
+  google: createGoogleCallers({
+    endpoints: endpointsFrom(env),
+    lendOwnKeys,
+    machine: googleMachine,
+    identity: googleMachineIdentity,
+    now: Date.now,
+  }),
+});
+
 export const providers = ({ env, lendOwnKeys = false }: ProviderOptions): readonly ProviderType[] => [
-  vaultProvider,
+  createVaultProvider({ clouds: clouds({ env, lendOwnKeys }) }),
   kubernetesProvider,
   createAwsProvider({ endpoint: endpointFrom(env), lendOwnKeys }),
   createGcpProvider({ endpoints: endpointsFrom(env), lendOwnKeys, machine: googleMachine }),

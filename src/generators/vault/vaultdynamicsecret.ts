@@ -17,6 +17,7 @@ import type { Fields, GeneratorType, Kept, Reserved, State } from '../../provide
 import { objectValue } from '../../provider/property.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { memberOf, ordered } from '../../providers/vault/answer.ts';
+import type { Clouds } from '../../providers/vault/auth/clouds.ts';
 import { clientUnder, openOwnLogin, vaultLessor } from '../../providers/vault/ownlogin.ts';
 import { vaultSpec } from '../../providers/vault/spec.ts';
 
@@ -43,12 +44,16 @@ const stateSchema = z.object({
 });
 type Known = z.output<typeof stateSchema>;
 
-export const createVaultDynamicSecret = (clock: Pick<Clock, 'now'>): GeneratorType<Spec> => ({
+/** @param clouds by which who is known to a cloud logs in */
+export const createVaultDynamicSecret = (
+  clock: Pick<Clock, 'now'>,
+  clouds: Clouds = {},
+): GeneratorType<Spec> => ({
   kind: 'VaultDynamicSecret',
   spec,
   async generate(given, env, reserve, signal) {
     const reserved = await reserve({ path: given.path });
-    const login = await openOwnLogin(given.provider, { ...env, ...retryOf(given) });
+    const login = await openOwnLogin(given.provider, { ...env, ...retryOf(given) }, clouds);
     await reserved.keepSecret(utf8(JSON.stringify(login.handle)));
     const client = clientUnder(login.handle, env);
     try {

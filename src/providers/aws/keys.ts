@@ -9,7 +9,7 @@ import { renewed as renewedOf } from '../../base/renewed.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { clientConfig, failed, type Keys, type KeysSource } from './client.ts';
 import type { Service } from './endpoints.ts';
-import type { AwsAuth, AwsSpec } from './spec.ts';
+import { type AwsAuth, type AwsSpec, awsSpec } from './spec.ts';
 
 const ROLE_ANNOTATION = 'eks.amazonaws.com/role-arn';
 const AUDIENCE_ANNOTATION = 'eks.amazonaws.com/audience';
@@ -25,6 +25,27 @@ export interface KeysOptions {
   readonly own: ((region: string) => KeysSource) | undefined;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** What the session of a service account's token is called in AWS's trails; `WEB_SESSION` where nothing is said. */
+  readonly webSession?: string;
+  /** Where the manifest names its keys, for messages; "auth" where nothing is said. */
+  readonly field?: string;
+}
+
+/** Whose keys are asked for by who is no store of AWS: as what stands of that in its manifest. */
+export interface AwsIdentity {
+  readonly region: string;
+  readonly auth: object;
+  /** The role to take on; '' for none. */
+  readonly role: string;
+  readonly externalID?: string;
+}
+
+/** The same as the settings of a store that `keysOf` reads. @throws Failure provider.spec */
+export function identitySpec(identity: AwsIdentity, env: Pick<ProviderEnv, 'store'>): AwsSpec {
+  const { success, data, error } = awsSpec.safeParse({ service: 'SecretsManager', ...identity });
+  if (success) return data;
+  const reason = error.issues[0]?.message ?? 'its settings are wrong';
+  throw failure('provider.spec', { store: env.store, reason });
 }
 
 /** Where the keys of a store come from. @throws Failure provider.*, operator.ref_* for what its settings lack */
@@ -50,10 +71,11 @@ async function firstKeys(spec: AwsSpec, env: ProviderEnv, options: KeysOptions):
     return async () => keys;
   }
   if (options.own !== undefined) return options.own(spec.region);
+  const { field = 'auth' } = options;
   throw failure('provider.unsupported', {
     store: env.store,
     reason: 'it names no keys of AWS, and this operator lends its own to no store',
-    mend: 'Give auth.jwt.serviceAccountRef or auth.secretRef.',
+    mend: `Give ${field}.jwt.serviceAccountRef or ${field}.secretRef.`,
   });
 }
 
@@ -111,7 +133,7 @@ async function webIdentity(
       const { Credentials } = await client.send(
         new AssumeRoleWithWebIdentityCommand({
           RoleArn: role,
-          RoleSessionName: WEB_SESSION,
+          RoleSessionName: options.webSession ?? WEB_SESSION,
           WebIdentityToken: token,
         }),
       );

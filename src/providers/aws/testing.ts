@@ -185,7 +185,9 @@ export async function startFakeAws(): Promise<FakeAws> {
     return { accessKey, sessionToken, region };
   }
 
-  function sts({ action }: FakeCall): string {
+  function sts({ action, accessKey: asked }: FakeCall): string {
+    if (action === 'GetCallerIdentity')
+      return `<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult><Arn>arn:aws:iam::1234:${asked}</Arn></GetCallerIdentityResult></GetCallerIdentityResponse>`;
     const accessKey = `ASIA${randomBytes(8).toString('hex').toUpperCase()}`;
     const secret = randomBytes(20).toString('hex');
     const token = randomBytes(20).toString('hex');

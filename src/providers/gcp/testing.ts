@@ -5,7 +5,7 @@
  * creation, an old etag, versions that are disabled.
  */
 
-import { createHash, generateKeyPairSync, type KeyObject, randomBytes, verify } from 'node:crypto';
+import { createHash, generateKeyPairSync, type KeyObject, randomBytes, sign, verify } from 'node:crypto';
 import { createServer, type IncomingHttpHeaders } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { crc32c } from '../../crypto/crc32c.ts';
@@ -63,6 +63,8 @@ export interface FakeGoogle {
   endpoint(service: GoogleService): string;
   /** The JSON of a service account's key, as Google's console gives it. */
   key(email?: string): string;
+  /** What a JWT claims that Google's public keys verify, as whoever is shown it looks; undefined for any other. */
+  verified(jwt: string): Body | undefined;
   close(): Promise<void>;
 }
 
@@ -76,6 +78,13 @@ class Refused extends Error {
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform';
 const pair = generateKeyPairSync('rsa', { modulusLength: 2048 });
+const parsed = (part: string): Body => JSON.parse(Buffer.from(part, 'base64url').toString());
+/** Signed by a key that only Google has. */
+function signedByGoogle(claims: string): string {
+  const head = Buffer.from(JSON.stringify({ alg: 'RS256', typ: 'JWT', kid: 'google' })).toString('base64url');
+  const signed = `${head}.${Buffer.from(claims).toString('base64url')}`;
+  return `${signed}.${sign('sha256', Buffer.from(signed), pair.privateKey).toString('base64url')}`;
+}
 const sum = (bytes: Uint8Array): string => String(crc32c(bytes));
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
@@ -140,6 +149,19 @@ export async function startFakeGoogle(): Promise<FakeGoogle> {
         token_uri: 'https://evil.example.com/token',
       });
     },
+    verified(jwt) {
+      const [head = '', claims = '', signature = ''] = jwt.split('.');
+      const { alg, kid } = parsed(head);
+      const said = parsed(claims);
+      const key =
+        kid === 'k1' ? accounts.get(text(said['sub'])) : kid === 'google' ? pair.publicKey : undefined;
+      const bytes = Buffer.from(signature, 'base64url');
+      const isSigned =
+        alg === 'RS256' &&
+        key !== undefined &&
+        verify('sha256', Buffer.from(`${head}.${claims}`), key, bytes);
+      return isSigned ? said : undefined;
+    },
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
@@ -186,11 +208,14 @@ export async function startFakeGoogle(): Promise<FakeGoogle> {
   }
 
   /** What Google's machines are told of themselves, by the metadata service. */
-  function machine({ path, headers }: FakeCall) {
+  function machine({ path, query, headers }: FakeCall) {
+    const who = { sub: '117', email: 'operator@p.iam.gserviceaccount.com', aud: query['audience'] };
     const facts: Record<string, string> = {
       'project/project-id': 'p',
       'instance/attributes/cluster-location': 'europe-west3',
       'instance/attributes/cluster-name': 'c',
+      'instance/service-accounts/default/identity':
+        query['format'] === 'full' ? signedByGoogle(JSON.stringify(who)) : '',
       'instance/service-accounts/default/token': JSON.stringify(give('operator')),
     };
     const body = facts[path];
@@ -271,11 +296,13 @@ export async function startFakeGoogle(): Promise<FakeGoogle> {
     return { who: `aws:${accessKey}`, audience: header('x-goog-cloud-target-resource') };
   }
 
-  function impersonated({ path, who }: FakeCall): unknown {
-    const whom = /^projects\/-\/serviceAccounts\/([^/]+):generateAccessToken$/.exec(path)?.[1];
+  function impersonated({ path, who, body }: FakeCall): unknown {
+    const [, whom, verb] =
+      /^projects\/-\/serviceAccounts\/([^/]+):(generateAccessToken|signJwt)$/.exec(path) ?? [];
     if (who === '') throw new Refused(401, 'UNAUTHENTICATED');
     if (whom === undefined || fake.impersonations.get(who) !== whom)
       throw new Refused(403, 'PERMISSION_DENIED', `canary: ${who} may not be ${whom}`);
+    if (verb === 'signJwt') return { keyId: 'google', signedJwt: signedByGoogle(text(body['payload'])) };
     return {
       accessToken: give(whom).access_token,
       expireTime: new Date(Date.now() + fake.tokenSeconds * 1000).toISOString(),

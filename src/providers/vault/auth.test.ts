@@ -1,5 +1,3 @@
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
@@ -16,6 +14,7 @@ import { testEnv } from '../../provider/testing.ts';
 import { startServer, type TestServer } from '../../server/testing.ts';
 import { clientUnder, openOwnLogin, vaultLessor } from './ownlogin.ts';
 import { vaultSpec } from './spec.ts';
+import { type LoginDouble, startLogins } from './testing.ts';
 import { createVaultProvider } from './vault.ts';
 
 const CANARY = 'canary-CorrectHorse';
@@ -59,7 +58,7 @@ async function loggedIn(auth: object, more: Partial<ProviderEnv> = {}, settings:
   } finally {
     await provider.close();
   }
-  const own = await openOwnLogin(spec, env);
+  const own = await openOwnLogin(spec, env, {});
   const client = clientUnder(own.handle, env);
   const lessorEnv = { resolve: env.resolve, log: env.log, wayOut: env.wayOut };
   try {
@@ -197,50 +196,24 @@ describe('userPass', () => {
 
 describe('ldap', () => {
   const ldap = { path: 'corp', username: 'CORP\\ada', secretRef: { name: 'user', key: 'password' } };
-  let directory: http.Server;
-  let url = '';
-  const live = new Set<string>();
-  /** The logins of a directory, as a server of the Vault API has them: no method of ours. */
-  const answer = (path: string, token: string, body: string): readonly [number, unknown?] => {
-    const auth = { client_token: 'l1', lease_duration: 3600, renewable: true, policies: ['eso'] };
-    if (path === 'auth/corp/login/CORP\\ada') {
-      if (JSON.parse(body).password !== CANARY)
-        return [400, { errors: ['ldap operation failed: failed to bind as user'] }];
-      live.add('l1');
-      return [200, { auth }];
-    }
-    if (!live.has(token)) return [403, { errors: ['permission denied'] }];
-    if (path === 'auth/token/renew-self') return [200, { auth }];
-    if (path === 'auth/token/revoke-self') live.delete(token);
-    return path === 'auth/token/lookup-self' ? [200, { data: { policies: ['eso'] } }] : [204];
-  };
+  let directory: LoginDouble;
   beforeAll(async () => {
-    directory = http.createServer((request, response) => {
-      const chunks: Buffer[] = [];
-      request.on('data', (chunk) => chunks.push(chunk));
-      request.on('end', () => {
-        const path = decodeURIComponent(request.url ?? '').slice('/v1/'.length);
-        const token = String(request.headers['x-vault-token'] ?? '');
-        const [status, told] = answer(path, token, Buffer.concat(chunks).toString());
-        response.writeHead(status).end(told === undefined ? '' : JSON.stringify(told));
-      });
-    });
-    await new Promise<void>((done) => directory.listen(0, '127.0.0.1', done));
-    url = `http://127.0.0.1:${(directory.address() as AddressInfo).port}`;
+    directory = await startLogins(({ path, body }) =>
+      path === 'auth/corp/login/CORP\\ada' && body['password'] === CANARY
+        ? undefined
+        : 'ldap operation failed: failed to bind as user',
+    );
   });
-  afterAll(() => {
-    directory.closeAllConnections();
-    directory.close();
-  });
+  afterAll(() => directory.close());
 
   test('logs in by a name of a domain', async () => {
     secrets.set('user/password', CANARY);
-    expect(await loggedIn({ ldap }, {}, { server: url })).toMatchObject({ policies: ['eso'] });
+    expect(await loggedIn({ ldap }, {}, { server: directory.url })).toMatchObject({ policies: ['eso'] });
   });
 
   test('that is refused says what the directory said and what to check', async () => {
     secrets.set('user/password', `${CANARY}x`);
-    const { code, message, hint } = await refused({ ldap }, {}, { server: url });
+    const { code, message, hint } = await refused({ ldap }, {}, { server: directory.url });
     expect([code, message]).toEqual([
       'provider.login',
       'SecretStore team/vault: cannot log in: PUT auth/corp/login/CORP\\ada: ldap operation failed: failed to bind as user',
@@ -454,10 +427,16 @@ describe('every method', () => {
   });
 });
 
-test('a login that is not built is refused with those that are', async () => {
-  expect(await refused({ iam: { vaultRole: 'r' } })).toEqual({
-    code: 'provider.unsupported',
-    message: 'SecretStore team/vault: this build does not log in by auth.iam',
-    hint: 'It logs in by auth.tokenSecretRef, auth.appRole, auth.kubernetes, auth.ldap, auth.userPass, auth.jwt and auth.cert.',
-  });
-});
+test.each([
+  ['iam', { vaultRole: 'r' }],
+  ['gcp', { role: 'r' }],
+])(
+  'a login by auth.%s is refused where the process was given no way to ask that cloud',
+  async (name, given) => {
+    expect(await refused({ [name]: given })).toEqual({
+      code: 'provider.unsupported',
+      message: `SecretStore team/vault: this process does not log in by auth.${name}`,
+      hint: 'Only an operator asks clouds: holdfast controller, or holdfast dev.',
+    });
+  },
+);

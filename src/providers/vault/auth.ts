@@ -3,6 +3,8 @@
 import { failure } from '../../base/errors.ts';
 import { byAppRole } from './auth/approle.ts';
 import { byCert } from './auth/cert.ts';
+import { byGcp } from './auth/gcp.ts';
+import { byIam } from './auth/iam.ts';
 import { byJwt } from './auth/jwt.ts';
 import { byKubernetes } from './auth/kubernetes.ts';
 import type { At, Login, Method } from './auth/login.ts';
@@ -14,30 +16,16 @@ export type { Login } from './auth/login.ts';
 
 interface Entry {
   readonly name: MethodName;
-  readonly built: boolean;
   readonly logIn: (auth: VaultAuth, at: At) => Promise<Login> | undefined;
 }
 
-const entry = <Name extends MethodName>(name: Name, by: Method<Given<Name>>, built = true): Entry => ({
+const entry = <Name extends MethodName>(name: Name, by: Method<Given<Name>>): Entry => ({
   name,
-  built,
   logIn: (auth, at) => {
     const given = auth[name];
     return given === undefined ? undefined : by(given as Given<Name>, at);
   },
 });
-
-const notYet = (name: MethodName): Entry => {
-  const refuse = async (_given: unknown, { env }: At): Promise<never> => {
-    const known = METHODS.filter(({ built }) => built).map((method) => `auth.${method.name}`);
-    throw failure('provider.unsupported', {
-      store: env.store,
-      reason: `this build does not log in by auth.${name}`,
-      mend: `It logs in by ${known.slice(0, -1).join(', ')} and ${known.at(-1)}.`,
-    });
-  };
-  return entry(name, refuse, false);
-};
 
 const METHODS: readonly Entry[] = [
   entry('tokenSecretRef', byToken),
@@ -47,28 +35,28 @@ const METHODS: readonly Entry[] = [
   entry('userPass', byUserPass),
   entry('jwt', byJwt),
   entry('cert', byCert),
-  notYet('iam'),
-  notYet('gcp'),
+  entry('iam', byIam),
+  entry('gcp', byGcp),
 ];
 
 /** The method that a store logs in by: the first that is set. */
 export const methodOf = (auth: VaultAuth | undefined): MethodName | undefined =>
   METHODS.find(({ name }) => auth?.[name] !== undefined)?.name;
 
-/** @throws Failure provider.login, provider.unsupported, provider.spec; api.* where the server is not to be reached */
-export async function logIn(
-  auth: VaultAuth,
-  client: At['client'],
-  env: At['env'],
-  signal?: AbortSignal,
-): Promise<Login> {
-  const own = auth.namespace === undefined ? client : client.with({ namespace: auth.namespace });
+/**
+ * Logs in by what a store says.
+ * @throws Failure provider.login, provider.unsupported, provider.spec, operator.ref_*; api.*, dial.* where the server, or the
+ * cloud that is asked first, is not to be reached
+ */
+export async function logIn(auth: VaultAuth, at: At): Promise<Login> {
+  const { namespace } = auth;
+  const own = namespace === undefined ? at : { ...at, client: at.client.with({ namespace }) };
   for (const method of METHODS) {
-    const login = method.logIn(auth, { client: own, env, signal });
+    const login = method.logIn(auth, own);
     if (login !== undefined) return await login;
   }
   throw failure('provider.spec', {
-    store: env.store,
+    store: at.env.store,
     reason: 'cannot initialize Vault client: no valid auth method specified',
   });
 }

@@ -13,6 +13,7 @@ import { lookupSelf, renewSelf, revokeSelf } from '../../client/auth.ts';
 import { type Auth, type ClientOptions, VaultClient } from '../../client/client.ts';
 import type { Lessor, LessorEnv, Life, OwnLogin } from '../../provider/issuer.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
+import type { Clouds } from './auth/clouds.ts';
 import { type Login, logIn } from './auth.ts';
 import { connectionOf } from './connection.ts';
 import type { VaultSpec } from './spec.ts';
@@ -48,11 +49,12 @@ type Granted = Pick<Handle, 'token' | 'seconds' | 'renewable' | 'ours' | 'knowsI
 export async function openOwnLogin(
   spec: Pick<VaultSpec, 'auth'> & Parameters<typeof connectionOf>[0],
   env: ProviderEnv,
+  clouds: Clouds,
 ): Promise<OwnLogin> {
   const options = await connectionOf(spec, env);
   const client = new VaultClient(options);
   try {
-    const given = spec.auth === undefined ? undefined : await logIn(spec.auth, client, env);
+    const given = spec.auth === undefined ? undefined : await logIn(spec.auth, { client, env, clouds });
     const granted =
       given?.ours === true ? own(given) : await childOf(client.with({ token: given?.token }), env);
     return {

@@ -7,8 +7,7 @@ import { asFailure, isFailure } from '../../base/errors.ts';
 import { lookupSelf, renewSelf, revokeSelf } from '../../client/auth.ts';
 import type { VaultClient } from '../../client/client.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
-import { type Login, logIn } from './auth.ts';
-import type { VaultAuth } from './spec.ts';
+import type { Login } from './auth.ts';
 
 interface Held extends Login {
   readonly at: number;
@@ -31,9 +30,10 @@ export interface Session {
   close(): Promise<void>;
 }
 
+/** @param login gets a token; undefined where whatever stands before the server, an agent, adds its own */
 export function createSession(
   client: VaultClient,
-  auth: VaultAuth | undefined,
+  login: (() => Promise<Login>) | undefined,
   env: ProviderEnv,
   monotonic: () => number,
 ): Session {
@@ -41,10 +41,10 @@ export function createSession(
   let pending: Promise<Held> | undefined;
   let closed = false;
 
-  const hold = (login: Login): Held => {
+  const hold = (made: Login): Held => {
     const at = monotonic();
-    const life = login.leaseSeconds > 0 ? login.leaseSeconds * 1000 : Number.POSITIVE_INFINITY;
-    return { ...login, at, renewAt: at + (life * 2) / 3, endsAt: at + life - Math.min(MARGIN_MS, life / 4) };
+    const life = made.leaseSeconds > 0 ? made.leaseSeconds * 1000 : Number.POSITIVE_INFINITY;
+    return { ...made, at, renewAt: at + (life * 2) / 3, endsAt: at + life - Math.min(MARGIN_MS, life / 4) };
   };
 
   /** One login at a time, whoever asks. */
@@ -65,9 +65,9 @@ export function createSession(
   };
 
   const anew = async (): Promise<Held> => {
-    if (auth === undefined)
+    if (login === undefined)
       return hold({ token: '', policies: [], leaseSeconds: 0, renewable: false, ours: false });
-    return hold(await logIn(auth, client, env));
+    return hold(await login());
   };
 
   const prolong = async (old: Held): Promise<Held> => {
@@ -125,7 +125,7 @@ export function createSession(
       try {
         return await call(as(first));
       } catch (error) {
-        if (!isFailure(error, 'api.denied') || auth === undefined) throw error;
+        if (!isFailure(error, 'api.denied') || login === undefined) throw error;
         const replaced = held !== undefined && held !== first ? held : undefined;
         if (replaced !== undefined) return await call(as(replaced));
         if (monotonic() - first.at < RELOGIN_MS && first.ours) throw error;

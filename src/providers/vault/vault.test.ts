@@ -146,7 +146,7 @@ async function start(read: Fake['read'], spec: Record<string, unknown> = {}) {
     configMapKey: async () => utf8(''),
     serviceAccountToken: async ({ audiences }) => `jwt:${audiences.join(',')}`,
   });
-  const provider = await createVaultProvider(() => time.now).connect(
+  const provider = await createVaultProvider({ monotonic: () => time.now }).connect(
     vaultSpec.parse({
       server: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
       path: 'secret',
@@ -377,7 +377,7 @@ describe('the token', () => {
   });
 
   test.each([
-    [{ iam: {} }, 'provider.unsupported', 'auth.iam'],
+    [{ iam: { vaultRole: 'r' } }, 'provider.unsupported', 'auth.iam'],
     [{}, 'provider.spec', 'no valid auth method specified'],
     [{ kubernetes: { role: 'r' } }, 'provider.spec', 'neither a serviceAccountRef nor a secretRef'],
   ])('by %j is refused with the reason', async (auth, code, reason) => {

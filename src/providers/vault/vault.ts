@@ -11,6 +11,8 @@ import { parametersOf } from '../../provider/issuer.ts';
 import { namePattern } from '../../provider/pattern.ts';
 import type { Provider, ProviderEnv, ProviderType, Read, Value } from '../../provider/provider.ts';
 import { memberOf, ordered, secretOf } from './answer.ts';
+import type { Clouds } from './auth/clouds.ts';
+import { logIn } from './auth.ts';
 import { connectionOf } from './connection.ts';
 import { issueAt } from './issuing.ts';
 import { Mounts } from './mounts.ts';
@@ -30,9 +32,18 @@ interface Found {
   readonly version: number | undefined;
 }
 
-export const createVaultProvider = (
-  monotonic: () => number = () => performance.now(),
-): ProviderType<VaultSpec> => ({
+export interface VaultOptions {
+  /** By which stores log in that are known to a cloud; those that are not given are refused. */
+  readonly clouds?: Clouds;
+  /** Milliseconds that never go back. */
+  readonly monotonic?: () => number;
+}
+
+/** The provider `vault`. */
+export const createVaultProvider = ({
+  clouds = {},
+  monotonic = () => performance.now(),
+}: VaultOptions = {}): ProviderType<VaultSpec> => ({
   name: 'vault',
   spec: vaultSpec as ProviderType<VaultSpec>['spec'],
   async connect(spec, env) {
@@ -42,12 +53,16 @@ export const createVaultProvider = (
         reason: 'checkAndSet is not supported with Vault KV version v1',
       });
     const client = new VaultClient(await connectionOf(spec, env));
-    const session = createSession(client, spec.auth, env, monotonic);
-    return connected(spec, env, client, session, new Mounts(session, monotonic));
+    const { auth } = spec;
+    const login = auth === undefined ? undefined : () => logIn(auth, { client, env, clouds });
+    const session = createSession(client, login, env, monotonic);
+    const own = () => openOwnLogin(spec, env, clouds);
+    return connected(spec, env, client, session, new Mounts(session, monotonic), own);
   },
   lessor: vaultLessor,
 });
 
+/** Without clouds. */
 export const vaultProvider: ProviderType<VaultSpec> = createVaultProvider();
 
 function connected(
@@ -56,6 +71,7 @@ function connected(
   client: VaultClient,
   session: Session,
   mounts: Mounts,
+  openOwn: () => ReturnType<typeof openOwnLogin>,
 ): Provider {
   const reads = new Reads<Found>();
 
@@ -217,7 +233,7 @@ function connected(
       return {
         path,
         sole: spec.version === 'v1',
-        open: () => openOwnLogin(spec, env),
+        open: openOwn,
         async issue({ handle }, stop) {
           const own = clientUnder(handle, env);
           try {

@@ -5,7 +5,8 @@ import { asFailure, Failure, failure, isFailure } from '../../../base/errors.ts'
 import { login } from '../../../client/auth.ts';
 import type { VaultClient } from '../../../client/client.ts';
 import type { ProviderEnv } from '../../../provider/provider.ts';
-import type { SecretRef } from './spec.ts';
+import type { Clouds } from './clouds.ts';
+import type { MethodName, SecretRef } from './spec.ts';
 
 export interface Login {
   readonly token: string;
@@ -21,6 +22,7 @@ export interface Login {
 export interface At {
   readonly client: VaultClient;
   readonly env: ProviderEnv;
+  readonly clouds: Clouds;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -62,6 +64,14 @@ export const isRefusal = (error: unknown): boolean =>
 /** Whether there is no such login: no mount of that name, or one of another method. */
 const isAbsent = (error: unknown): boolean =>
   isFailure(error, 'api.missing') || isFailure(error, 'api.unsupported');
+
+/** The failure of a login that needs a cloud which this process was not given a way to ask. */
+export const lacking = (method: MethodName, env: ProviderEnv): Failure =>
+  failure('provider.unsupported', {
+    store: env.store,
+    reason: `this process does not log in by auth.${method}`,
+    mend: 'Only an operator asks clouds: holdfast controller, or holdfast dev.',
+  });
 
 /** A refused login as the store's failure; a server that is away or sealed stays what it is. */
 export function told(error: unknown, env: ProviderEnv, mend: string): Failure {

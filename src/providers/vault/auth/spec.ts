@@ -25,8 +25,13 @@ const mount = (usual: string) =>
 
 const username = z.string().regex(/\S/, 'it names no user');
 
-/** Not built: what it holds is nobody's business yet. */
-const open = z.record(z.string(), z.unknown());
+/** The same where upstream takes an empty one for the usual. */
+const mountOr = (usual: string) => mount(usual).or(z.literal('').transform(() => usual));
+
+const cloudAccountRef = serviceAccountRef.extend({
+  name: z.string().min(1),
+  audiences: z.array(z.string()).default([]),
+});
 
 export const authSpec = z.object({
   namespace,
@@ -91,8 +96,52 @@ export const authSpec = z.object({
       error: 'clientCert and secretRef are a certificate and its key: give both',
     })
     .optional(),
-  iam: open.optional(),
-  gcp: open.optional(),
+  iam: z
+    .object({
+      path: mountOr('aws'),
+      /** Where the server asks AWS. */
+      region: z
+        .string()
+        .default('')
+        .transform((region) => region || 'us-east-1'),
+      /** The role of AWS to take on first; empty: none. */
+      role: z.string().default(''),
+      vaultRole: z.string(),
+      externalID: z.string().default(''),
+      /** Becomes a header, and white space around it would not be what was signed. */
+      vaultAwsIamServerID: z
+        .string()
+        .regex(/^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/, 'it is no value of a header')
+        .default(''),
+      secretRef: z
+        .object({
+          accessKeyIDSecretRef: secretKey,
+          secretAccessKeySecretRef: secretKey,
+          sessionTokenSecretRef: secretKey.optional(),
+        })
+        .optional(),
+      jwt: z.object({ serviceAccountRef: cloudAccountRef }).optional(),
+    })
+    .optional(),
+  gcp: z
+    .object({
+      path: mountOr('gcp'),
+      role: z.string(),
+      projectID: z.string().default(''),
+      /** Upstream has it, and no login needs it. */
+      location: z.string().default(''),
+      secretRef: z.object({ secretAccessKeySecretRef: secretKey }).optional(),
+      workloadIdentity: z
+        .object({
+          serviceAccountRef: cloudAccountRef,
+          clusterLocation: z.string().default(''),
+          clusterName: z.string().default(''),
+          clusterProjectID: z.string().default(''),
+        })
+        .optional(),
+      serviceAccountRef: cloudAccountRef.optional(),
+    })
+    .optional(),
 });
 
 export type VaultAuth = z.output<typeof authSpec>;
