@@ -77,6 +77,16 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
         40_000,
       );
 
+    /** The first word of a watch of Secrets from that version on. */
+    const watchFrom = async (resourceVersion: string): Promise<string | undefined> => {
+      const stop = new AbortController();
+      for await (const { type } of ground.kube.watch({ resource: SECRETS, resourceVersion }, stop.signal)) {
+        stop.abort();
+        return type;
+      }
+      return undefined;
+    };
+
     beforeAll(async () => {
       ground = await startGround(true);
       await put('namespaces', { apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
@@ -113,6 +123,29 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
       await holds('two');
       await ground.kube.delete({ resource: SECRETS, namespace: 'shop', name: 'app' });
       await holds('two');
+    });
+
+    test('has forgotten what came after the last that was heard is listed anew, and what was missed is found', async () => {
+      ground.between.fault = () => 'cut';
+      ground.between.cut();
+      await write('forgotten');
+      await ground.kube.delete({ resource: SECRETS, namespace: 'shop', name: 'app' });
+      await ground.cluster?.compact();
+      // It answers watches from memory for as long as it lives.
+      await ground.cluster?.restart();
+      const began = ground.between.asked.length;
+      ground.between.fault = () => undefined;
+      await holds('forgotten');
+      expect(await watchFrom('1')).toBe('GONE');
+      const listed = (plural: string): true | undefined =>
+        ground.between.asked
+          .slice(began)
+          .some(({ method, path, watch }) => method === 'GET' && !watch && path.endsWith(`/${plural}`)) ||
+        undefined;
+      for (const plural of ['secrets', 'externalsecrets'])
+        await eventually(`${plural} are listed`, () => listed(plural), 40_000);
+      await write('remembered');
+      await holds('remembered');
     });
 
     test('freezes with its sockets open is waited for, and asked again', async () => {

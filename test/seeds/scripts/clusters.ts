@@ -33,6 +33,8 @@ export interface RealCluster extends Cluster {
   issue(subject: Subject): Promise<Issued>;
   /** Kills the API server and starts it again over the same etcd; resolves when it is ready. */
   restart(): Promise<void>;
+  /** Has etcd forget all but what is now: no watch can go on from an older version. */
+  compact(): Promise<void>;
   /** Stops the API server in its tracks, sockets open, and has it go on. */
   freeze(): void;
   thaw(): void;
@@ -155,6 +157,18 @@ export async function startReal(name: string, folder: string): Promise<RealClust
       await ended;
       for (const program of programs.slice(-1)) run(program);
       await ready();
+    },
+    async compact() {
+      const ask = async (path: string, body: object): Promise<{ header: { revision: string } }> => {
+        const answer = await fetch(`http://127.0.0.1:${client}/v3/${path}`, {
+          method: 'POST',
+          body: JSON.stringify(body),
+        });
+        if (!answer.ok) throw new Error(`etcd answered ${answer.status} to ${path}`);
+        return (await answer.json()) as { header: { revision: string } };
+      };
+      const { header } = await ask('kv/range', { key: Buffer.from('/').toString('base64') });
+      await ask('kv/compaction', { revision: header.revision, physical: true });
     },
     freeze: () => void children.at(-1)?.kill('SIGSTOP'),
     thaw: () => void children.at(-1)?.kill('SIGCONT'),

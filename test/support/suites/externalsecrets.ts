@@ -65,6 +65,86 @@ export function externalSecretSuite(start: () => Promise<TestPlatform>): void {
     expect(v1.status.conditions[0]).toMatchObject({ type: 'Ready', status: 'True' });
   });
 
+  test('over stores of v1beta1, as a ClusterExternalSecret of v1beta1 makes it, is filled like any other', async () => {
+    const beta = (kind: string, metadata: object, spec: object): object => ({
+      apiVersion: 'external-secrets.io/v1beta1',
+      kind,
+      metadata,
+      spec,
+    });
+    const provider = { fake: { data: [{ key: 'k', value: 'v' }] } };
+    await kubectl('label namespace shop beta=yes');
+    await team.kubectl.apply(
+      beta('SecretStore', { name: 'beta', namespace: 'shop' }, { provider }),
+      beta('ClusterSecretStore', { name: 'beta' }, { provider }),
+      beta(
+        'ClusterExternalSecret',
+        { name: 'beta-everywhere' },
+        {
+          namespaceSelector: { matchLabels: { beta: 'yes' } },
+          externalSecretSpec: {
+            refreshInterval: '1h',
+            secretStoreRef: { name: 'beta', kind: 'ClusterSecretStore' },
+            data: [{ secretKey: 'cluster', remoteRef: { key: 'k' } }],
+          },
+        },
+      ),
+    );
+    await team.holds('beta-everywhere', { cluster: 'v' });
+    const own = { secretStoreRef: { name: 'beta' }, data: [{ secretKey: 'own', remoteRef: { key: 'k' } }] };
+    await team.externalSecret('beta-own', own, 'v1beta1');
+    await team.holds('beta-own', { own: 'v' });
+    for (const kind of ['secretstores', 'clustersecretstores', 'clusterexternalsecrets'])
+      for (const version of ['v1', 'v1beta1']) {
+        const name = kind === 'clusterexternalsecrets' ? 'beta-everywhere' : 'beta';
+        const read = JSON.parse(await kubectl(`get ${kind}.${version}.external-secrets.io ${name} -o json`));
+        expect(read.apiVersion).toBe(`external-secrets.io/${version}`);
+        expect(read.status.conditions[0]).toMatchObject({ type: 'Ready', status: 'True' });
+      }
+    await team.kubectl.ok('delete clusterexternalsecret beta-everywhere --timeout=20s');
+    await team.gone('beta-everywhere');
+  });
+
+  test('takes templates from ConfigMaps and Secrets, and is rendered anew when one of them changes', async () => {
+    const template = (kind: 'ConfigMap' | 'Secret', name: string, texts: object): object => ({
+      apiVersion: 'v1',
+      kind,
+      metadata: { name, namespace: 'shop' },
+      ...(kind === 'Secret' ? { stringData: texts } : { data: texts }),
+    });
+    await team.put('rendered', { user: 'amy', password: 'p' });
+    await team.kubectl.apply(
+      template('ConfigMap', 'files', { 'app.conf': 'user={{ .user }}', unused: '{{ .none }}' }),
+      template('Secret', 'hidden', { notes: 'owner: {{ .user }}\nteam: shop' }),
+    );
+    const templateFrom = [
+      { configMap: { name: 'files', items: [{ key: 'app.conf' }] } },
+      {
+        target: 'Annotations',
+        secret: { name: 'hidden', items: [{ key: 'notes', templateAs: 'KeysAndValues' }] },
+      },
+      { target: 'Labels', literal: 'who: {{ .user }}' },
+    ];
+    await app('rendered', 'rendered', {
+      target: { template: { templateFrom } },
+      dataFrom: [{ extract: { key: 'secret/shop/rendered' } }],
+    });
+    const secret = await team.holds('rendered', { 'app.conf': 'user=amy' });
+    expect(secret.metadata.annotations).toMatchObject({ owner: 'amy', team: 'shop' });
+    expect(secret.metadata.labels).toMatchObject({ who: 'amy' });
+    await team.kubectl.apply(template('ConfigMap', 'files', { 'app.conf': 'login={{ .user | upper }}' }));
+    await team.holds('rendered', { 'app.conf': 'login=AMY' });
+    await team.kubectl.apply(template('Secret', 'hidden', { notes: 'keeper: {{ .user }}' }));
+    await eventually('the annotation follows', async () => {
+      const { annotations = {} } = (await team.secret('rendered'))?.metadata ?? {};
+      return (annotations['keeper'] === 'amy' && annotations['owner'] === undefined) || undefined;
+    });
+    await kubectl('delete configmap files');
+    await kubectl('annotate es rendered force-sync=1');
+    await team.says('rendered', /^False SecretSyncedError: .*files/);
+    await team.holds('rendered', { 'app.conf': 'login=AMY' });
+  });
+
   test('follows its refresh policy: OnChange hears an annotation, CreatedOnce nothing, Periodic everything', async () => {
     await team.put('policy', { password: 'old' });
     const policies = { once: 'CreatedOnce', change: 'OnChange', always: 'Periodic' };
