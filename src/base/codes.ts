@@ -302,7 +302,7 @@ export const codes = {
   'dial.refused': {
     kind: 'denied',
     message: '{host}:{port} is not on the list of addresses that this server may reach',
-    hint: "Add it to the server's own configuration file.",
+    hint: "Add it to the server's own configuration file; where the operator refuses it, to its -egress-allow.",
   },
   'dial.refused_socket': {
     kind: 'denied',
@@ -784,6 +784,7 @@ export const codes = {
     kind: 'denied',
     message:
       'using cluster store "{name}" is not allowed from namespace "{namespace}": denied by spec.condition',
+    hint: 'Let spec.conditions of the store name the namespace, or one of its labels; or use another store.',
   },
   'operator.unknown_provider': {
     kind: 'unsupported',
@@ -819,7 +820,11 @@ export const codes = {
     hint: 'Its spec.controller names another controller class.',
   },
   'operator.generator_invalid': { kind: 'invalid', message: '{generator} is wrong: {reason}' },
-  'operator.secret_missing': { kind: 'missing', message: 'Secret does not exist' },
+  'operator.secret_missing': {
+    kind: 'missing',
+    message: 'Secret does not exist',
+    hint: 'Store it, or correct the key. With deletionPolicy Delete or Merge, what is not there is left out.',
+  },
   'operator.ref_namespace': {
     kind: 'denied',
     message:
@@ -838,8 +843,16 @@ export const codes = {
     message:
       'the reference to {kind} "{name}" names no namespace: it resolves where an ExternalSecret uses the store',
   },
-  'operator.source_missing': { kind: 'missing', message: 'error in {kind} {name}: it does not exist' },
-  'operator.source_key': { kind: 'missing', message: 'error in {kind} {name}: missing key {key}{near}' },
+  'operator.source_missing': {
+    kind: 'missing',
+    message: 'error in {kind} {name}: it does not exist',
+    hint: 'Create it in the namespace of the ExternalSecret, or correct its name in target.template.templateFrom.',
+  },
+  'operator.source_key': {
+    kind: 'missing',
+    message: 'error in {kind} {name}: missing key {key}{near}',
+    hint: 'Write the key there, or correct it in target.template.templateFrom.',
+  },
   'operator.source_malformed': {
     kind: 'invalid',
     message: 'error in {where}: the rendered text is not a YAML map of texts',

@@ -62,7 +62,7 @@ beforeAll(async () => {
   await root.request('PUT', 'sys/policies/acl/team', {
     body: {
       policy:
-        'path "secret/data/team/*" {\n  capabilities = ["read"]\n}\npath "secret/data/other" {\n  capabilities = ["list"]\n}\n',
+        'path "secret/data/team/*" {\n  capabilities = ["read"]\n}\npath "secret/data/other" {\n  capabilities = ["list"]\n}\npath "secret/data/team/shut" {\n  capabilities = ["deny"]\n}\n',
     },
   });
   await root.request('PUT', 'auth/kubernetes/role/team', {
@@ -162,6 +162,53 @@ describe('explain externalsecret', () => {
     const template = { target: { template: { data: { out: '{{ .user }}' } } } };
     const { out } = await told(external('templated', { ...one('team/app', 'api-key'), ...template }));
     expect(out).toMatch(/FAILED +template .*reads "user", and nothing gives it/);
+  });
+  test('mends a denial by taking it away: a rule beside it would change nothing', async () => {
+    const { out } = await told(external('shut', one('team/shut')));
+    expect(out).toContain('(team.hcl:7) decides');
+    expect(out).toContain(
+      'Take "deny" out of path "secret/data/team/shut" of the policy "team" (team.hcl:7), or read another path.',
+    );
+  });
+  test('names the store where its engine is another, or of another version, before any right', async () => {
+    const over = (name: string, more: object): KubeObject => {
+      const object = store(name, 'team');
+      const { provider } = object['spec'] as { provider: { vault: object } };
+      return { ...object, spec: { provider: { vault: { ...provider.vault, ...more } } } };
+    };
+    await create(SECRET_STORES, over('old', { version: 'v1' }));
+    await create(SECRET_STORES, over('elsewhere', { path: 'secrets' }));
+    const old = external('old', { ...one('team/app'), secretStoreRef: { name: 'old' } });
+    expect((await told(old)).out).toMatch(/The link that fails: store old\./);
+    expect((await run('old')).out).toMatch(/FAILED +store old .*check\.kv_version/);
+    const elsewhere = external('elsewhere', { ...one('team/app'), secretStoreRef: { name: 'elsewhere' } });
+    expect((await told(elsewhere)).out).toMatch(/FAILED +store elsewhere .*check\.mount_missing/);
+  });
+  test('says what the operator was told where nothing else explains it: by other stores, and of what templates come from', async () => {
+    const provider = { fake: { data: [{ key: 'there', value: 'x' }] } };
+    await create(SECRET_STORES, { ...store('fake', ''), spec: { provider } });
+    const fake = external('elsewhere-missing', { ...one('gone'), secretStoreRef: { name: 'fake' } });
+    const { out } = await told(fake);
+    expect(out).toMatch(
+      /FAILED +sync .*\(key: gone\), err: Secret does not exist \[operator\.secret_missing\]\n +Store it/,
+    );
+    expect(out).toContain('The link that fails: sync.');
+    const templateFrom = [{ configMap: { name: 'absent', items: [{ key: 'a' }] } }];
+    const sourceless = external('sourceless', {
+      ...one('team/app', 'api-key'),
+      target: { template: { templateFrom } },
+    });
+    expect((await told(sourceless)).out).toMatch(
+      /FAILED +template .*configmap absent: it does not exist \[operator\.source_missing\]\n +Create it/,
+    );
+    expect((await run('sourceless')).out).toContain('The link that fails: template.');
+  });
+  test('looks at a store of another controller class all the same, and names the class', async () => {
+    const theirs = store('theirs', 'team');
+    await create(SECRET_STORES, { ...theirs, spec: { ...(theirs['spec'] as object), controller: 'theirs' } });
+    const object = external('theirs', { ...one('team/app'), secretStoreRef: { name: 'theirs' } });
+    await create(EXTERNAL_SECRETS, object);
+    expect((await run('theirs')).out).toMatch(/FAILED +store theirs .*it has not been checked yet/);
   });
   test('says what it could not see without a token', async () => {
     const { code, out } = await told(external('right', {}), { VAULT_TOKEN: undefined });

@@ -90,13 +90,20 @@ export function judge(grant: Grant, path: string, capability: Capability): Verdi
       decided: `no rule covers it; ${ruleText(grant, near.rule)} covers the path without "data/"`,
       mend: `Write path ${JSON.stringify(path)}: a versioned engine keeps its values below data/.`,
     };
-  const [first] = grant.policies;
   return {
     decided: rule === undefined ? 'no rule covers it' : `${rule} decides: ${decision.reason}`,
-    mend: `Let ${
-      grant.certain && first !== undefined ? `the policy "${first.policy.name}"` : 'the policy of its role'
-    } have: path ${JSON.stringify(path)} { capabilities = [${JSON.stringify(capability)}] }`,
+    mend: mendOf(grant, decision.rule, path, capability),
   };
+}
+
+function mendOf(grant: Grant, rule: Rule | undefined, path: string, capability: Capability): string {
+  // Whatever else is granted there, a denial wins: another rule for the same path would change nothing.
+  if (rule?.path === path && rule.capabilities.includes('deny'))
+    return `Take "deny" out of ${ruleText(grant, rule)}, or read another path.`;
+  const [first] = grant.policies;
+  const policy =
+    grant.certain && first !== undefined ? `the policy "${first.policy.name}"` : 'the policy of its role';
+  return `Let ${policy} have: path ${JSON.stringify(path)} { capabilities = [${JSON.stringify(capability)}] }`;
 }
 
 /** Whether a path is one that the API can have; else why not. */

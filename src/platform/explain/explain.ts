@@ -3,10 +3,12 @@
  * judged by what a check judges by, and the first that fails with its mend. Pure.
  */
 
+import { type Code, codes } from '../../base/codes.ts';
 import type { Failure } from '../../base/errors.ts';
 import { failure } from '../../base/errors.ts';
 import { bagOf } from '../../base/shape.ts';
 import type { KubeObject } from '../../kube/kube.ts';
+import type { Condition } from '../../operator/api/externalsecret.ts';
 import { conditionOf } from '../../operator/conditions.ts';
 import { storesOf } from '../../operator/controllers/externalsecret/observed.ts';
 import { sightOf } from '../../operator/controllers/secretstore/sight.ts';
@@ -45,7 +47,7 @@ export function explain(surroundings: Surroundings, gathered: Gathered): Explain
     (finding) => finding.class !== 'upstream-only',
   );
   const view = world.views.find(({ item }) => item.kind === 'ExternalSecret');
-  const links = [
+  const judged = [
     manifest(view, findings, object),
     ...(view === undefined
       ? []
@@ -58,6 +60,7 @@ export function explain(surroundings: Surroundings, gathered: Gathered): Explain
     target(view, gathered, findings),
   ].filter((link) => link !== undefined);
   const ready = conditionOf(object);
+  const links = withCondition(judged, ready);
   const { namespace = '', name } = object.metadata;
   return {
     title: `ExternalSecret ${namespace}/${name}`,
@@ -71,6 +74,30 @@ export function explain(surroundings: Surroundings, gathered: Gathered): Explain
   };
 }
 
+/**
+ * Where nothing that was looked at says why there is no Secret, the condition does: stores are asked by the operator alone, and
+ * what they answered stands there.
+ */
+function withCondition(links: readonly Link[], ready: Condition | undefined): readonly Link[] {
+  const explained = links.some(({ link, state }) => state === 'failed' && !link.startsWith('Secret '));
+  if (explained || ready?.status !== 'False') return links;
+  const [, says = '', code = ''] = /^(.*?) \[([a-z_]+\.[a-z_0-9]+)\](?:;|$)/s.exec(ready.message ?? '') ?? [];
+  if (!isCode(code)) return links;
+  const link = /^(template\.|operator\.source_)/.test(code) ? 'template' : 'sync';
+  const mend = mendFor(code);
+  const told: Link = { link, state: 'failed', says, code, ...(mend === undefined ? {} : { mend }) };
+  const rest = links.filter((one) => one.link !== link);
+  return [...rest.slice(0, -1), told, ...rest.slice(-1)];
+}
+
+const isCode = (text: string): text is Code => Object.hasOwn(codes, text);
+
+/** What the table says of a code; nothing where that names what only the failure itself knew. */
+function mendFor(code: Code): string | undefined {
+  const { hint }: { message: string; hint?: string } = codes[code];
+  return hint === undefined || hint.includes('{') ? undefined : hint;
+}
+
 /** The first that fails of itself: a store that is not ready has a reason, often that of its login, and a Secret all of them. */
 function failingOf(links: readonly Link[]): Link | undefined {
   const wrong = links.filter(({ state }) => state === 'failed');
@@ -78,13 +105,13 @@ function failingOf(links: readonly Link[]): Link | undefined {
   return causes.find(({ code }) => code !== 'operator.store_not_ready') ?? causes[0] ?? wrong[0];
 }
 
-const failed = (link: string, { code, message, hint }: Failure): Link => ({
-  link,
-  state: 'failed',
-  says: message,
-  code,
-  ...(hint === undefined ? {} : { mend: hint }),
-});
+function failed(link: string, { code, message, hint }: Failure): Link {
+  // A store that is not ready says why, by a code of its own before that.
+  const [, cause = ''] =
+    code === 'operator.store_not_ready' ? (/\[([a-z_.0-9]+)\]$/.exec(message) ?? []) : [];
+  const mend = (isCode(cause) ? mendFor(cause) : undefined) ?? hint;
+  return { link, state: 'failed', says: message, code, ...(mend === undefined ? {} : { mend }) };
+}
 
 /** The first finding of a code about an object, as a link. */
 function first(link: string, findings: readonly Finding[], codes: RegExp, about?: string): Link | undefined {
@@ -129,17 +156,19 @@ function storeLinks(view: View, findings: readonly Finding[], { stores, others, 
         : first(
             link,
             findings,
-            /^(operator\.(provider_|unknown_provider|ref_namespace)|check\.(unknown|invalid)_field)/,
+            /^(operator\.(provider_|unknown_provider|ref_namespace)|check\.((unknown|invalid)_field|mount_missing|kv_version))/,
             titleOf(store),
           );
     if (wrong !== undefined) return wrong;
     const labels = space?.metadata.labels ?? {};
-    const sight = sightOf(ref, store, { name: namespace, labels }, 'default', other);
+    const { provider: of, controller } = bagOf(store?.['spec']);
+    // Whichever operator looks after it: that one is asked about, and named where it has a class.
+    const cls = typeof controller === 'string' && controller !== '' ? controller : undefined;
+    const sight = sightOf(ref, store, { name: namespace, labels }, cls ?? 'default', other);
     if ('refused' in sight) return failed(link, sight.refused);
-    const provider = Object.keys(bagOf(bagOf(store?.['spec'])['provider'])).join(', ');
-    const says =
-      'foreign' in sight ? 'it is looked after by another operator' : `${ref.kind}, ${provider}, ready`;
-    return { link, state: 'ok', says };
+    const provider = Object.keys(bagOf(of)).join(', ');
+    const whose = cls === undefined ? '' : `, of the operator of class "${cls}"`;
+    return { link, state: 'ok', says: `${ref.kind}, ${provider}, ready${whose}` };
   });
 }
 

@@ -179,6 +179,7 @@ async function factsOf({ vault }: Pick<Asking, 'vault'>, world: World): Promise<
     if (data === undefined) absentRoles.push({ mount, role });
     else roles.push(...rolesOf(mount, role, bagOf(data.envelope?.data)));
   }
+  const mounts = lookups.length === 0 ? undefined : await ask('sys/mounts', mountsOf(vault));
   const policies: { name: string; text: string }[] = [];
   const absentPolicies: string[] = [];
   const names = new Set(roles.flatMap((role) => role.policies).filter((name) => name !== 'default'));
@@ -194,13 +195,29 @@ async function factsOf({ vault }: Pick<Asking, 'vault'>, world: World): Promise<
     if (keys !== 'absent') paths.set(lookup.typed, keys);
   }
   return {
-    roles: roles.length === 0 ? undefined : { roles, mounts: undefined },
+    roles:
+      roles.length === 0 && !(mounts instanceof Map)
+        ? undefined
+        : { roles, mounts: mounts instanceof Map ? mounts : undefined },
     absentRoles,
     policies,
     absentPolicies,
     paths,
     untold,
   };
+}
+
+/** All secret engines of the server, with the types that a check knows: "kv-v2". @throws Failure api.* */
+async function mountsOf(vault: VaultClient): Promise<Map<string, string>> {
+  const { envelope } = await vault.request('GET', 'sys/mounts');
+  return new Map(
+    Object.entries(bagOf(envelope?.data)).map(([path, mount]) => {
+      const { type, options } = bagOf(mount);
+      const said = String(type);
+      const version = bagOf(options)['version'] === '2' ? 'v2' : 'v1';
+      return [path.replace(/\/+$/, ''), said === 'kv' || said === 'generic' ? `kv-${version}` : said];
+    }),
+  );
 }
 
 /** A role as a check knows it; what the server says of it has the same fields. */
