@@ -10,7 +10,6 @@ import { noKubectl } from '../support/kubectl.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
 import { noRealApi } from '../support/realapi.ts';
 import { externalSecretSuite } from '../support/suites/externalsecrets.ts';
-import { kubeFaultsSuite } from '../support/suites/kubefaults.ts';
 import { ownershipSuite } from '../support/suites/ownership.ts';
 import { entry, textsOf } from '../support/team.ts';
 
@@ -22,7 +21,6 @@ const start = (): Promise<TestPlatform> => startTestPlatform({ real: true });
 describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
   describe('an ExternalSecret', () => externalSecretSuite(start));
   describe('the Secret of an ExternalSecret', () => ownershipSuite(start));
-  describe('the operator beside an API that is not well', () => kubeFaultsSuite(() => startGround(true)));
 
   describe('the operator beside an API server that', () => {
     let ground: Ground;
