@@ -203,6 +203,12 @@ describe('explain externalsecret', () => {
     );
     expect((await run('sourceless')).out).toContain('The link that fails: template.');
   });
+  test('names the owner of a Secret that is not to be had, once', async () => {
+    await told(external('owning', one('team/app', 'api-key')));
+    const { out } = await told(external('late', { ...one('team/app'), target: { name: 'owning' } }));
+    expect(out).toMatch(/FAILED +Secret owning .*controlled by ExternalSecret owning \[operator\.owned\]/);
+    expect(out.match(/FAILED/g)).toHaveLength(1);
+  });
   test('looks at a store of another controller class all the same, and names the class', async () => {
     const theirs = store('theirs', 'team');
     await create(SECRET_STORES, { ...theirs, spec: { ...(theirs['spec'] as object), controller: 'theirs' } });

@@ -79,7 +79,9 @@ export function explain(surroundings: Surroundings, gathered: Gathered): Explain
  * what they answered stands there.
  */
 function withCondition(links: readonly Link[], ready: Condition | undefined): readonly Link[] {
-  const explained = links.some(({ link, state }) => state === 'failed' && !link.startsWith('Secret '));
+  const explained = links.some(
+    ({ link, state, code }) => state === 'failed' && (code !== undefined || !link.startsWith('Secret ')),
+  );
   if (explained || ready?.status !== 'False') return links;
   const [, says = '', code = ''] = /^(.*?) \[([a-z_]+\.[a-z_0-9]+)\](?:;|$)/s.exec(ready.message ?? '') ?? [];
   if (!isCode(code)) return links;
