@@ -28,6 +28,12 @@ export interface VaultEvent {
   readonly traceparent?: string;
 }
 
+/**
+ * The type of the event by which a Holdfast tells that what somebody may do there has changed: a policy, a role or another
+ * record of an auth method, an entity or a group. It says no more than that; other servers do not send it.
+ */
+export const RIGHTS_CHANGED = 'system/rights-changed';
+
 /** The server no longer holds what came after `after`: anything may have changed. The last thing a stream gives. */
 export interface EventsGone {
   readonly gone: true;

@@ -34,6 +34,8 @@ export interface ConnectionsOptions extends World {
   readonly reads: SharedReads;
   readonly traffic: Traffic;
   readonly clock: Clock;
+  /** A store leads to this server, which may tell its changes. Absent: nobody listens. */
+  watch?(server: string): void;
 }
 
 export interface AnswerOptions {
@@ -52,6 +54,8 @@ interface Connection {
   readonly provider: Promise<Provider>;
   /** The same, once it is there. */
   opened?: Provider;
+  /** The place of its store. */
+  readonly store: string;
   /** For numbers: its place, and the namespace that it is used from where that matters. */
   readonly label: string;
 }
@@ -189,6 +193,16 @@ export class Connections {
     });
   }
 
+  /**
+   * What we may do on a server may have changed: the clients that lead there are told.
+   * @returns the places of their stores
+   */
+  rightsChanged(server: string): readonly string[] {
+    const there = [...this.#connections.values()].filter(({ opened }) => serverOf(opened) === server);
+    for (const { opened } of there) opened?.rightsChanged?.();
+    return [...new Set(there.map(({ store }) => store))];
+  }
+
   /** Closes what belongs to a store that changed or went. */
   retire(uid: string): void {
     for (const [key, connection] of this.#connections) {
@@ -238,12 +252,15 @@ export class Connections {
       generation: store.metadata.generation ?? 0,
       material,
       provider,
+      store: place,
       label: referent === undefined ? place : `${place} from ${referent}`,
     };
     this.#connections.set(key, connection);
     provider.then(
       (opened) => {
         connection.opened = opened;
+        const server = serverOf(opened);
+        if (server !== undefined) this.#options.watch?.(server);
       },
       () => {
         if (this.#connections.get(key) === connection) this.#connections.delete(key);
@@ -375,6 +392,10 @@ export function issueOf(
     .join('');
   return `${path}: ${issue?.message ?? 'invalid'}`;
 }
+
+/** The server whose changes concern a client, whatever it reads there. */
+const serverOf = (provider: Provider | undefined): string | undefined =>
+  provider?.locate?.({ key: '_' }).server;
 
 function placesOf(provider: Watcher, need: Need): readonly Place[] {
   if ('get' in need.ask) return [{ ...provider.locate(need.ask.get), prefix: false }];

@@ -18,7 +18,7 @@ import type { ProviderEnv, ProviderType } from '../provider/provider.ts';
 import { CLUSTER_SECRET_STORES, SECRET_STORES } from './api/resources.ts';
 import { allOf, createCaches, storesRead } from './caches.ts';
 import { conditionOf } from './conditions.ts';
-import { Connections } from './connections.ts';
+import { Connections, storeKey } from './connections.ts';
 import { ClusterKindController } from './controllers/clusterkinds/controller.ts';
 import { CLUSTER_EXTERNAL_SECRET, CLUSTER_PUSH_SECRET } from './controllers/clusterkinds/kinds.ts';
 import { listenForChildren } from './controllers/clusterkinds/wakeups.ts';
@@ -45,6 +45,7 @@ import { SyncTraces } from './observe/traces.ts';
 import { Push, type Subscribe } from './push.ts';
 import type { Rate } from './schedule/bucket.ts';
 import { SharedReads } from './schedule/reads.ts';
+import { Refusals } from './schedule/refusals.ts';
 import { ALL, type Share } from './schedule/share.ts';
 import { Traffic } from './schedule/traffic.ts';
 import type { Difference } from './shadow/difference.ts';
@@ -182,11 +183,14 @@ export function createOperator(options: OperatorOptions): Operator {
     wayOut: options.wayOut ?? NO_WAY_OUT,
     resolve: options.resolve,
     ...(metrics === undefined ? {} : { count: metrics.called }),
+    watch: (server) => push?.watch(server),
     versionOf: (kind, namespace, name) =>
       (kind === 'Secret' ? caches.secrets : caches.configMaps).get(namespace, name)?.metadata.resourceVersion,
   });
   const demands = new Demands();
   const index = new ReadIndex();
+  const refusals = new Refusals({ clock, queue });
+  const refused = (store: string, key: string, since: number): void => refusals.refused(store, key, since);
   const dynamic = createDynamic({
     kube,
     caches,
@@ -210,7 +214,7 @@ export function createOperator(options: OperatorOptions): Operator {
           clock,
           random,
           log,
-          ...wakes(caches, queue, demands, index, random, traces),
+          ...wakes(caches, queue, demands, index, connections, refusals, random, traces),
         });
   const stores = new StoreController({
     kube,
@@ -218,6 +222,7 @@ export function createOperator(options: OperatorOptions): Operator {
     connections,
     events,
     controllerClass,
+    refused: (place, since) => refused(place, place, since),
     isHeld: (place) => caches.pushSecrets.byIndex('holds', place).length > 0,
     ...(options.storeInterval === undefined ? {} : { interval: options.storeInterval }),
   });
@@ -259,12 +264,12 @@ export function createOperator(options: OperatorOptions): Operator {
     events,
     ...(shadow === undefined ? {} : { shadow }),
     envOf: ({ object }, now) => options.envOf(object, now),
-    watch: (server) => push?.watch(server),
     unheard: (key, places) => {
       // A stream that is not open yet tells from the beginning when it is.
       if (places.some(({ server }) => push?.opened(server))) sweepKey(key, queue, demands, index, random);
     },
     suspect: (store) => queue.add(store, 'pushed'),
+    refused,
     companion: (key, since) => {
       demands.add(key);
       queue.add(key, 'periodic', 0, since);
@@ -285,10 +290,16 @@ export function createOperator(options: OperatorOptions): Operator {
     envOf: ({ object }, now) => options.envOf(object, now),
     generators,
     suspect: (store) => queue.add(store, 'pushed'),
+    refused,
     retryWithin: (key) => ceiling(queue.failures(key), RETRY),
   });
   listen(caches, queue, connections, traffic, demands, index, written);
   listenForPushes(caches, queue, demands);
+  for (const cache of [caches.externalSecrets, caches.pushSecrets, caches.stores, caches.clusterStores])
+    cache.onChange(({ old, new: now }) => {
+      if (old === undefined || now !== undefined) return;
+      refusals.forget(storeKey(old.kind, old.metadata.namespace, old.metadata.name));
+    });
   listenForDatabaseSecrets({ ...caches, queue });
   const clusterKinds = [
     {
@@ -382,6 +393,7 @@ export function createOperator(options: OperatorOptions): Operator {
     if (outcome.end === 'stale') return queue.add(key, 'pushed', STALE_MS, since);
     if (outcome.end === 'failed') return void queue.retry(key, spread(outcome.retryAfterMs ?? 0, random));
     queue.succeeded(key);
+    refusals.forget(key);
     if (outcome.requeueAt !== undefined) {
       queue.add(key, 'periodic', outcome.requeueAt.getTime() - clock.now());
     }
@@ -397,6 +409,7 @@ export function createOperator(options: OperatorOptions): Operator {
     // Another replica's, which was woken by the same change.
     if (!share.owns(decides)) {
       row.drop?.(key);
+      refusals.forget(key);
       return queue.succeeded(key);
     }
     const leave = traffic.enter(object === undefined ? [] : (row.stores?.(object) ?? []), work);

@@ -25,6 +25,7 @@ async function told(streams: string): Promise<readonly string[]> {
     random: () => 0,
     log: silentLog,
     changed: () => {},
+    rightsChanged: () => {},
     sweep: () => {},
     lost: () => seen.push('lost'),
     back: () => seen.push('back'),

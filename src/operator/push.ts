@@ -8,6 +8,7 @@ import type { Clock } from '../base/clock.ts';
 import { asFailure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { type Backoff, backoff } from '../base/retry.ts';
+import { RIGHTS_CHANGED } from '../client/events.ts';
 import { pause } from '../kube/cache.ts';
 
 /** An event as `client/events.ts` gives it. */
@@ -44,6 +45,8 @@ export interface PushOptions {
     wrote: boolean,
     traceparent?: string,
   ): void;
+  /** What somebody may do on this server changed: whoever was refused there may be let in now. */
+  rightsChanged(server: string): void;
   /** Changes may have been missed: read all that is kept on this server. */
   sweep(server: string): void;
   /** An open stream broke: the server may be down or sealed, and its stores should say so now, not at their next check. */
@@ -113,7 +116,8 @@ export class Push {
           // A server that numbers nothing cannot be resumed.
           after = event.revision === 0 ? undefined : event.revision;
           const { path, dataPath = path, version, traceparent } = event;
-          this.#options.changed(server, dataPath, version, wrote(event), traceparent);
+          if (event.type === RIGHTS_CHANGED) this.#options.rightsChanged(server);
+          else this.#options.changed(server, dataPath, version, wrote(event), traceparent);
         }
       } catch (error) {
         if (signal.aborted) return;

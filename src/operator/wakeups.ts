@@ -13,6 +13,7 @@ import { type Connections, storeKey } from './connections.ts';
 import type { Demands, ReadIndex } from './demand.ts';
 import type { SyncTraces } from './observe/traces.ts';
 import type { PushOptions } from './push.ts';
+import type { Refusals } from './schedule/refusals.ts';
 import type { Traffic } from './schedule/traffic.ts';
 import type { Written } from './written.ts';
 
@@ -36,15 +37,20 @@ export function sweepKey(
   queue.add(key, 'periodic', random() * Math.min(SWEEP_MOST_MS, index.size * SWEEP_STEP_MS));
 }
 
-/** What a server's changes wake: the ExternalSecrets that read there, and the stores that lead there. */
+/** What a server's changes wake: the ExternalSecrets that read there, the stores that lead there, and whom these refused. */
 export function wakes(
   caches: Caches,
   queue: Queue,
   demands: Demands,
   index: ReadIndex,
+  connections: Pick<Connections, 'rightsChanged'>,
+  refusals: Pick<Refusals, 'changed'>,
   random: () => number,
   traces?: Pick<SyncTraces, 'told'>,
-): Pick<PushOptions, 'changed' | 'sweep' | 'lost' | 'back'> {
+): Pick<PushOptions, 'changed' | 'rightsChanged' | 'sweep' | 'lost' | 'back'> {
+  const rightsChanged = (server: string): void => {
+    for (const store of connections.rightsChanged(server)) refusals.changed(store);
+  };
   /** The stores through which anything of a server is read. */
   const storesAt = (server: string): string[] => {
     const readers = new Set(index.of(server));
@@ -65,6 +71,7 @@ export function wakes(
         queue.add(key, 'pushed');
       }
     },
+    rightsChanged,
     sweep: (server) => {
       for (const key of index.of(server)) sweepKey(key, queue, demands, index, random);
     },
@@ -78,6 +85,8 @@ export function wakes(
         const key = externalSecretKey(object);
         if (readers.has(key) && readyIs(object) !== 'True') queue.add(key, 'pushed');
       }
+      // That, too, may have been told while nobody listened.
+      rightsChanged(server);
     },
   };
 }

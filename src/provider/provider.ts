@@ -121,6 +121,11 @@ export interface Writer {
 export interface LoggedIn {
   /** When what it is logged in with ends, in milliseconds since the epoch; undefined: it does not end, or there is none yet. */
   endsAt(): number | undefined;
+  /**
+   * What we may do there may have changed: where something is refused next, a new login is tried, which may be given more.
+   * Absent: a login has no say in that.
+   */
+  rightsChanged?(): void;
 }
 
 export type Provider = Reader &

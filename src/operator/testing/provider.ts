@@ -3,6 +3,7 @@
 import { z } from 'zod';
 import { utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
+import { RIGHTS_CHANGED } from '../../client/events.ts';
 import type { ProviderEnv, ProviderType, Read, Ref, Value } from '../../provider/provider.ts';
 import type { PushEvent, Subscribe } from '../push.ts';
 
@@ -16,6 +17,10 @@ export class FakeStore {
   refusing = false;
   /** What reads fail with; undefined: they do not. */
   failing: (() => Error) | undefined;
+  /** Logins are refused. */
+  locked = false;
+  /** How often a client was told that rights changed. */
+  hints = 0;
   /** Socket losses: every open subscription ends. */
   #cuts = 0;
   /** Events before this revision are forgotten. */
@@ -42,6 +47,11 @@ export class FakeStore {
     const version = this.#secrets.get(key)?.version ?? 0;
     this.#secrets.delete(key);
     this.#tell({ revision: this.#log.length + 1, path: key, version, type: 'kv-v2/data-delete' });
+  }
+
+  /** Tells that what somebody may do here has changed, as a Holdfast does. */
+  changeRights(): void {
+    this.#tell({ revision: this.#log.length + 1, path: 'sys/policies/acl', type: RIGHTS_CHANGED });
   }
 
   /** Loses everything without a word, as a store with an empty disk would. */
@@ -151,12 +161,22 @@ export const fakeProvider = (store: FakeStore): ProviderType<z.output<typeof spe
       async validate() {
         if (store.down || store.refusing)
           throw failure('api.unavailable', { request: 'GET health', errors: 'connection refused' });
+        if (store.locked)
+          throw failure('provider.login', {
+            store: env.store,
+            reason: 'permission denied',
+            mend: 'Mend the role.',
+          });
         return 'ready';
       },
       async close() {
         store.closes++;
       },
       locate: (ref) => ({ server: 'fake', path: ref.key }),
+      endsAt: () => undefined,
+      rightsChanged() {
+        store.hints++;
+      },
       async *find(query) {
         yield* store.found(query.name);
       },

@@ -78,6 +78,7 @@ export const shelfProvider = (shelves: Shelves): ProviderType<z.output<typeof sp
     if (readOnly) return reader;
     return {
       ...reader,
+      locate: ({ key }) => ({ server: 'fake', path: key }),
       put: (target, value, options) => shelves.put(store, target, value, options),
       delete: (target, { owner }) => shelves.delete(store, target, owner),
     };

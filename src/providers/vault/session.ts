@@ -18,6 +18,11 @@ interface Held extends Login {
 
 /** Between two logins that a 403 caused: a policy that denies must not become a storm of logins. */
 const RELOGIN_MS = 5000;
+/**
+ * The same where the server still knows the token: a role that was given more gives it to the next login only. Shorter than
+ * the longest wait for a retry of the operator, so that each of those finds out.
+ */
+const RELOGIN_ALIVE_MS = 20_000;
 /** Before its end a token is not begun with any more: a request takes time. */
 const MARGIN_MS = 2000;
 
@@ -27,6 +32,8 @@ export interface Session {
   readonly policies: readonly string[];
   /** When the token at hand ends, in milliseconds since the epoch; undefined where it does not, or there is none. */
   endsAt(): number | undefined;
+  /** A new login may be given more than the last one: the next 403 causes one, however young the token is. */
+  rightsChanged(): void;
   close(): Promise<void>;
 }
 
@@ -40,6 +47,9 @@ export function createSession(
   let held: Held | undefined;
   let pending: Promise<Held> | undefined;
   let closed = false;
+  let changed = false;
+  /** When a living token was last to be replaced, whatever came of it. */
+  let replacedAt = Number.NEGATIVE_INFINITY;
 
   const hold = (made: Login): Held => {
     const at = monotonic();
@@ -117,6 +127,37 @@ export function createSession(
     }
   };
 
+  /**
+   * A login that knows what its role gives now, in place of one that the server still knows. That one opens what it opened:
+   * where there is no new login it stays.
+   */
+  const replace = async (old: Held): Promise<Held> => {
+    try {
+      const made = await anew();
+      await revoke(old);
+      return made;
+    } catch (error) {
+      env.log.debug('no new login after a refusal', { store: env.store, reason: asFailure(error).code });
+      return old;
+    }
+  };
+
+  /** The token to try again with after a 403; undefined: there is no better one. @throws Failure why there is no login */
+  const afterRefusal = async (first: Held): Promise<Held | undefined> => {
+    /** What another request, which was refused before, got or is about to get. */
+    const other = (): Promise<Held> | Held | undefined => pending ?? (held === first ? undefined : held);
+    if (other() !== undefined) return await other();
+    const waited = monotonic() - Math.max(first.at, replacedAt);
+    if (waited < RELOGIN_MS && first.ours && !changed) return undefined;
+    const isAlive = await alive(first);
+    if (other() !== undefined) return await other();
+    if (!isAlive) return await fresh(anew);
+    if (!first.ours || !(changed || waited >= RELOGIN_ALIVE_MS)) return undefined;
+    replacedAt = monotonic();
+    changed = false;
+    return await fresh(() => replace(first));
+  };
+
   return {
     async use(call) {
       const first = await current();
@@ -126,12 +167,13 @@ export function createSession(
         return await call(as(first));
       } catch (error) {
         if (!isFailure(error, 'api.denied') || login === undefined) throw error;
-        const replaced = held !== undefined && held !== first ? held : undefined;
-        if (replaced !== undefined) return await call(as(replaced));
-        if (monotonic() - first.at < RELOGIN_MS && first.ours) throw error;
-        if (await alive(first)) throw error;
-        return await call(as(await fresh(anew)));
+        const other = await afterRefusal(first);
+        if (other === undefined) throw error;
+        return await call(as(other));
       }
+    },
+    rightsChanged() {
+      changed = true;
     },
     get policies() {
       return held?.policies ?? [];

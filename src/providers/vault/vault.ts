@@ -247,6 +247,7 @@ function connected(
 
     locate: (ref) => ({ server: client.address, path: dataPath(spec, ref.key) }),
     endsAt: () => session.endsAt(),
+    rightsChanged: () => session.rightsChanged(),
   };
 
   /** The names below a folder, folders walked through in order. */

@@ -13,6 +13,7 @@ import { apply, type Outcome, settle } from '../../executor.ts';
 import type { Fate, Generation } from '../../generators/generators.ts';
 import { generatorId } from '../../generators/sight.ts';
 import type { Answer, Need, Steps } from '../../plan.ts';
+import { isRefusal } from '../../schedule/refusals.ts';
 import type { Shadow } from '../../shadow/shadow.ts';
 import { type Gathering, observe } from './observe.ts';
 import { type Env, namespaceOf, type Observed, type StoreSight, storeId, storesOf } from './observed.ts';
@@ -32,12 +33,12 @@ export interface ControllerOptions extends Gathering {
   readonly events: EventRecorder;
   /** What renders the templates of one ExternalSecret. */
   envOf(observed: Pick<Observed, 'object'>, now: Date): Env;
-  /** A store tells changes on this server. */
-  watch(server: string): void;
   /** What changed in these places may have been told before the key was known to read there. */
   unheard(key: string, places: readonly Place[]): void;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
+  /** A store, named as the queue names it, refused what was read for a key; it was asked at `since`, monotonic, or later. */
+  refused(store: string, key: string, since: number): void;
   /** In shadow: takes the place of writing. */
   readonly shadow?: Pick<Shadow, 'compare' | 'forget'>;
   /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
@@ -149,7 +150,7 @@ export class ExternalSecretController {
    * that nothing was read from has to be read once: what happened there before was told to nobody.
    */
   async #locate(key: string, observed: Observed): Promise<Places> {
-    const { caches, connections, index, watch } = this.#options;
+    const { caches, connections, index } = this.#options;
     const { spec, object } = observed;
     const places = new Map<string, readonly Place[]>();
     if ('malformed' in spec || object.metadata.deletionTimestamp !== undefined || wrongs(spec).length > 0) {
@@ -170,7 +171,6 @@ export class ExternalSecretController {
     // What a store that is away tells when it comes back must still find its readers: it is told once, and as soon as the
     // stream is open again, before the store is ready and we can ask where anything lies.
     index.set(key, away ? [...now, ...index.placesOf(key)] : now);
-    for (const { server } of now) watch(server);
     return places;
   }
 
@@ -199,7 +199,7 @@ export class ExternalSecretController {
     demand: Demand | undefined,
     signal: AbortSignal,
   ): Promise<Answer> {
-    const { caches, dynamic, index, suspect } = this.#options;
+    const { caches, dynamic, index, refused, suspect } = this.#options;
     const namespace = namespaceOf(observed.object);
     const store = findStore(caches, need.store, namespace);
     // The plan has just seen it; it went since, and its deletion plans us again.
@@ -216,6 +216,7 @@ export class ExternalSecretController {
     });
     const read = 'read' in answer ? Number(answer.read.version) : Number.NaN;
     if (place !== undefined) index.saw(key, place.path, Number.isSafeInteger(read) ? read : undefined);
+    if (wasRefused(answer)) refused(placeOfStore(need.store, namespace), key, since);
     // A store that is away should say so itself: then nobody else tries it, and all go on when it is back.
     if (
       'failed' in answer &&
@@ -258,6 +259,12 @@ export class ExternalSecretController {
     }
   }
 }
+
+/** Whether the store does not let us, in one of its properties or in all. */
+const wasRefused = (answer: Answer): boolean =>
+  'failed' in answer
+    ? isRefusal(answer.failed)
+    : 'each' in answer && [...answer.each.values()].some(wasRefused);
 
 /** Whether a store told that something of it changed. */
 const wasTold = (demand: Demand | undefined): boolean =>

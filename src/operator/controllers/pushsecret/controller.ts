@@ -12,6 +12,7 @@ import type { Demands } from '../../demand.ts';
 import type { EventRecorder } from '../../events.ts';
 import { apply, type Outcome as End } from '../../executor.ts';
 import type { Generation, Generators } from '../../generators/generators.ts';
+import { isRefusal } from '../../schedule/refusals.ts';
 import { type Env, namespaceOf, storeId } from '../externalsecret/observed.ts';
 import { type Gathering, observe } from './observe.ts';
 import type { Observed, Outcome, Sources, Write } from './observed.ts';
@@ -28,6 +29,8 @@ export interface PushControllerOptions extends Gathering {
   readonly generators: Generators;
   /** A store did not answer; named as the queue names it. */
   suspect(store: string): void;
+  /** A store, named as the queue names it, refused what was written for a key; it was asked at `since`, monotonic, or later. */
+  refused(store: string, key: string, since: number): void;
   /** The longest that a next try may wait, in milliseconds, if this one fails. */
   retryWithin(key: string): number;
 }
@@ -47,15 +50,16 @@ export class PushSecretController {
 
   /** @param work what the queue handed out. @throws Failure where the cluster does not answer */
   async reconcile(
-    { key }: Pick<Work, 'key'>,
+    work: Pick<Work, 'key' | 'since'>,
     namespace: string,
     name: string,
     signal: AbortSignal,
   ): Promise<End> {
+    const { key } = work;
     const { demands } = this.#options;
     const demand = demands.take(key);
     try {
-      const end = await this.#reconcile(key, namespace, name, demand !== undefined, signal);
+      const end = await this.#reconcile(work, namespace, name, demand !== undefined, signal);
       if (end.end !== 'done') demands.restore(key, demand);
       return end;
     } catch (error) {
@@ -65,13 +69,13 @@ export class PushSecretController {
   }
 
   async #reconcile(
-    key: string,
+    work: Pick<Work, 'key' | 'since'>,
     namespace: string,
     name: string,
     demanded: boolean,
     signal: AbortSignal,
   ): Promise<End> {
-    const { clock, envOf, generators, retryWithin } = this.#options;
+    const { clock, envOf, generators } = this.#options;
     const now = new Date(clock.now());
     const gathered = await observe(this.#options, namespace, name, signal);
     if (gathered === undefined) return { end: 'done' };
@@ -80,7 +84,7 @@ export class PushSecretController {
     const observed: Observed = { ...gathered, demanded, prepared: false, outcomes: new Map() };
     let isDone = false;
     try {
-      const end = await this.#rounds(observed, generation, now, env, retryWithin(key), signal);
+      const end = await this.#rounds(work, observed, generation, now, env, signal);
       isDone = end.end === 'done';
       return end;
     } finally {
@@ -90,14 +94,15 @@ export class PushSecretController {
   }
 
   async #rounds(
+    work: Pick<Work, 'key' | 'since'>,
     given: Observed,
     generation: Generation,
     now: Date,
     env: Env,
-    retryMs: number,
     signal: AbortSignal,
   ): Promise<End> {
-    const { kube, events } = this.#options;
+    const { kube, events, retryWithin } = this.#options;
+    const retryMs = retryWithin(work.key);
     let observed = given;
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const next = plan(observed, now, env);
@@ -113,7 +118,7 @@ export class PushSecretController {
       }
       const outcomes = new Map([
         ...observed.outcomes,
-        ...(await this.#writeAll(observed, next.writes, signal)),
+        ...(await this.#writeAll(work, observed, next.writes, signal)),
       ]);
       const record = next.record === undefined ? {} : { record: next.record };
       observed = { ...observed, ...record, prepared: true, outcomes };
@@ -139,6 +144,7 @@ export class PushSecretController {
 
   /** One write after the other for each store, because several may change one secret; stores beside each other. */
   async #writeAll(
+    work: Pick<Work, 'key' | 'since'>,
     observed: Observed,
     writes: readonly Write[],
     signal: AbortSignal,
@@ -154,7 +160,7 @@ export class PushSecretController {
         let away: Failure | undefined;
         for (const write of ofStore) {
           const outcome: Outcome =
-            away === undefined ? await this.#write(observed, write, signal) : { failed: away };
+            away === undefined ? await this.#write(work, observed, write, signal) : { failed: away };
           outcomes.push([write.id, outcome]);
           // A store that does not answer is not asked for the rest.
           if ('failed' in outcome && outcome.failed.kind === 'unavailable') away = outcome.failed;
@@ -165,8 +171,13 @@ export class PushSecretController {
     return done.flat();
   }
 
-  async #write({ object }: Observed, write: Write, signal: AbortSignal): Promise<Outcome> {
-    const { caches, connections, log, suspect } = this.#options;
+  async #write(
+    { key, since }: Pick<Work, 'key' | 'since'>,
+    { object }: Observed,
+    write: Write,
+    signal: AbortSignal,
+  ): Promise<Outcome> {
+    const { caches, connections, log, refused, suspect } = this.#options;
     const namespace = namespaceOf(object);
     const store = findStore(caches, write.store, namespace);
     const { kind, name } = write.store;
@@ -191,7 +202,9 @@ export class PushSecretController {
       const failed = asFailure(error);
       if (!(error instanceof Failure))
         log.error('a provider failed in a way it should not', { store: name, error });
-      if (failed.kind === 'unavailable') suspect(placeOfStore(write.store, namespace));
+      const place = placeOfStore(write.store, namespace);
+      if (failed.kind === 'unavailable') suspect(place);
+      if (isRefusal(failed)) refused(place, key, since);
       return { failed };
     }
   }

@@ -7,6 +7,7 @@ import type { Kube, KubeObject, Resource } from '../../../kube/kube.ts';
 import { type Connections, storeKey } from '../../connections.ts';
 import type { EventRecorder } from '../../events.ts';
 import { apply, type Outcome } from '../../executor.ts';
+import { isRefusal } from '../../schedule/refusals.ts';
 import { type Checked, plan } from './plan.ts';
 import { isOurs } from './sight.ts';
 
@@ -18,6 +19,8 @@ export interface StoreControllerOptions {
   readonly controllerClass: string;
   /** Whether a PushSecret has to take away what it pushed to the store of that place before the store may go. */
   isHeld(place: string): boolean;
+  /** The store of that place does not let us in; it was asked at `since`, monotonic, or later. */
+  refused(place: string, since: number): void;
   /** For stores that name no `refreshInterval`, in milliseconds. Absent: five minutes, as upstream has it. */
   readonly interval?: number;
 }
@@ -39,7 +42,8 @@ export class StoreController {
     name: string,
     signal: AbortSignal,
   ): Promise<Outcome> {
-    const { kube, clock, events, controllerClass } = this.#options;
+    const { kube, clock, events, controllerClass, refused } = this.#options;
+    const since = clock.monotonic();
     const at = { resource, name, ...(namespace === undefined ? {} : { namespace }) };
     const now = new Date(clock.now());
     const object = await kube.get(at, signal);
@@ -47,8 +51,10 @@ export class StoreController {
     const spec = (object['spec'] ?? {}) as { controller?: unknown; refreshInterval?: unknown };
     const ours = isOurs(spec.controller, controllerClass);
     const checked = ours ? await this.#check(object, signal) : undefined;
+    const place = storeKey(resource.kind, namespace, name);
+    if (checked !== undefined && 'failed' in checked && isRefusal(checked.failed)) refused(place, since);
     const interval = intervalOf(spec.refreshInterval, this.#options.interval ?? RECHECK_MS);
-    const held = this.#options.isHeld(storeKey(resource.kind, namespace, name));
+    const held = this.#options.isHeld(place);
     const steps = plan({ object, name: at, checked, interval, held }, now);
     return apply(kube, events, steps, () => ({ actions: [] }));
   }
