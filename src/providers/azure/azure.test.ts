@@ -13,7 +13,7 @@ import { writeKeyStore } from '../../crypto/pkcs12/write.ts';
 import { describeProvider, type Harness, type Planted } from '../../provider/conformance.ts';
 import { NO_WAY_OUT, type WayOut, webJudge } from '../../provider/egress.ts';
 import type { Provider, ProviderEnv } from '../../provider/provider.ts';
-import { entry, meta, object, said, testEnv, textAt } from '../../provider/testing.ts';
+import { entry, findings, meta, object, said, testEnv, textAt } from '../../provider/testing.ts';
 import { createDial } from '../../server/http/dial.ts';
 import { type AzureOptions, createAzureProvider } from './azure.ts';
 import { azureSpec } from './spec.ts';
@@ -161,14 +161,9 @@ describe('reading from a key vault', () => {
     const [disabled] = fake.objects.secrets.get('a-2') ?? [];
     if (disabled !== undefined) disabled.enabled = false;
     const provider = await connect(fake);
-    const names = async (query: object) => {
-      const found = [];
-      for await (const [name] of provider.find?.(query) ?? []) found.push(name);
-      return found;
-    };
-    expect(await names({ name: '^a-' })).toEqual(['a-1', 'a-3', 'a-4']);
+    expect(await findings(provider, { name: '^a-' })).toEqual(['a-1', 'a-3', 'a-4']);
     // Upstream's: without anything to look for, all of them.
-    expect(await names({})).toEqual(['a-1', 'a-3', 'a-4', 'b-1']);
+    expect(await findings(provider, {})).toEqual(['a-1', 'a-3', 'a-4', 'b-1']);
   });
 
   test('one token serves many reads of all kinds', async () => {
@@ -190,6 +185,50 @@ describe('reading from a key vault', () => {
 });
 
 describe('what a key vault refuses', () => {
+  test('each right that is missing is told with the role that has it', async () => {
+    const fake = await started();
+    const provider = await connect(fake);
+    const owner = 'us';
+    const pem = pemOf(generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey);
+    await provider.put?.({ key: 'key/had' }, entry(pem), { owner });
+    const retagged = { owner, metadata: meta({ tags: { a: '1' } }) };
+    const denied = { status: 403, code: 'Forbidden', inner: 'ForbiddenByRbac' };
+    for (const [what, right, role, run] of [
+      ['GET', 'secrets/get', 'Key Vault Secrets User', () => provider.get({ key: 'db' })],
+      ['GET', 'secrets/list', 'Key Vault Secrets User', () => findings(provider, {})],
+      ['GET', 'keys/get', 'Key Vault Crypto User', () => provider.get({ key: 'key/x' })],
+      ['GET', 'certificates/get', 'Key Vault Certificate User', () => provider.get({ key: 'cert/x' })],
+      [
+        'PUT',
+        'secrets/set',
+        'Key Vault Secrets Officer',
+        () => provider.put?.({ key: 'x' }, entry('1'), { owner }),
+      ],
+      [
+        'PUT',
+        'keys/import',
+        'Key Vault Crypto Officer',
+        () => provider.put?.({ key: 'key/x' }, entry(pem), { owner }),
+      ],
+      [
+        'PATCH',
+        'keys/update',
+        'Key Vault Crypto Officer',
+        () => provider.put?.({ key: 'key/had' }, entry(pem), retagged),
+      ],
+      [
+        'DELETE',
+        'keys/delete',
+        'Key Vault Crypto Officer',
+        () => provider.delete?.({ key: 'key/had' }, { owner }),
+      ],
+    ] as const) {
+      fake.between = ({ method, who }) => (method === what && who !== '' ? denied : undefined);
+      const { message, hint } = await said(run());
+      expect(`${message} ${hint}`).toContain(`${right}: a role such as "${role}"`);
+    }
+  });
+
   test.each([
     [{ status: 403, code: 'Forbidden', inner: 'ForbiddenByRbac' }, 'provider.denied', /secrets\/get/],
     [{ status: 403, code: 'Forbidden', inner: 'ForbiddenByFirewall' }, 'provider.denied', /firewall/],

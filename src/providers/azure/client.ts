@@ -166,7 +166,20 @@ function mendOf({ status, code }: Refusal, permission: string): string | undefin
     return 'Its version is disabled, or not valid now: enable it, or name another.';
   if (status !== 403) return undefined;
   if (code === 'ForbiddenByFirewall') return 'Let the firewall of the vault take requests from this cluster.';
-  return `Grant the identity of this store ${permission}: a role such as "Key Vault Secrets User" on the vault, or its access policy`;
+  return `Grant the identity of this store ${permission}: a role such as "${roleFor(permission)}" on the vault, or its access policy`;
+}
+
+/** Source: Azure's built-in roles for the data plane of Key Vault. */
+const ROLES: Readonly<Record<string, readonly [reads: string, writes: string]>> = {
+  secrets: ['Key Vault Secrets User', 'Key Vault Secrets Officer'],
+  keys: ['Key Vault Crypto User', 'Key Vault Crypto Officer'],
+  certificates: ['Key Vault Certificate User', 'Key Vault Certificates Officer'],
+};
+
+function roleFor(permission: string): string {
+  const [kind = '', operation = ''] = permission.split('/');
+  const [reads, writes] = ROLES[kind] ?? ['Key Vault Reader', 'Key Vault Administrator'];
+  return operation === 'get' || operation === 'list' ? reads : writes;
 }
 
 /** Undefined where the vault has no such thing. @throws Failure */

@@ -29,6 +29,8 @@ export interface Shelf {
   readonly kind: string;
   /** "secrets/set": what writing has to be granted. */
   readonly writing: string;
+  /** "secrets/set": what changing tags has to be granted. */
+  readonly retagging: string;
   read(name: string, options: Bounded): Promise<Held>;
   /** @throws NotWritable for a value that this kind of object cannot have */
   write(
@@ -56,6 +58,7 @@ function secretsOf({ secrets }: Vault): Shelf {
   return {
     kind: 'secrets',
     writing: 'secrets/set',
+    retagging: 'secrets/set',
     async read(name, options) {
       const { value = '', properties } = await secrets.getSecret(name, options);
       const { tags = {}, version = '', contentType, expiresOn } = properties;
@@ -95,6 +98,7 @@ function certificatesOf({ certificates }: Vault): Shelf {
   return {
     kind: 'certificates',
     writing: 'certificates/import',
+    retagging: 'certificates/update',
     async read(name, options) {
       const { cer, properties } = await certificates.getCertificate(name, options);
       const { tags = {}, version = '' } = properties;
@@ -125,6 +129,7 @@ function keysOf({ keys }: Vault): Shelf {
   return {
     kind: 'keys',
     writing: 'keys/import',
+    retagging: 'keys/update',
     async read(name, options) {
       const { key = {}, properties } = await keys.getKey(name, options);
       const { tags = {}, version = '' } = properties;

@@ -93,10 +93,10 @@ export function createWriter({ vault, env }: VaultContext): Writer {
     }
     const tags = tagsOf(had, metadata, property, owner);
     const wanted = wantedOf(target, value, had, object.type);
-    const at = { store, name: key, permission: shelf.writing };
+    const at = { store, name: key };
     if (had?.isSame(wanted, metadata) === true) {
       if (isDeepStrictEqual({ ...had.tags }, tags)) return 'unchanged';
-      await change(shelf.retag(object.name, had.version, tags), at);
+      await change(shelf.retag(object.name, had.version, tags), { ...at, permission: shelf.retagging });
       return 'written';
     }
     try {
@@ -105,7 +105,9 @@ export function createWriter({ vault, env }: VaultContext): Writer {
       const refusal = refusalOf(error);
       if (refusal?.status === 409 && WAITING.has(refusal.code))
         return recovered(shelf, object, target, options, error);
-      throw error instanceof NotWritable ? error : await change(Promise.reject(error), at);
+      throw error instanceof NotWritable
+        ? error
+        : await change(Promise.reject(error), { ...at, permission: shelf.writing });
     }
     return 'written';
   };
