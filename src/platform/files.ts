@@ -39,6 +39,7 @@ function mendOf(error: unknown): string {
   const code = (error as NodeJS.ErrnoException).code;
   if (code === 'ENOENT') return 'create it, or name the folder that holds it';
   if (code === 'EACCES') return 'chmod it, or run as its owner';
+  if (code === 'EISDIR') return 'name a file';
   return 'save it as UTF-8 text';
 }
 
