@@ -1,10 +1,11 @@
 /**
  * The AWS provider against moto, an AWS that is not ours, under keys of a Secret and under a service account's token. moto
- * checks no signatures; those are recomputed in the provider's own test.
+ * checks signatures where it is told to, as it is for who logs in to Vault; the others are recomputed in the provider's own test.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { request as httpRequest } from 'node:http';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -15,6 +16,7 @@ import { extract } from '../../src/provider/property.ts';
 import type { Provider, ProviderEnv, Value } from '../../src/provider/provider.ts';
 import { findings, meta, object, testEnv, textAt } from '../../src/provider/testing.ts';
 import { createAwsProvider } from '../../src/providers/aws/aws.ts';
+import { createAwsCallers, type SignedRequest } from '../../src/providers/aws/caller.ts';
 import { awsSpec } from '../../src/providers/aws/spec.ts';
 import { createDial } from '../../src/server/http/dial.ts';
 
@@ -32,6 +34,12 @@ const moto = findMoto();
 if (moto === undefined)
   console.warn('SKIPPED test/real/aws-provider: no moto_server on the PATH, and HOLDFAST_MOTO names none');
 
+const KEYS = {
+  secretRef: {
+    accessKeyIDSecretRef: { name: 'keys', key: 'id' },
+    secretAccessKeySecretRef: { name: 'keys', key: 'secret' },
+  },
+};
 const TRUST = '{"Version":"2012-10-17","Statement":[]}';
 
 describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
@@ -41,13 +49,7 @@ describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
   const open: Provider[] = [];
 
   const connect = async (spec: object, env: Partial<ProviderEnv> = {}): Promise<Provider> => {
-    const auth = {
-      secretRef: {
-        accessKeyIDSecretRef: { name: 'keys', key: 'id' },
-        secretAccessKeySecretRef: { name: 'keys', key: 'secret' },
-      },
-    };
-    const read = awsSpec.parse({ region: 'eu-west-1', auth, ...spec });
+    const read = awsSpec.parse({ region: 'eu-west-1', auth: KEYS, ...spec });
     const provider = await createAwsProvider({ endpoint: () => url }).connect(
       read,
       testEnv({
@@ -177,7 +179,58 @@ describe.skipIf(moto === undefined)('the AWS provider on moto', () => {
     await provider.put?.({ key: 'irsa' }, { bytes: utf8('1') }, { owner: 'us' });
     expect(await textAt(provider, 'irsa')).toBe('1');
   });
+
+  test('a request that Vault is shown is answered with who signed it, and changed by a letter it is refused', async () => {
+    const iam = new IAM({
+      endpoint: url,
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'AKIAADMIN', secretAccessKey: 'x' },
+    });
+    await iam.createUser({ UserName: 'eso' });
+    const { AccessKey } = await iam.createAccessKey({ UserName: 'eso' });
+    const keys = { id: AccessKey?.AccessKeyId ?? '', secret: AccessKey?.SecretAccessKey ?? '' };
+    const sign = (region: string) =>
+      createAwsCallers()(
+        {
+          region,
+          auth: KEYS,
+          role: '',
+          headers: { 'x-vault-aws-iam-server-id': 'vault.example.com' },
+          webSession: '',
+          field: 'auth.iam',
+        },
+        testEnv({ secretKey: async ({ key }) => utf8(keys[key as keyof typeof keys]) }),
+      );
+    await checkSignatures(url, '0');
+    try {
+      for (const region of ['us-east-1', 'eu-west-1']) {
+        const signed = await sign(region);
+        const answer = await replayed(url, signed);
+        expect(answer).toMatch(/^200 .*<Arn>arn:aws[\w-]*:iam::\d+:user\/eso<\/Arn>/s);
+        const other = { ...signed.headers, 'x-vault-aws-iam-server-id': 'vault.example.con' };
+        expect(await replayed(url, { ...signed, headers: other })).toMatch(/^403 .*SignatureDoesNotMatch/s);
+      }
+    } finally {
+      await checkSignatures(url, 'inf');
+    }
+  });
 });
+
+/** From the how-manieth request on moto verifies who signed it. */
+const checkSignatures = (url: string, count: string) =>
+  fetch(`${url}/moto-api/reset-auth`, { method: 'POST', body: count });
+
+/** Sends a signed request to another address than it was made for, as a server does; gives status and answer. */
+const replayed = (url: string, { url: signedFor, method, headers, body }: SignedRequest) =>
+  new Promise<string>((resolve, reject) => {
+    const { host, pathname } = new URL(signedFor);
+    const asked = httpRequest(`${url}${pathname}`, { method, headers: { ...headers, host } }, (response) => {
+      const chunks: Buffer[] = [];
+      response.on('data', (chunk) => chunks.push(chunk));
+      response.on('end', () => resolve(`${response.statusCode} ${Buffer.concat(chunks).toString()}`));
+    });
+    asked.on('error', reject).end(body);
+  });
 
 function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {

@@ -70,7 +70,7 @@ async function firstKeys(spec: AwsSpec, env: ProviderEnv, options: KeysOptions):
     const keys = await secretKeys(spec.auth.secretRef, env);
     return async () => keys;
   }
-  if (options.own !== undefined) return options.own(spec.region);
+  if (options.own !== undefined) return lent(options.own(spec.region), env.store);
   const { field = 'auth' } = options;
   throw failure('provider.unsupported', {
     store: env.store,
@@ -78,6 +78,18 @@ async function firstKeys(spec: AwsSpec, env: ProviderEnv, options: KeysOptions):
     mend: `Give ${field}.jwt.serviceAccountRef or ${field}.secretRef.`,
   });
 }
+
+/** The operator's own keys, where it has any: what AWS's client says of its search names places of this machine. */
+const lent =
+  (own: KeysSource, store: string): KeysSource =>
+  () =>
+    own().catch(() => {
+      throw failure('provider.login', {
+        store,
+        reason: 'the operator has no keys of AWS',
+        mend: 'Give the operator keys of AWS, or the store some of its own.',
+      });
+    });
 
 /** @throws Failure operator.ref_*, provider.spec */
 async function secretKeys(ref: NonNullable<AwsAuth['secretRef']>, env: ProviderEnv): Promise<Keys> {

@@ -219,6 +219,18 @@ describe('iam', () => {
     expect(callers(lending)[0]).toEqual(['AKIAROOT', 'us-east-1']);
   });
 
+  test('is refused where the operator lends keys and has none', async () => {
+    for (const name of ['AWS_ACCESS_KEY_ID', 'AWS_SECRET_ACCESS_KEY', 'AWS_PROFILE'])
+      vi.stubEnv(name, undefined);
+    vi.stubEnv('AWS_EC2_METADATA_DISABLED', 'true');
+    for (const name of ['AWS_SHARED_CREDENTIALS_FILE', 'AWS_CONFIG_FILE']) vi.stubEnv(name, '/nonexistent');
+    expect(await refused(await world({ lendOwnKeys: true }), { iam: { vaultRole: 'app' } })).toEqual({
+      code: 'provider.login',
+      message: 'SecretStore team/vault: cannot log in: the operator has no keys of AWS',
+      hint: 'Give the operator keys of AWS, or the store some of its own.',
+    });
+  });
+
   test('that is refused says why and what to check, with the settings that have to agree', async () => {
     const here = await world({}, SERVER_ID);
     const iam = { vaultRole: 'app', secretRef, region: 'eu-west-1', vaultAwsIamServerID: 'another' };
