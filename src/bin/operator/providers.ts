@@ -14,6 +14,7 @@ import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
 import type { Clouds } from '../../providers/vault/auth/clouds.ts';
 import { createVaultProvider } from '../../providers/vault/vault.ts';
 import { webhookProvider } from '../../providers/webhook/webhook.ts';
+import { ownToken } from './owntoken.ts';
 
 export interface ProviderOptions {
   /** Of the operator's own process; what it says of endpoints and keys is the administrator's word. */
@@ -22,8 +23,9 @@ export interface ProviderOptions {
   readonly lendOwnKeys?: boolean;
 }
 
-/** How stores of Vault prove to it who they are to a cloud. */
+/** How stores of Vault prove to it who they are to a cloud, or to the cluster. */
 export const clouds = ({ env, lendOwnKeys = false }: ProviderOptions): Clouds => ({
+  ...(lendOwnKeys ? { cluster: ownToken() } : {}),
   aws: createAwsCallers({ endpoint: endpointFrom(env), lendOwnKeys }),
   google: createGoogleCallers({
     endpoints: endpointsFrom(env),

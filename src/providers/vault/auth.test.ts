@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { VaultClient } from '../../client/client.ts';
@@ -12,6 +12,7 @@ import type { WayOut } from '../../provider/egress.ts';
 import type { ProviderEnv } from '../../provider/provider.ts';
 import { testEnv } from '../../provider/testing.ts';
 import { startServer, type TestServer } from '../../server/testing.ts';
+import type { Clouds } from './auth/clouds.ts';
 import { clientUnder, openOwnLogin, vaultLessor } from './ownlogin.ts';
 import { vaultSpec } from './spec.ts';
 import { type LoginDouble, startLogins } from './testing.ts';
@@ -388,6 +389,51 @@ describe('cert', () => {
     expect(wrong({ cert: { clientCert } })).toEqual([
       'auth.cert: clientCert and secretRef are a certificate and its key: give both',
     ]);
+  });
+});
+
+describe('kubernetes without an account', () => {
+  let double: LoginDouble;
+  let lent: number;
+  beforeEach(async () => {
+    lent = 0;
+    double = await startLogins(() => undefined);
+  });
+  afterEach(() => double.close());
+
+  const validated = async (clouds: Clouds, cluster: boolean) => {
+    const spec = vaultSpec.parse({ server: double.url, auth: { kubernetes: { role: 'r' } } });
+    const provider = await createVaultProvider({ clouds }).connect(spec, envOf({ cluster }));
+    try {
+      return await provider.validate();
+    } finally {
+      await provider.close();
+    }
+  };
+  const cluster = async (): Promise<string> => {
+    lent++;
+    return CANARY;
+  };
+
+  test('shows the token of an operator that lends its own, for a ClusterSecretStore', async () => {
+    expect(await validated({ cluster }, true)).toBe('ready');
+    expect(double.shown).toEqual([{ path: 'auth/kubernetes/login', body: { role: 'r', jwt: CANARY } }]);
+  });
+
+  test('shows nothing for a store of a namespace: its author names the server that would get the token', async () => {
+    await expect(validated({ cluster }, false)).rejects.toMatchObject({
+      code: 'provider.unsupported',
+      message: 'SecretStore team/vault: auth.kubernetes names neither a serviceAccountRef nor a secretRef',
+    });
+    expect([lent, double.shown]).toEqual([0, []]);
+  });
+
+  test('shows nothing where the operator lends nothing', async () => {
+    await expect(validated({}, true)).rejects.toMatchObject({
+      code: 'provider.unsupported',
+      hint: expect.stringContaining('-lend-own-keys'),
+    });
+    expect(double.shown).toEqual([]);
   });
 });
 

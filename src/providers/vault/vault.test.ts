@@ -379,7 +379,7 @@ describe('the token', () => {
   test.each([
     [{ iam: { vaultRole: 'r' } }, 'provider.unsupported', 'auth.iam'],
     [{}, 'provider.spec', 'no valid auth method specified'],
-    [{ kubernetes: { role: 'r' } }, 'provider.spec', 'neither a serviceAccountRef nor a secretRef'],
+    [{ kubernetes: { role: 'r' } }, 'provider.unsupported', 'neither a serviceAccountRef nor a secretRef'],
   ])('by %j is refused with the reason', async (auth, code, reason) => {
     const { provider } = await start(() => kv('{}'), { auth });
     const failure = await failureOf(provider.get({ key: 'a' }));

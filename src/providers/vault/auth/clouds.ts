@@ -15,6 +15,12 @@ interface SignedRequest {
 }
 
 export interface Clouds {
+  /**
+   * The operator's own token at its cluster, which `auth.kubernetes` of a ClusterSecretStore shows where it names no account;
+   * absent where it is lent to nobody. Only there: who writes it may read all Secrets anyway, while a tenant could name a server
+   * of its own and have the token sent to it. @throws Failure provider.unsupported
+   */
+  readonly cluster?: (env: ProviderEnv) => Promise<string>;
   /** A request sts:GetCallerIdentity, signed as `auth.iam` says. @throws Failure provider.*, operator.ref_*, dial.* */
   readonly aws?: (
     as: {

@@ -6,9 +6,9 @@ import type { Given } from './spec.ts';
 
 const TOKEN_SECONDS = 600;
 
-/** @throws Failure provider.login, provider.spec, operator.ref_*; api.* where the server is not to be reached */
+/** @throws Failure provider.login, provider.spec, provider.unsupported, operator.ref_*; api.* where the server is not to be reached */
 export const byKubernetes: Method<Given<'kubernetes'>> = async (given, at) => {
-  const { env } = at;
+  const { env, clouds } = at;
   const { serviceAccountRef: account, secretRef } = given;
   const mount = mountOf(given.mountPath);
   const role = given.role.trim();
@@ -34,6 +34,7 @@ export const byKubernetes: Method<Given<'kubernetes'>> = async (given, at) => {
     }
     if (secretRef !== undefined)
       return await attempt(await textAt(env, { ...secretRef, key: secretRef.key ?? 'token' }, 'token'));
+    if (env.cluster && clouds.cluster !== undefined) return await attempt(await clouds.cluster(env));
   } catch (error) {
     throw told(
       error,
@@ -42,8 +43,9 @@ export const byKubernetes: Method<Given<'kubernetes'>> = async (given, at) => {
     );
   }
   // Upstream would send the operator's own token, which would let every tenant log in as the operator.
-  throw failure('provider.spec', {
+  throw failure('provider.unsupported', {
     store: env.store,
     reason: 'auth.kubernetes names neither a serviceAccountRef nor a secretRef',
+    mend: "Name one of them. A ClusterSecretStore may do without where the operator runs with -lend-own-keys: it shows the operator's own token then.",
   });
 };
