@@ -13,7 +13,7 @@ export interface VaultNeeds {
   readonly auditFile: string;
 }
 
-/** What the operator itself may do: hear that something under a path changed, never what. */
+/** What the operator itself may do: hear that something under a path, or somebody's rights, changed, never what. */
 const EVENTS_POLICY = `path "sys/events/subscribe/*" {
   capabilities = ["read"]
 }
@@ -26,6 +26,11 @@ path "+/data/*" {
 path "+/metadata/*" {
   capabilities = ["subscribe"]
   subscribe_event_types = ["*"]
+}
+
+path "sys/policies/acl" {
+  capabilities = ["subscribe"]
+  subscribe_event_types = ["system/rights-changed"]
 }
 `;
 
