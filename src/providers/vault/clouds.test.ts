@@ -133,7 +133,7 @@ describe('iam', () => {
     const aws = kept(await startFakeAws());
     const vault = kept(await startLogins((shown) => verdict(aws, shown, serverId)));
     const clouds = { aws: createAwsCallers({ endpoint: () => aws.url, ...options }) };
-    const secrets = { 'keys/id': 'AKIAROOT\n', 'keys/secret': 'rootSecret', 'nskeys/id': 'AKIAROOT' };
+    const secrets = { 'keys/id': 'AKIAROOT\n', 'keys/secret': 'rootSecret', 'nsfar/id': 'AKIAROOT' };
     return { vault, aws, cloud: aws, clouds, secrets };
   }
   const callers = ({ aws }: { readonly aws: FakeAws }) =>
@@ -164,6 +164,13 @@ describe('iam', () => {
   test('takes the usual mount and region for empty ones, as upstream does', async () => {
     const here = await world();
     await logIn(here, { iam: { path: '', region: '', vaultRole: 'app', secretRef } });
+    expect(callers(here)[0]).toEqual(['AKIAROOT', 'us-east-1']);
+  });
+
+  test('takes keys of the namespace that a store of the cluster names', async () => {
+    const here = await world();
+    const accessKeyIDSecretRef = { name: 'far', key: 'id', namespace: 'ns' };
+    await logIn(here, { iam: { vaultRole: 'app', secretRef: { ...secretRef, accessKeyIDSecretRef } } });
     expect(callers(here)[0]).toEqual(['AKIAROOT', 'us-east-1']);
   });
 
@@ -244,13 +251,8 @@ describe('iam', () => {
 
   test('keeps what stands in the way of keys: a Secret, an annotation, a role, an address', async () => {
     const here = await world();
-    const elsewhere = { name: 'keys', key: 'id', namespace: 'ns' };
-    const missing = {
-      iam: {
-        vaultRole: 'app',
-        secretRef: { ...secretRef, accessKeyIDSecretRef: { ...elsewhere, key: 'none' } },
-      },
-    };
+    const none = { name: 'keys', key: 'none' };
+    const missing = { iam: { vaultRole: 'app', secretRef: { ...secretRef, accessKeyIDSecretRef: none } } };
     expect((await refused(here, missing)).code).toBe('operator.ref_missing');
     const jwt = { serviceAccountRef: { name: 'eso' } };
     const bare = { serviceAccountAnnotations: async () => ({}) };
@@ -354,6 +356,16 @@ describe('gcp', () => {
     expect(claimsOf(here)).toMatchObject({ sub: ACCOUNT, aud: 'vault/app' });
     expect(here.google.calls).toEqual([]);
     expect(JSON.stringify(here.vault.shown)).not.toContain('PRIVATE');
+  });
+
+  test('takes the key of the namespace that a store of the cluster names', async () => {
+    const here = await world();
+    const far = { ...here, secrets: { 'nsgcp/key.json': here.google.key(ACCOUNT) } };
+    const namespaced = {
+      secretAccessKeySecretRef: { ...secretRef.secretAccessKeySecretRef, namespace: 'ns' },
+    };
+    await logIn(far, { gcp: { role: 'app', secretRef: namespaced } });
+    expect(claimsOf(far)).toMatchObject({ sub: ACCOUNT });
   });
 
   test('has the account of a service account of the cluster sign, at another mount', async () => {
