@@ -10,6 +10,7 @@ import { noKubectl } from '../support/kubectl.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
 import { noRealApi } from '../support/realapi.ts';
 import { externalSecretSuite } from '../support/suites/externalsecrets.ts';
+import { type OtherKinds, startOtherKinds } from '../support/suites/otherkinds.ts';
 import { ownershipSuite } from '../support/suites/ownership.ts';
 import { entry, textsOf } from '../support/team.ts';
 
@@ -24,6 +25,7 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
 
   describe('the operator beside an API server that', () => {
     let ground: Ground;
+    let others: OtherKinds;
     const store = (): object => ({
       apiVersion: 'external-secrets.io/v1',
       kind: 'ClusterSecretStore',
@@ -106,24 +108,33 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
           data: [entry('v', 'secret/shop/app', 'v')],
         },
       });
+      others = await startOtherKinds(ground, 'app');
       await ground.run({
         egressAllow: [ground.address.replace('http://', '')],
         pushServer: [ground.address],
         pushTokenFile: ground.tokenFile,
+        generatorGcGracePeriod: '1s',
       });
       await holds('one');
+      await others.right('one');
     });
-    afterAll(() => ground?.stop());
+    afterAll(async () => {
+      await ground?.stop();
+      await others?.close();
+    });
 
     test('is killed and started again goes on where it was', async () => {
+      await others.renew();
       await ground.cluster?.restart();
       await write('two');
       await holds('two');
+      await others.right('two');
       await ground.kube.delete({ resource: SECRETS, namespace: 'shop', name: 'app' });
       await holds('two');
     });
 
     test('has forgotten what came after the last that was heard is listed anew, and what was missed is found', async () => {
+      await others.renew();
       ground.between.fault = () => 'cut';
       ground.between.cut();
       await write('forgotten');
@@ -144,15 +155,21 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
         await eventually(`${plural} are listed`, () => listed(plural), 40_000);
       await write('remembered');
       await holds('remembered');
+      await others.right('remembered');
     });
 
     test('freezes with its sockets open is waited for, and asked again', async () => {
+      await others.renew();
       ground.cluster?.freeze();
       await write('three');
       await new Promise((resolve) => setTimeout(resolve, 5000));
       ground.cluster?.thaw();
       await holds('three');
+      await others.right('three');
+      await others.stand();
     });
+
+    test('did all of this leaves no account behind that nobody asks for', () => others.end());
 
     test('takes the rights of deploy/ as they are written there', async () => {
       const review = await ground.kube.create(

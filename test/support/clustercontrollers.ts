@@ -1,6 +1,7 @@
 /**
- * What a cluster's controller manager does behind its API server and tests count on: what lost all its owners goes, and a
- * namespace that is deleted is emptied and let go. A kube-apiserver by itself does neither; the embedded API has its own.
+ * What a cluster's controller manager does behind its API server and tests count on: what lost all its owners goes, a namespace
+ * has an account of the name "default", and one that is deleted is emptied and let go. A kube-apiserver by itself does nothing
+ * of it; the embedded API has its own.
  */
 
 import { systemClock } from '../../src/base/clock.ts';
@@ -19,6 +20,7 @@ import {
   PUSH_SECRETS,
   SECRET_STORES,
   SECRETS,
+  SERVICE_ACCOUNTS,
 } from '../../src/operator/api/resources.ts';
 import { SYNC_REPORTS } from '../../src/operator/api/syncreport.ts';
 
@@ -79,8 +81,9 @@ export function startClusterControllers(api: {
       )
         empty(namespace);
     });
-  namespaces.onChange(({ new: now }) => {
+  namespaces.onChange(({ old, new: now }) => {
     if (now?.metadata.deletionTimestamp !== undefined) empty(now.metadata.name);
+    else if (now !== undefined && old === undefined) work(() => furnished(kube, now.metadata.name));
   });
 
   const running = [namespaces, ...caches].map((cache) => cache.run(stopping.signal));
@@ -125,6 +128,18 @@ async function lives(kube: Kube, owner: OwnerReference, namespace: string | unde
     ...(resource.namespaced && namespace !== undefined ? { namespace } : {}),
   });
   return found?.metadata.uid === owner.uid;
+}
+
+async function furnished(kube: Kube, namespace: string): Promise<void> {
+  const metadata = { name: 'default', namespace };
+  try {
+    await kube.create(
+      { resource: SERVICE_ACCOUNTS, ...metadata },
+      { apiVersion: 'v1', kind: 'ServiceAccount', metadata },
+    );
+  } catch (error) {
+    if (!isFailure(error, 'kube.exists') && !isFailure(error, 'kube.missing')) throw error;
+  }
 }
 
 /** Deletes what is in a namespace, and lets the namespace go once nothing is. */

@@ -19,7 +19,7 @@ import type { KubeObject } from '../../src/kube/kube.ts';
 import { accessOf } from '../../src/platform/access.ts';
 import type { RealCluster } from '../seeds/scripts/clusters.ts';
 import { type FaultyApi, startFaultyApi } from './kubefaults.ts';
-import { realApi } from './realapi.ts';
+import { realApi, realByDefault } from './realapi.ts';
 
 /** A way to the API that is one program's own, so that it alone can be spoiled, and what it alone asks is known. */
 export interface OwnWay {
@@ -54,7 +54,7 @@ export interface Ground extends Platform {
 const FREE: HostPort = { host: '127.0.0.1', port: 0 };
 
 /** @param real over a kube-apiserver with its etcd instead of the embedded API */
-export async function startGround(real = false): Promise<Ground> {
+export async function startGround(real = realByDefault): Promise<Ground> {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-ground-'));
   const home = await openHome(folder, true);
   const file = join(folder, 'holdfast.log');

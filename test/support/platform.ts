@@ -15,7 +15,7 @@ import { pinoLog } from '../../src/bin/log.ts';
 import type { KubeObject } from '../../src/kube/kube.ts';
 import type { Operator } from '../../src/operator/operator.ts';
 import { accessOf } from '../../src/platform/access.ts';
-import { realApi } from './realapi.ts';
+import { realApi, realByDefault } from './realapi.ts';
 
 export { eventually } from './eventually.ts';
 
@@ -56,7 +56,7 @@ export async function startTestPlatform(
       kubeAddress: FREE,
       resolve: options.resolve ?? new Map(),
       ...(options.tracer === undefined ? {} : { tracer: options.tracer }),
-      ...(options.real === true ? { startApi: realApi(() => vault).start } : {}),
+      ...((options.real ?? realByDefault) ? { startApi: realApi(() => vault).start } : {}),
     },
     home,
     log,

@@ -13,6 +13,9 @@ export const noRealApi: string | undefined =
     ? 'no kube-apiserver and etcd in /usr/local/kubebuilder/bin (KUBEBUILDER_ASSETS names another folder)'
     : undefined;
 
+/** Where whoever runs a suite does not say: HOLDFAST_TEST_KUBE=real has any suite of test/compat run over a kube-apiserver. */
+export const realByDefault: boolean = process.env['HOLDFAST_TEST_KUBE'] === 'real';
+
 export interface RealApi {
   readonly start: typeof startApiServer;
   /** Once it was started. */
