@@ -12,6 +12,7 @@ import { createFakeProvider } from '../../providers/fake/fake.ts';
 import { createGcpProvider } from '../../providers/gcp/gcp.ts';
 import { kubernetesProvider } from '../../providers/kubernetes/kubernetes.ts';
 import type { Clouds } from '../../providers/vault/auth/clouds.ts';
+import { createOpenBaoProvider } from '../../providers/vault/openbao.ts';
 import { createVaultProvider } from '../../providers/vault/vault.ts';
 import { webhookProvider } from '../../providers/webhook/webhook.ts';
 import { ownToken } from './owntoken.ts';
@@ -36,12 +37,17 @@ export const clouds = ({ env, lendOwnKeys = false }: ProviderOptions): Clouds =>
   }),
 });
 
-export const providers = ({ env, lendOwnKeys = false }: ProviderOptions): readonly ProviderType[] => [
-  createVaultProvider({ clouds: clouds({ env, lendOwnKeys }) }),
-  kubernetesProvider,
-  createAwsProvider({ endpoint: endpointFrom(env), lendOwnKeys }),
-  createGcpProvider({ endpoints: endpointsFrom(env), lendOwnKeys, machine: googleMachine }),
-  createAzureProvider({ lendOwnKeys, tenant: env['AZURE_TENANT_ID'] }),
-  createFakeProvider(),
-  webhookProvider,
-];
+export function providers(options: ProviderOptions): readonly ProviderType[] {
+  const { env, lendOwnKeys = false } = options;
+  const vault = createVaultProvider({ clouds: clouds(options) });
+  return [
+    vault,
+    createOpenBaoProvider(vault),
+    kubernetesProvider,
+    createAwsProvider({ endpoint: endpointFrom(env), lendOwnKeys }),
+    createGcpProvider({ endpoints: endpointsFrom(env), lendOwnKeys, machine: googleMachine }),
+    createAzureProvider({ lendOwnKeys, tenant: env['AZURE_TENANT_ID'] }),
+    createFakeProvider(),
+    webhookProvider,
+  ];
+}

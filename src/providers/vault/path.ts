@@ -7,6 +7,8 @@
 export interface PathRule {
   readonly path?: string | undefined;
   readonly version: 'v1' | 'v2';
+  /** Whether a key that begins with the mount means a folder of that name below it. */
+  readonly verbatim?: boolean;
 }
 
 /** Where the data of a key is read. */
@@ -59,7 +61,7 @@ const clean = (text: string): string => trim(text.replace(/\/{2,}/g, '/'));
 
 /** The key below the mount: its own mention of the mount is dropped once, and then (version 2) one of "data/". */
 function below(rule: PathRule, mount: string, key: string): string {
-  if (!key.startsWith(`${mount}/`)) return key;
+  if (rule.verbatim === true || !key.startsWith(`${mount}/`)) return key;
   const rest = key.slice(mount.length + 1);
   return rule.version === 'v2' && rest.startsWith('data/') ? rest.slice('data/'.length) : rest;
 }
