@@ -1,16 +1,19 @@
 /**
- * A key vault that is not ours, Azure's own or an emulator's, for the test beside this: where it is, a
- * way to it that is not the provider's, and what was made there, taken away again.
+ * A key vault that is not ours, Azure's own or an emulator's, for the tests beside this: where it is, stores over it, a way to
+ * it that is not the provider's, and what was made there, taken away again.
  */
 
 import { createHash, randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, test } from 'vitest';
 import { vaultScope } from '../../src/azure/clouds.ts';
 import { textOf } from '../../src/base/bytes.ts';
 import type { Dial } from '../../src/base/web.ts';
 import { NO_WAY_OUT } from '../../src/provider/egress.ts';
-import type { ProviderEnv } from '../../src/provider/provider.ts';
+import type { Provider, ProviderEnv } from '../../src/provider/provider.ts';
 import { testEnv } from '../../src/provider/testing.ts';
+import { createAzureProvider } from '../../src/providers/azure/azure.ts';
+import { azureSpec } from '../../src/providers/azure/spec.ts';
 import { createDial } from '../../src/server/http/dial.ts';
 import { type Emulator, isEmulatorHere, startEmulator } from './azure-emulator.ts';
 
@@ -22,15 +25,35 @@ let emulator: Emulator | undefined;
 export const given = (name: string): string => emulator?.settings[name] ?? variable(name);
 
 /** Those of these variables that are not set, by their whole names; none where an emulator is started here. */
-export const absent = (...names: string[]): string =>
+const absent = (...names: string[]): string =>
   names
     .filter((name) => variable(name) === '' && !isStartedHere)
     .map((name) => `HOLDFAST_AZURE_${name}`)
     .join(', ');
+const missing = absent('VAULT', 'TENANT', 'CLIENT', 'SECRET');
 
-/** Before all tests: starts the emulator, where no variable names a vault and there is one. */
-export async function openVault(): Promise<void> {
-  if (isStartedHere) emulator = await startEmulator();
+/** Tests on a vault, which is there while they run. @param file for the reason why they are skipped */
+export function describeVault(title: string, file: string, tests: () => void): void {
+  if (missing !== '')
+    console.warn(`SKIPPED ${file}: ${missing} not set and no emulator on the PATH, so there is no vault`);
+  describe.skipIf(missing !== '')(title, () => {
+    beforeAll(async () => {
+      if (isStartedHere) emulator = await startEmulator();
+    }, 90_000);
+    afterAll(async () => {
+      await cleared();
+      emulator?.stop();
+    }, 60_000);
+    tests();
+  });
+}
+
+/** A test that wants more of the world than the others: these variables. */
+export function testIf(...wanted: string[]) {
+  const lacking = absent(...wanted);
+  if (missing === '' && lacking !== '')
+    console.warn(`SKIPPED in test/real/azure-identities: what wants ${lacking}`);
+  return test.skipIf(lacking !== '');
 }
 
 /** What is deleted in a vault keeps its name for months: each run has names of its own. */
@@ -58,8 +81,28 @@ const dial: Dial = (request) => {
   return send({ ...request, ...(ca === undefined ? {} : { ca }) });
 };
 
+/** A key of the one Secret that the cluster of these tests has: a variable's name. */
+export const secretKey = (key: string) => ({ name: 'azure', key });
+
+/** A store's words for the application of the variables. */
+export const principal = () => ({
+  tenantId: given('TENANT'),
+  authSecretRef: { clientId: secretKey('CLIENT'), clientSecret: secretKey('SECRET') },
+});
+
+/** A store over the vault. @param spec as whom it is asked */
+export const connect = (
+  spec: object = principal(),
+  env: Partial<ProviderEnv> = {},
+  lendOwnKeys = false,
+): Promise<Provider> =>
+  createAzureProvider({ lendOwnKeys }).connect(
+    azureSpec.parse({ vaultUrl: given('VAULT'), ...spec }),
+    clusterOf(env),
+  );
+
 /** A cluster whose Secrets all have one value for each key: that of the variable of that name. */
-export const clusterOf = (more: Partial<ProviderEnv> = {}): ProviderEnv =>
+const clusterOf = (more: Partial<ProviderEnv> = {}): ProviderEnv =>
   testEnv({
     resolve,
     secretKey: async ({ key }) => Buffer.from(given(key)),
@@ -120,12 +163,11 @@ export async function plant(
   return id.split('/').at(-1) ?? '';
 }
 
-/** After all tests: deletes the secrets of this run that are left, and stops what was started. */
-export async function closeVault(): Promise<void> {
-  if (token !== undefined)
-    for (const name of names)
-      await ask('DELETE', `/secrets/${name}`).catch(() => {
-        // It is gone already, or was never made.
-      });
-  emulator?.stop();
+/** Deletes the secrets of this run that are left. */
+async function cleared(): Promise<void> {
+  if (token === undefined) return;
+  for (const name of names)
+    await ask('DELETE', `/secrets/${name}`).catch(() => {
+      // It is gone already, or was never made.
+    });
 }
