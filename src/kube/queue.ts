@@ -67,9 +67,22 @@ interface Entry {
   live: boolean;
 }
 
-interface KeyState {
-  readonly planned: Map<WorkClass, Entry>;
+/** One for each key there is: what is planned in each class, and no map for it. */
+interface KeyState extends Partial<Record<WorkClass, Entry | undefined>> {
+  /** The one text that all entries have. */
+  readonly key: string;
   running: boolean;
+}
+
+const plannedIn = (state: KeyState | undefined): readonly Entry[] =>
+  state === undefined ? [] : WORK_CLASSES.flatMap((name) => state[name] ?? []);
+
+/** Forgets what was planned; heaps drop it when they meet it. */
+function clear(state: KeyState | undefined): void {
+  for (const planned of plannedIn(state)) {
+    planned.live = false;
+    if (state !== undefined) state[planned.class] = undefined;
+  }
 }
 
 export function createQueue(options: QueueOptions): Queue {
@@ -86,14 +99,21 @@ export function createQueue(options: QueueOptions): Queue {
   const stateOf = (key: string): KeyState => {
     const known = states.get(key);
     if (known !== undefined) return known;
-    const made: KeyState = { planned: new Map(), running: false };
+    const made: KeyState = {
+      key,
+      running: false,
+      lease: undefined,
+      pushed: undefined,
+      retry: undefined,
+      periodic: undefined,
+    };
     states.set(key, made);
     return made;
   };
 
   const tidy = (key: string): void => {
     const state = states.get(key);
-    if (state !== undefined && !state.running && state.planned.size === 0) states.delete(key);
+    if (state !== undefined && !state.running && plannedIn(state).length === 0) states.delete(key);
   };
 
   const place = (entry: Entry): void => {
@@ -126,11 +146,8 @@ export function createQueue(options: QueueOptions): Queue {
     const state = stateOf(entry.key);
     const now = clock.monotonic();
     let { since } = entry;
-    for (const planned of state.planned.values()) {
-      planned.live = false;
-      if (planned.dueAt <= now) since = Math.max(since, planned.since);
-    }
-    state.planned.clear();
+    for (const planned of plannedIn(state)) if (planned.dueAt <= now) since = Math.max(since, planned.since);
+    clear(state);
     state.running = true;
     return { key: entry.key, class: entry.class, waitedMs: now - entry.dueAt, since };
   };
@@ -161,7 +178,7 @@ export function createQueue(options: QueueOptions): Queue {
     const now = clock.monotonic();
     const dueAt = now + Math.max(0, afterMs);
     const since = Math.min(reason ?? dueAt, dueAt);
-    const planned = state.planned.get(workClass);
+    const planned = state[workClass];
     if (planned !== undefined) {
       if (planned.dueAt <= dueAt) {
         if (dueAt <= now) planned.since = Math.max(planned.since, since);
@@ -169,8 +186,15 @@ export function createQueue(options: QueueOptions): Queue {
       }
       planned.live = false;
     }
-    const entry: Entry = { key, class: workClass, dueAt, sequence: sequence++, since, live: true };
-    state.planned.set(workClass, entry);
+    const entry: Entry = {
+      key: state.key,
+      class: workClass,
+      dueAt,
+      sequence: sequence++,
+      since,
+      live: true,
+    };
+    state[workClass] = entry;
     // What is added while the key runs has no place in a heap until it is done.
     if (!state.running) place(entry);
     pump();
@@ -201,7 +225,7 @@ export function createQueue(options: QueueOptions): Queue {
       const state = states.get(key);
       if (state?.running !== true) return;
       state.running = false;
-      for (const entry of state.planned.values()) place(entry);
+      for (const entry of plannedIn(state)) place(entry);
       tidy(key);
       pump();
     },
@@ -218,8 +242,7 @@ export function createQueue(options: QueueOptions): Queue {
 
     remove(key) {
       const state = states.get(key);
-      for (const planned of state?.planned.values() ?? []) planned.live = false;
-      state?.planned.clear();
+      clear(state);
       failed.delete(key);
       tidy(key);
     },
@@ -231,13 +254,13 @@ export function createQueue(options: QueueOptions): Queue {
       const now = clock.monotonic();
       for (const state of states.values()) {
         if (state.running) counts.running++;
-        for (const entry of state.planned.values()) if (entry.dueAt <= now) counts[entry.class]++;
+        for (const entry of plannedIn(state)) if (entry.dueAt <= now) counts[entry.class]++;
       }
       return counts;
     },
 
     dueIn(key) {
-      const planned = [...(states.get(key)?.planned.values() ?? [])].map((entry) => entry.dueAt);
+      const planned = plannedIn(states.get(key)).map((entry) => entry.dueAt);
       return planned.length === 0 ? undefined : Math.max(0, Math.min(...planned) - clock.monotonic());
     },
   };

@@ -60,8 +60,8 @@ export interface Place {
 
 interface Reader {
   readonly places: readonly Place[];
-  /** The newest version that was read, by path. */
-  readonly seen: Map<string, number>;
+  /** The newest version that was read, by place. */
+  readonly seen: (number | undefined)[];
 }
 
 /** The places in stores that each key reads. */
@@ -77,7 +77,7 @@ export class ReadIndex {
     if (before !== undefined && JSON.stringify(before.places) === JSON.stringify(places)) return;
     this.remove(key);
     if (places.length === 0) return;
-    this.#readers.set(key, { places, seen: before?.seen ?? new Map() });
+    this.#readers.set(key, { places, seen: places.map(({ path }) => seenBy(before, path)) });
     for (const place of places) this.#slot(place).add(key);
   }
 
@@ -90,15 +90,15 @@ export class ReadIndex {
     return this.#readers.get(key)?.places ?? [];
   }
 
-  /** @param version undefined where nothing is known of it any more */
+  /** @param path one of the key's places; @param version undefined where nothing is known of it any more */
   saw(key: string, path: string, version: number | undefined): void {
-    const seen = this.#readers.get(key)?.seen;
-    if (version === undefined) seen?.delete(path);
-    else seen?.set(path, version);
+    const reader = this.#readers.get(key);
+    const at = indexOf(reader, path);
+    if (reader !== undefined && at !== -1) reader.seen[at] = version;
   }
 
   seen(key: string, path: string): number | undefined {
-    return this.#readers.get(key)?.seen.get(path);
+    return seenBy(this.#readers.get(key), path);
   }
 
   remove(key: string): void {
@@ -137,7 +137,13 @@ export class ReadIndex {
   }
 }
 
-const exactId = (server: string, path: string): string => `${server}\n${path}`;
+const exactId = (server: string, path: string): string => [server, path].join('\n');
+
+const indexOf = (reader: Reader | undefined, path: string): number =>
+  reader?.places.findIndex((place) => place.path === path) ?? -1;
+
+const seenBy = (reader: Reader | undefined, path: string): number | undefined =>
+  reader?.seen[indexOf(reader, path)];
 
 function slot(map: Map<string, Set<string>>, id: string): Set<string> {
   const known = map.get(id) ?? new Set<string>();

@@ -24,6 +24,25 @@ interface Told {
   count: number;
 }
 
+/** What an Event says of its object. Many may wait to be written at once, and none keeps the object itself. */
+interface Reference {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly namespace?: string;
+  readonly uid: string | undefined;
+  readonly resourceVersion: string | undefined;
+}
+
+const referenceTo = ({ apiVersion, kind, metadata }: KubeObject): Reference => ({
+  apiVersion,
+  kind,
+  name: metadata.name,
+  ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+  uid: metadata.uid,
+  resourceVersion: metadata.resourceVersion,
+});
+
 export class EventRecorder {
   readonly #kube: Kube;
   readonly #clock: Clock;
@@ -38,7 +57,8 @@ export class EventRecorder {
   }
 
   /** Records a note about an object; returns at once. */
-  record(regarding: KubeObject, note: Note): void {
+  record(object: KubeObject, note: Note): void {
+    const regarding = referenceTo(object);
     this.#pending = this.#pending
       .then(() => this.#write(regarding, note))
       .catch((error: unknown) => {
@@ -51,38 +71,30 @@ export class EventRecorder {
     return this.#pending;
   }
 
-  async #write(regarding: KubeObject, note: Note): Promise<void> {
+  async #write(regarding: Reference, note: Note): Promise<void> {
     const now = this.#clock.now();
     const at = rfc3339(new Date(now));
     const message = cut(note.message, LONGEST);
     const component = note.component ?? COMPONENT;
-    const key = JSON.stringify([regarding.metadata.uid, note.type, note.reason, message]);
+    const key = JSON.stringify([regarding.uid, note.type, note.reason, message]);
     const told = this.#told.get(key);
     if (told !== undefined && now - told.since < COUNTED_FOR) {
       told.count++;
       await this.#kube.patch(told.name, { count: told.count, lastTimestamp: at });
       return;
     }
-    const namespace = regarding.metadata.namespace ?? 'default';
-    const { name: object, uid } = regarding.metadata;
+    const namespace = regarding.namespace ?? 'default';
     const name: Name = {
       resource: EVENTS,
       namespace,
-      name: `${object.slice(0, 200)}.${now.toString(16)}${(this.#told.size % 4096).toString(16).padStart(3, '0')}`,
+      name: `${regarding.name.slice(0, 200)}.${now.toString(16)}${(this.#told.size % 4096).toString(16).padStart(3, '0')}`,
     };
     this.#remember(key, { name, since: now, count: 1 });
     await this.#kube.create(name, {
       apiVersion: 'v1',
       kind: 'Event',
       metadata: { name: name.name, namespace },
-      involvedObject: {
-        apiVersion: regarding.apiVersion,
-        kind: regarding.kind,
-        name: object,
-        ...(regarding.metadata.namespace === undefined ? {} : { namespace }),
-        uid,
-        resourceVersion: regarding.metadata.resourceVersion,
-      },
+      involvedObject: regarding,
       type: note.type,
       reason: note.reason,
       message,

@@ -14,7 +14,6 @@ import {
 } from '../controllers/externalsecret/secret.ts';
 
 interface Rotated {
-  hash: string;
   /** Milliseconds since the epoch. */
   since: number;
   count: number;
@@ -38,10 +37,10 @@ export class Rotations {
       this.#known.delete(key);
       return;
     }
-    const hash = secret.metadata.annotations?.[ANNOTATION_HASH] ?? '';
     const known = this.#known.get(key);
-    if (known === undefined) this.#known.set(key, { hash, since: this.#writtenAt(secret), count: 0 });
-    else if (known.hash !== hash) Object.assign(known, { hash, since: this.#now(), count: known.count + 1 });
+    if (known === undefined) this.#known.set(key, { since: this.#writtenAt(secret), count: 0 });
+    else if (hashOf(old) !== hashOf(secret))
+      Object.assign(known, { since: this.#now(), count: known.count + 1 });
   }
 
   /** @param providerOf the kind of store that a Secret comes from; @param most series of each metric */
@@ -85,6 +84,9 @@ export class Rotations {
     return times.length > 0 ? Math.max(...times) : Number.isNaN(made) ? this.#now() : made;
   }
 }
+
+const hashOf = (secret: KubeObject | undefined): string =>
+  secret?.metadata.annotations?.[ANNOTATION_HASH] ?? '';
 
 const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
 
