@@ -439,7 +439,7 @@ export const codes = {
   'check.unknown_field': {
     kind: 'invalid',
     message: '{where} has no field "{field}"{near}',
-    hint: 'Correct or remove it: it does nothing, and kubectl refuses it where the definition of the kind tells its fields.',
+    hint: 'Correct or remove it: it does nothing, and kubectl refuses it.',
   },
   'check.invalid_field': {
     kind: 'invalid',
