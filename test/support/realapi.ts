@@ -10,7 +10,7 @@ import { startClusterControllers } from './clustercontrollers.ts';
 /** Undefined where it can be started; else the reason why what needs it is skipped. */
 export const noRealApi: string | undefined =
   assets === undefined
-    ? 'no kube-apiserver and etcd in /usr/local/kubebuilder/bin (KUBEBUILDER_ASSETS names another folder)'
+    ? 'no kube-apiserver and etcd in /usr/local/kubebuilder/bin (KUBEBUILDER_ASSETS names another folder; tools/kube-apiserver.sh builds them)'
     : undefined;
 
 /** Where whoever runs a suite does not say: HOLDFAST_TEST_KUBE=real has any suite of test/compat run over a kube-apiserver. */
