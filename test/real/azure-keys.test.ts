@@ -14,7 +14,7 @@ import { createAuthority, issueCertificate } from '../../src/crypto/certificate.
 import { writeKeyStore } from '../../src/crypto/pkcs12/write.ts';
 import type { Provider, Value } from '../../src/provider/provider.ts';
 import { entry, said, textAt } from '../../src/provider/testing.ts';
-import { ask, connect, describeVault, named } from './azure-vault.ts';
+import { ask, atLast, connect, describeVault, named } from './azure-vault.ts';
 
 describeVault('keys and certificates in a vault that is not ours', 'test/real/azure-keys', () => {
   let provider: Provider;
@@ -65,6 +65,19 @@ describeVault('keys and certificates in a vault that is not ours', 'test/real/az
     expect(await textAt(provider, key, 'x', version)).toBe(shown(old));
     expect(await remove(key)).toBe('deleted');
   });
+
+  test('a key and a certificate that their own pushes deleted are recovered and written', async () => {
+    const issued = await issueCertificate(await createAuthority('ca'), { names: ['web'], ips: [] });
+    for (const key of [`key/${named('back')}`, `cert/${named('back-cert')}`]) {
+      const value = entry(key.startsWith('key/') ? issued.key : issued.certificate + issued.key);
+      expect(await put(key, value)).toBe('written');
+      expect(await remove(key)).toBe('deleted');
+      expect(await provider.get({ key })).toBeUndefined();
+      // As it was, so that there is nothing left to write.
+      expect(await atLast(async () => put(key, value))).toBe('unchanged');
+      expect(await remove(key)).toBe('deleted');
+    }
+  }, 180_000);
 
   test('a symmetric key is nothing that a vault of this kind takes, and says so', async () => {
     const error = await said(put(`key/${named('oct')}`, entry('0123456789abcdef')));

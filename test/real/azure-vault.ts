@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, test } from 'vitest';
 import { vaultScope } from '../../src/azure/clouds.ts';
 import { textOf } from '../../src/base/bytes.ts';
+import { isFailure } from '../../src/base/errors.ts';
 import type { Dial } from '../../src/base/web.ts';
 import { NO_WAY_OUT } from '../../src/provider/egress.ts';
 import type { Provider, ProviderEnv } from '../../src/provider/provider.ts';
@@ -161,6 +162,18 @@ export async function plant(
 ): Promise<string> {
   const { id } = await ask('PUT', `/secrets/${name}`, { value, tags, attributes });
   return id.split('/').at(-1) ?? '';
+}
+
+/** What a write comes to, once nothing that the vault still has to end is in its way. */
+export async function atLast<T>(write: () => Promise<T>): Promise<T> {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await write();
+    } catch (error) {
+      if (!isFailure(error, 'provider.write') || tries === 60) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000));
+    }
+  }
 }
 
 /** Deletes the secrets of this run that are left. */
