@@ -14,9 +14,20 @@ export const databaseSecretSpec = z.object({
   backend: name().meta({
     description: 'The store: a SecretStore of the namespace, else the ClusterSecretStore of that name.',
   }),
-  vaultMountPath: z.string().min(1).max(256).regex(SEGMENTS).default('database'),
-  vaultRole: z.string().min(1).max(253).regex(SEGMENT),
-  target: z.object({ name: name().optional() }).optional(),
+  vaultMountPath: z
+    .string()
+    .min(1)
+    .max(256)
+    .regex(SEGMENTS)
+    .default('database')
+    .describe('Where the database engine is mounted; database unless it says otherwise.'),
+  vaultRole: z.string().min(1).max(253).regex(SEGMENT).describe('The role of the engine.'),
+  target: z
+    .object({
+      name: name().optional().describe('Its name; that of this object unless it says otherwise.'),
+    })
+    .optional()
+    .describe('The Secret that is written.'),
   refreshInterval: z.string().optional().meta({
     description: 'As in an ExternalSecret: how often it is looked after. A lease that lives on is renewed.',
   }),
