@@ -33,6 +33,13 @@ export interface Cluster {
     readonly each: number;
     readonly interval: string;
   }): Promise<void>;
+  /** In the first of these namespaces, ExternalSecrets of a key that names what issues: "database/creds/app". */
+  populateIssued(key: string, count: number): Promise<void>;
+  /** The user names that the Secrets of those hold: undefined where there is none. */
+  issued(): Promise<readonly (string | undefined)[]>;
+  /** Has some of those get something new. */
+  forceIssued(only: (at: number) => boolean): Promise<void>;
+  removeIssued(): Promise<void>;
   /** Has every ExternalSecret read again now, as people do it. */
   forceAll(): Promise<void>;
   /** The values of all Secrets that ExternalSecrets ask for: undefined where there is none. */
@@ -41,6 +48,8 @@ export interface Cluster {
   right(generation: number, since?: number): Promise<void>;
   close(): Promise<void>;
 }
+
+const FIRST = 'team-0';
 
 /** "every ExternalSecret right within 30 s of recovery" */
 const RIGHT_MS = 30_000;
@@ -72,6 +81,7 @@ export async function startCluster(): Promise<Cluster> {
       ))
     )
       await pause(20);
+  const accounts: string[] = [];
   const members: { readonly namespace: string; readonly name: string; readonly key: string }[] = [];
 
   const values = async (): Promise<ReadonlyMap<string, string | undefined>> => {
@@ -142,6 +152,46 @@ export async function startCluster(): Promise<Cluster> {
           });
         }
       }
+    },
+
+    async populateIssued(key, count) {
+      for (let at = 0; at < count; at++) {
+        const name = `account-${at}`;
+        accounts.push(name);
+        await create(EXTERNAL_SECRETS, FIRST, {
+          apiVersion: 'external-secrets.io/v1',
+          kind: 'ExternalSecret',
+          metadata: { name, namespace: FIRST },
+          spec: {
+            refreshInterval: '2s',
+            secretStoreRef: { name: 'store' },
+            target: { name },
+            dataFrom: [{ extract: { key } }],
+          },
+        });
+      }
+    },
+
+    async issued() {
+      const { items } = await kube.list({ resource: SECRETS, namespace: FIRST });
+      return accounts.map((name) => {
+        const held = items.find(({ metadata }) => metadata.name === name);
+        const text = (held?.['data'] as Record<string, string> | undefined)?.['username'];
+        return text === undefined ? undefined : Buffer.from(text, 'base64').toString();
+      });
+    },
+
+    async forceIssued(only) {
+      for (const [at, name] of accounts.entries())
+        if (only(at))
+          await kube.patch(
+            { resource: EXTERNAL_SECRETS, namespace: FIRST, name },
+            { metadata: { annotations: { 'force-sync': String(Date.now()) } } },
+          );
+    },
+
+    async removeIssued() {
+      for (const name of accounts) await kube.delete({ resource: EXTERNAL_SECRETS, namespace: FIRST, name });
     },
 
     async forceAll() {

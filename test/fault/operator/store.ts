@@ -18,18 +18,29 @@ export interface SickStore {
   readonly refused: Map<number, number>;
   /** Tokens that were given and neither revoked nor ended. */
   readonly tokens: Set<string>;
+  /** What `database/creds/app` issued and nobody took back, by lease. */
+  readonly accounts: ReadonlyMap<string, Account>;
   /** No token that was given is known any more. */
   expire(): void;
   close(): Promise<void>;
 }
 
+export interface Account {
+  readonly username: string;
+  /** The login that it was issued under, and ends with. */
+  readonly token: string;
+}
+
 const SLOW_MS = 15_000;
 export const RETRY_AFTER_SECONDS = 3;
+/** A key that names what issues accounts. */
+export const ISSUING = 'database/creds/app';
 
 export async function startSickStore(): Promise<SickStore> {
   let made = 0;
   const refused = new Map<number, number>();
   const tokens = new Set<string>();
+  const accounts = new Map<string, Account>();
   const store = { state: 'well' as State, generation: 1 };
 
   const answer = (request: IncomingMessage, response: ServerResponse): void => {
@@ -68,9 +79,22 @@ export async function startSickStore(): Promise<SickStore> {
     if (!tokens.has(token)) return refuse(403, 'permission denied');
     if (path === '/v1/auth/token/revoke-self') {
       tokens.delete(token);
+      for (const [lease, account] of accounts) if (account.token === token) accounts.delete(lease);
       response.writeHead(204);
       return void response.end();
     }
+    if (path === '/v1/auth/token/renew-self')
+      return send(200, { auth: { client_token: token, lease_duration: 3600, renewable: true } });
+    if (path === `/v1/sys/internal/ui/mounts/${ISSUING}`)
+      return send(200, { data: { path: 'database/', type: 'database', options: null } });
+    if (path === `/v1/${ISSUING}`) {
+      const lease_id = `${ISSUING}/${++made}`;
+      const username = `v-app-${made}`;
+      accounts.set(lease_id, { username, token });
+      const data = { username, password: `of ${username}` };
+      return send(200, { lease_id, lease_duration: 3600, renewable: true, data });
+    }
+    if (path === `/v1/secret/data/${ISSUING}`) return refuse(404);
     if (path === '/v1/auth/token/lookup-self')
       return send(200, { data: { id: token, policies: ['app'], ttl: 3600, renewable: true } });
     const key = /^\/v1\/secret\/data\/(.+)$/.exec(path)?.[1];
@@ -102,7 +126,11 @@ export async function startSickStore(): Promise<SickStore> {
     port: (server.address() as AddressInfo).port,
     refused,
     tokens,
-    expire: () => tokens.clear(),
+    accounts,
+    expire: () => {
+      tokens.clear();
+      accounts.clear();
+    },
     close: () =>
       new Promise<void>((resolve) => {
         server.close(() => resolve());
