@@ -7,7 +7,7 @@ import { expect, test } from 'vitest';
 import { ManualClock } from '../base/clock.ts';
 import { failure } from '../base/errors.ts';
 import type { KubeObject } from '../kube/kube.ts';
-import type { OperatorOptions } from './operator.ts';
+import type { OperatorOptions } from './options.ts';
 import {
   eventually,
   externalSecret,

@@ -13,7 +13,7 @@ import type { HostPort } from '../../src/bin/dev/options.ts';
 import { type Platform, startPlatform, urlOf } from '../../src/bin/dev/platform.ts';
 import { pinoLog } from '../../src/bin/log.ts';
 import type { KubeObject } from '../../src/kube/kube.ts';
-import type { Operator } from '../../src/operator/operator.ts';
+import type { Operator } from '../../src/operator/options.ts';
 import { accessOf } from '../../src/platform/access.ts';
 import { realApi, realByDefault } from './realapi.ts';
 

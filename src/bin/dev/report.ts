@@ -2,7 +2,7 @@
 
 import type { Terminal } from '../../cli/terminal.ts';
 import type { KubeObject } from '../../kube/kube.ts';
-import type { Standing } from '../../operator/operator.ts';
+import type { Standing } from '../../operator/options.ts';
 
 export interface Report {
   /** A stage is done. */

@@ -12,7 +12,7 @@ import type { ExitCode, Terminal } from '../../cli/terminal.ts';
 import type { KubeClient } from '../../kube/client.ts';
 import type { KubeObject, Resource } from '../../kube/kube.ts';
 import { EXTERNAL_SECRETS } from '../../operator/api/resources.ts';
-import type { Operator, Standing } from '../../operator/operator.ts';
+import type { Operator, Standing } from '../../operator/options.ts';
 import { type Access, accessOf } from '../../platform/access.ts';
 import { inWaves, type Manifest, readManifests } from '../../platform/manifests.ts';
 import { checkSeeds, type SeedRequest, seed } from '../../platform/seed.ts';

@@ -8,7 +8,7 @@ import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
 import type { Kube } from '../../kube/kube.ts';
 import { runReplica } from '../../operator/leadership/run.ts';
-import type { Operator } from '../../operator/operator.ts';
+import type { Operator } from '../../operator/options.ts';
 import { ALL, type Share } from '../../operator/schedule/share.ts';
 
 /** `alone`: nobody else works on the same cluster, and no Lease says so. */

@@ -11,7 +11,8 @@ import type { Kube } from '../../kube/kube.ts';
 import type { Issuance, Lessor } from '../../provider/issuer.ts';
 import { parseObjectValue } from '../../provider/property.ts';
 import type { Provider, ProviderType } from '../../provider/provider.ts';
-import { createOperator, type OperatorOptions } from '../operator.ts';
+import { createOperator } from '../operator.ts';
+import type { OperatorOptions } from '../options.ts';
 import { createRendering } from '../rendering.ts';
 import type { FakeKube } from '../testing/kube.ts';
 

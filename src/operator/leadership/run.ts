@@ -4,7 +4,7 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import type { Kube } from '../../kube/kube.ts';
 import { type LeasePace, runAsLeader } from '../../kube/lease.ts';
-import type { Operator } from '../operator.ts';
+import type { Operator } from '../options.ts';
 import { ALL, type Share } from '../schedule/share.ts';
 import { fenced } from './fence.ts';
 import { createShards } from './shards.ts';

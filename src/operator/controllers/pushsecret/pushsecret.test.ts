@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import { failure } from '../../../base/errors.ts';
 import type { KubeObject } from '../../../kube/kube.ts';
-import type { OperatorOptions } from '../../operator.ts';
+import type { OperatorOptions } from '../../options.ts';
 import { eventually, readyOfObject, startWorld, type World } from '../../testing/cluster.ts';
 import { FakeKube } from '../../testing/kube.ts';
 import { Shelves, shelfProvider } from '../../testing/writer.ts';
