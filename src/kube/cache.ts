@@ -47,6 +47,7 @@ export interface Cache {
   /** A copy: objects are kept packed. */
   get(namespace: string | undefined, name: string): KubeObject | undefined;
   list(namespace?: string): readonly KubeObject[];
+  readonly size: number;
   /** As `list`, one at a time: for who looks at all of them, and keeps none. */
   each(): Iterable<KubeObject>;
   byIndex(index: string, value: string): readonly KubeObject[];
@@ -240,6 +241,9 @@ export function createCache(options: CacheOptions): Cache {
     list: (namespace) => {
       const within = namespace === undefined ? '' : cacheKey(namespace, '');
       return [...objects].flatMap(([key, packed]) => (key.startsWith(within) ? [unpack(packed)] : []));
+    },
+    get size() {
+      return objects.size;
     },
     *each() {
       for (const packed of objects.values()) yield unpack(packed);

@@ -4,7 +4,7 @@ import { pino } from 'pino';
 import { systemClock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { keepOutOfDumps } from '../coredumps.ts';
-import { tuneHeap } from '../heap.ts';
+import { keepHeapSmall } from '../heap.ts';
 import { pinoLog } from '../log.ts';
 import { VERSION } from '../version.ts';
 import { type ControllerFlags, type ControllerOptions, controllerOptions } from './options.ts';
@@ -15,7 +15,7 @@ export async function runController(
   flags: ControllerFlags,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<void> {
-  tuneHeap();
+  keepHeapSmall();
   const options = controllerOptions(flags, env);
   const log = pinoLog(pino.destination(1), options.logLevel);
   keepOutOfDumps(log);

@@ -184,11 +184,10 @@ export class OperatorMetrics {
     let left = 0;
     const gauges = allOf(world.caches).flatMap((cache) => {
       const { kind } = cache.resource;
-      const objects = cache.list();
-      if (subsystemOf(kind) !== undefined) left += Math.max(0, objects.length - this.#options.most);
+      if (subsystemOf(kind) !== undefined) left += Math.max(0, cache.size - this.#options.most);
       return objectGauges(
         kind,
-        objects,
+        cache.each(),
         (object) => this.#tallies.get(tallyKey(kind, object)),
         this.#options,
       );
@@ -196,8 +195,7 @@ export class OperatorMetrics {
     return [
       ...gauges,
       ...this.#rotations.gauges(
-        world.caches.secrets.list(),
-        (secret) => providerOf(world.caches, secret),
+        (namespace, name) => providerOf(world.caches, namespace, name),
         this.#options.most,
       ),
       leaseGauge(world.caches.syncReports.list(), this.#options.most),
@@ -266,12 +264,12 @@ const tallyKey = (kind: string, { metadata }: KubeObject): string =>
 const nameOf = (key: string): string => key.slice(0, key.indexOf('/')).toLowerCase();
 
 /** The property under `spec.provider` of the store that fills a Secret; "unknown" where there is none to be seen. */
-function providerOf(caches: Caches, { metadata }: KubeObject): string {
-  const [owner] = caches.externalSecrets.byIndex('target', `${metadata.namespace ?? ''}/${metadata.name}`);
+function providerOf(caches: Caches, namespace: string, name: string): string {
+  const [owner] = caches.externalSecrets.byIndex('target', `${namespace}/${name}`);
   const spec = externalSecretSpec.safeParse(owner?.['spec']);
   const [store] = spec.success ? storesOf(spec.data) : [];
   if (owner === undefined || store === undefined) return 'unknown';
-  const found = findStore(caches, store, metadata.namespace ?? '');
+  const found = findStore(caches, store, namespace);
   const { provider = {} } = (found?.['spec'] ?? {}) as { provider?: object };
   return Object.keys(provider)[0] ?? 'unknown';
 }

@@ -39,26 +39,39 @@ const EXTENDED = ['name', 'instance', 'version', 'component', 'part-of', 'manage
 /** Undefined for a kind that upstream counts nothing of. */
 export const subsystemOf = (kind: string): string | undefined => SUBSYSTEMS[kind];
 
+/** What is told of one object: all that is kept of it while a text is made, as there may be ten thousand. */
+interface Row {
+  readonly labels: Labels;
+  readonly conditions: readonly Pick<Condition, 'type' | 'status'>[];
+  readonly tally: Tally | undefined;
+}
+
 /** @param tally what was counted of an object, undefined where nothing was */
 export function objectGauges(
   kind: string,
-  objects: readonly KubeObject[],
+  objects: Iterable<KubeObject>,
   tally: (object: KubeObject) => Tally | undefined,
   options: ObjectOptions,
 ): readonly Gauge[] {
   const subsystem = subsystemOf(kind);
   if (subsystem === undefined) return [];
-  const told = objects.slice(0, options.most);
-  const labels = new Map(told.map((object) => [object, labelsOf(object, options.extended)]));
-  const each = (value: (counted: Tally) => number): Sample[] =>
-    told.flatMap((object) => {
-      const counted = tally(object);
-      return counted === undefined ? [] : [{ labels: labels.get(object) ?? {}, value: value(counted) }];
+  const told: Row[] = [];
+  for (const object of objects) {
+    if (told.length >= options.most) break;
+    told.push({
+      labels: labelsOf(object, options.extended),
+      conditions: conditionsOf(object),
+      tally: tally(object),
     });
+  }
+  const each = (value: (counted: Tally) => number): Sample[] =>
+    told.flatMap(({ labels, tally: counted }) =>
+      counted === undefined ? [] : [{ labels, value: value(counted) }],
+    );
   const status: Gauge = {
     name: `${subsystem}_status_condition`,
     help: `The status condition of a specific ${kind}: 1 for what is, 0 for its opposite.`,
-    samples: told.flatMap((object) => conditionSamples(object, labels.get(object) ?? {})),
+    samples: told.flatMap(conditionSamples),
   };
   const duration: Gauge = {
     name: `${subsystem}_reconcile_duration`,
@@ -86,8 +99,12 @@ export function objectGauges(
 
 const OPPOSITE: Readonly<Record<string, string>> = { True: 'False', False: 'True' };
 
-function conditionSamples(object: KubeObject, labels: Labels): Sample[] {
+function conditionsOf(object: KubeObject): Row['conditions'] {
   const { conditions = [] } = (object['status'] ?? {}) as { conditions?: readonly Condition[] };
+  return conditions.map(({ type, status }) => ({ type, status }));
+}
+
+function conditionSamples({ conditions, labels }: Row): Sample[] {
   return conditions.flatMap(({ type, status }) => {
     const of = (is: string, value: number): Sample => ({
       labels: { ...labels, condition: type, status: is },

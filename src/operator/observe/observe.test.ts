@@ -86,8 +86,8 @@ describe('rotations', () => {
   const rig = () => {
     const clock = new ManualClock(at);
     const rotations = new Rotations(() => clock.now());
-    const values = (one: KubeObject): readonly number[] =>
-      rotations.gauges([one], () => 'vault', 10).flatMap(({ samples }) => samples.map(({ value }) => value));
+    const values = (): readonly number[] =>
+      rotations.gauges(() => 'vault', 10).flatMap(({ samples }) => samples.map(({ value }) => value));
     return { clock, rotations, values };
   };
 
@@ -105,13 +105,13 @@ describe('rotations', () => {
     ];
     const one = secret('a', { managedFields });
     rotations.heard({ new: one });
-    expect(values(one)).toEqual([40, 0]);
+    expect(values()).toEqual([40, 0]);
   });
 
   test('without it, as old as the Secret itself', () => {
     const { rotations, values } = rig();
     rotations.heard({ new: secret('a') });
-    expect(values(secret('a'))).toEqual([100, 0]);
+    expect(values()).toEqual([100, 0]);
   });
 
   test('a value that changed is young and counts; a label that changed is neither', () => {
@@ -120,27 +120,27 @@ describe('rotations', () => {
     clock.advance(5000);
     const labelled = secret('a', { labels: { ...secret('a').metadata.labels, more: 'x' } });
     rotations.heard({ old: secret('a'), new: labelled });
-    expect(values(labelled)).toEqual([105, 0]);
+    expect(values()).toEqual([105, 0]);
     rotations.heard({ old: labelled, new: secret('b') });
     clock.advance(3000);
-    expect(values(secret('b'))).toEqual([3, 1]);
+    expect(values()).toEqual([3, 1]);
   });
 
   test('a Secret that is gone, or ours no more, has none', () => {
     const { rotations, values } = rig();
     rotations.heard({ new: secret('a') });
     rotations.heard({ old: secret('a'), new: secret('a', { labels: {} }) });
-    expect(values(secret('a'))).toEqual([]);
+    expect(values()).toEqual([]);
     rotations.heard({ new: secret('a') });
     rotations.heard({ old: secret('a') });
-    expect(values(secret('a'))).toEqual([]);
+    expect(values()).toEqual([]);
   });
 
   test('a clock that was set back makes no Secret younger than nothing', () => {
     const { clock, rotations, values } = rig();
     rotations.heard({ new: secret('a') });
     clock.jump(-86_400_000);
-    expect(values(secret('a'))[0]).toBe(0);
+    expect(values()[0]).toBe(0);
   });
 });
 
@@ -220,7 +220,10 @@ describe('requests to stores', () => {
       if (url.endsWith('/down')) throw new Error('no answer');
       return { status: url.endsWith('/no') ? 404 : 200, body: new Uint8Array() };
     };
-    const out = countedWayOut({ ...NO_WAY_OUT, dial }, 'webhook', (...given) => counted.push(given));
+    const out = countedWayOut({ ...NO_WAY_OUT, dial }, 'webhook', (provider, call, ok, ms) => {
+      expect(ms).toBeGreaterThanOrEqual(0);
+      counted.push([provider, call, ok]);
+    });
     await out.dial({ method: 'GET', url: 'https://x/yes' });
     await out.dial({ method: 'GET', url: 'https://x/no' });
     await expect(out.dial({ method: 'GET', url: 'https://x/down' })).rejects.toThrow('no answer');
@@ -248,6 +251,15 @@ test('what was issued tells when it ends, by the name of its ExternalSecret and 
   expect(leaseGauge(reports, 10).samples).toHaveLength(2);
   expect(leaseGauge(reports, 1).samples).toHaveLength(1);
   expect(text).not.toContain('database');
+});
+
+test('requests to stores are told by how long they took, too', () => {
+  const metrics = new OperatorMetrics({ clock: new ManualClock() });
+  for (const ms of [40, 700]) metrics.called('HashiCorp/Vault', 'ReadSecretData', true, ms);
+  const series = 'holdfast_provider_api_call_duration_seconds';
+  const labels = 'provider="HashiCorp/Vault",call="ReadSecretData"';
+  expect(metrics.text()).toContain(`${series}_bucket{${labels},le="0.5"} 1\n`);
+  expect(metrics.text()).toContain(`${series}_count{${labels}} 2\n`);
 });
 
 test('a counter with many labels stays bounded, and loses no count', () => {

@@ -43,19 +43,15 @@ export class Rotations {
       Object.assign(known, { since: this.#now(), count: known.count + 1 });
   }
 
-  /** @param providerOf the kind of store that a Secret comes from; @param most series of each metric */
-  gauges(
-    secrets: readonly KubeObject[],
-    providerOf: (secret: KubeObject) => string,
-    most: number,
-  ): readonly Gauge[] {
-    const told = secrets
-      .flatMap((secret) => {
-        const known = this.#known.get(keyOf(secret));
-        return known === undefined ? [] : [{ secret, known }];
-      })
-      .slice(0, most)
-      .map(({ secret, known }) => ({ known, labels: labelsOf(secret, providerOf(secret)) }));
+  /** @param providerOf the kind of store that the Secret of a namespace comes from; @param most series of each metric */
+  gauges(providerOf: (namespace: string, name: string) => string, most: number): readonly Gauge[] {
+    const told: { known: Rotated; labels: Labels }[] = [];
+    for (const [key, known] of this.#known) {
+      if (told.length >= most) break;
+      const [namespace = '', name = ''] = key.split('/');
+      const provider = providerOf(namespace, name);
+      told.push({ known, labels: { secret_name: name, namespace, provider } });
+    }
     const now = this.#now();
     return [
       {
@@ -88,10 +84,4 @@ export class Rotations {
 const hashOf = (secret: KubeObject | undefined): string =>
   secret?.metadata.annotations?.[ANNOTATION_HASH] ?? '';
 
-const keyOf = ({ metadata }: KubeObject): string => `${metadata.namespace ?? ''}/${metadata.name}`;
-
-const labelsOf = ({ metadata }: KubeObject, provider: string): Labels => ({
-  secret_name: metadata.name,
-  namespace: metadata.namespace ?? '',
-  provider,
-});
+const keyOf = ({ metadata }: KubeObject): string => [metadata.namespace ?? '', metadata.name].join('/');
