@@ -58,9 +58,9 @@ export interface ClientOptions extends Identity, TransportOptions {
   readonly resolve?: ((host: string, port: number) => Target) | undefined;
   /** False: a redirect is a failure that names where it leads. Default true. */
   readonly redirects?: boolean | undefined;
-  /** Told of each try that ended: with the verb and path as they were asked for, and whether they were answered well. */
+  /** Told of each try that ended: with the verb and path as they were asked for, whether they were answered well, and after how long. */
   readonly ended?:
-    | ((request: { readonly method: Method; readonly path: string }, ok: boolean) => void)
+    | ((request: { readonly method: Method; readonly path: string }, ok: boolean, ms: number) => void)
     | undefined;
 }
 
@@ -160,14 +160,16 @@ export class VaultClient {
     const safe = verb === 'GET' || verb === 'HEAD';
     const retries = this.#options.retries ?? 2;
     for (let attempt = 0; ; attempt++) {
+      const began = performance.now();
+      const ended = (ok: boolean) => this.#options.ended?.({ method, path }, ok, performance.now() - began);
       try {
         const answer = await this.#once(exchange);
         const well = isOk(answer.status) || options.accept?.includes(answer.status) === true;
         if (!well) throw answerFailure(answer, request, this.address, anonymous);
-        this.#options.ended?.({ method, path }, true);
+        ended(true);
         return answer;
       } catch (error) {
-        this.#options.ended?.({ method, path }, false);
+        ended(false);
         const unsent = error instanceof Unsent;
         const told = unsent ? error.failure : error;
         if (attempt >= retries || !mayRetry(told, safe || unsent)) throw told;

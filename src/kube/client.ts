@@ -37,6 +37,7 @@ export interface KubeOptions {
   readonly ended?: (
     request: { readonly method: string; readonly path: string },
     status: number | undefined,
+    ms: number,
   ) => void;
 }
 
@@ -75,14 +76,16 @@ export function createKube(config: KubeConfig, options: KubeOptions = {}): KubeC
       signal: sent.signal,
     };
     for (let attempt = 0; ; attempt++) {
+      const began = performance.now();
+      const ended = (status: number | undefined) => options.ended?.(sent, status, performance.now() - began);
       try {
         const answer = await http
           .send({ ...request, headers: headers(sent) }, timeoutMs, LIST_LIMIT)
           .catch((error: unknown) => {
-            options.ended?.(sent, undefined);
+            ended(undefined);
             throw error;
           });
-        options.ended?.(sent, answer.status);
+        ended(answer.status);
         if (answer.status >= 200 && answer.status < 300) return answer;
         if (answer.status === 401 && attempt === 0 && credentials.refresh()) continue;
         throw statusFailure(answer, sent);

@@ -76,7 +76,9 @@ export function environmentOf(world: World, asker: Asker): ProviderEnv {
     log: log.with({ store: label }),
     cluster: scope.namespace === undefined,
     wayOut: count === undefined ? world.wayOut : countedWayOut(world.wayOut, provider, count),
-    ...(count === undefined ? {} : { called: (request, ok) => count(...directCall(provider, request), ok) }),
+    ...(count === undefined
+      ? {}
+      : { called: (request, ok, ms) => count(...directCall(provider, request), ok, ms) }),
     namespace: () => resolveRef(scope, {}, { kind: 'ExternalSecret', name: 'that uses it' }),
     secret: async (ref) => {
       const object = await read(SECRETS, ref);

@@ -140,8 +140,8 @@ export interface ProviderEnv {
   readonly log: Log;
   /** Where a host that a tenant named may be connected to. */
   readonly wayOut: WayOut;
-  /** To be told of each request that ended, by a client that does not ask through `wayOut.dial`: it is counted. */
-  called?(request: { readonly method: string; readonly path: string }, ok: boolean): void;
+  /** To be told of each request that ended, by a client that does not ask through `wayOut.dial`: it is counted, with how long it took. */
+  called?(request: { readonly method: string; readonly path: string }, ok: boolean, ms: number): void;
   /** `spec.retrySettings` of the store, where it has them. */
   readonly retry?: { readonly maxRetries?: number; readonly retryIntervalMs?: number };
   /** One key of a Secret. @throws Failure operator.ref_* naming what is missing */

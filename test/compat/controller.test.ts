@@ -153,6 +153,7 @@ describe.skipIf(noKubectl !== undefined)('the operator by itself', () => {
       'controller_runtime_reconcile_time_seconds_bucket',
       'externalsecret_reconcile_duration_seconds_bucket',
       'workqueue_depth',
+      'holdfast_provider_api_call_duration_seconds_bucket',
       'workqueue_adds_total',
       'workqueue_queue_duration_seconds_count',
       'rest_client_requests_total',

@@ -6,8 +6,8 @@
 import type { WebRequest } from '../../base/web.ts';
 import type { WayOut } from '../../provider/egress.ts';
 
-/** @param provider "HashiCorp/Vault"; @param call "ReadSecretData" */
-export type CountCall = (provider: string, call: string, ok: boolean) => void;
+/** @param provider "HashiCorp/Vault"; @param call "ReadSecretData"; @param ms how long it took */
+export type CountCall = (provider: string, call: string, ok: boolean, ms: number) => void;
 
 /** Upstream's names of providers, by the property under `spec.provider`. */
 const PROVIDERS: Readonly<Record<string, string>> = {
@@ -51,12 +51,14 @@ export function countedWayOut(wayOut: WayOut, provider: string, count: CountCall
     ...wayOut,
     async dial(request) {
       const named = webCall(provider, request);
+      const began = performance.now();
+      const ended = (ok: boolean): void => count(named.provider, named.call, ok, performance.now() - began);
       try {
         const answer = await wayOut.dial(request);
-        count(named.provider, named.call, answer.status < 400);
+        ended(answer.status < 400);
         return answer;
       } catch (error) {
-        count(named.provider, named.call, false);
+        ended(false);
         throw error;
       }
     },

@@ -49,6 +49,11 @@ export class OperatorMetrics {
     'Requests to stores, by provider, call and how they ended.',
     ['provider', 'call', 'status'],
   );
+  readonly #answers = new Histogram(
+    'holdfast_provider_api_call_duration_seconds',
+    'How long requests to stores took, by provider and call.',
+    ['provider', 'call'],
+  );
   readonly #requests = new Counter(
     'rest_client_requests_total',
     'Requests to the Kubernetes API, by status, verb and host.',
@@ -148,8 +153,10 @@ export class OperatorMetrics {
   }
 
   /** A request to a store ended. */
-  readonly called = (provider: string, call: string, ok: boolean): void =>
+  readonly called = (provider: string, call: string, ok: boolean, ms: number): void => {
     this.#calls.add([provider, call, ok ? 'success' : 'error']);
+    this.#answers.observe([provider, call], ms / 1000);
+  };
 
   /** A request to the Kubernetes API ended. @param code "200"; "<error>" where no answer came */
   readonly asked = (method: string, host: string, code: string): void =>
@@ -172,7 +179,7 @@ export class OperatorMetrics {
       ...this.reviews.gauges(),
     ];
     const histograms = [
-      ...[this.#time, this.#sync, this.#waited, this.#worked, this.#delay],
+      ...[this.#time, this.#sync, this.#waited, this.#worked, this.#delay, this.#answers],
       ...this.reviews.histograms(),
     ];
     return [...gauges.map(gaugeText), ...histograms.map((histogram) => histogram.text())].join('');

@@ -42,7 +42,7 @@ export async function openSession(
 ): Promise<Session> {
   const open = async (): Promise<Held> => ({
     kube: createKube(located(await configOf(spec, env), env), {
-      ended: (request, status) => env.called?.(request, status !== undefined && status < 400),
+      ended: (request, status, ms) => env.called?.(request, status !== undefined && status < 400, ms),
     }),
     since: monotonic(),
     renewable: spec.authRef === undefined && spec.auth?.serviceAccount !== undefined,

@@ -50,7 +50,7 @@ export async function connectionOf(
     longestAskedMs: 0,
     resolve: (host, port) => env.resolve(host, port),
     allow: env.wayOut.mayReach,
-    ended: (request, ok) => env.called?.(request, ok),
+    ended: (request, ok, ms) => env.called?.(request, ok, ms),
   };
 }
 
