@@ -21,6 +21,8 @@ const STORES = 50;
 /** So many ExternalSecrets read each secret. */
 const SHARED = 2;
 const SIZES = [1000, 10_000];
+/** Of the largest number, at least: 10,000 are refreshed every 67 seconds. */
+const REFRESHED_PER_SECOND = 150;
 const NEW = 100;
 const NEW_EVERY_MS = 100;
 const FIRST_LIMIT_MS = 60_000;
@@ -39,7 +41,7 @@ export async function run(options) {
   console.log(machineLine(made));
   const rows = [];
   for (const size of sizes) rows.push(await measure(size, options));
-  const tables = [report(rows), requests(rows)];
+  const tables = [report(rows), ...(rows.length > 1 ? [growth(rows)] : []), requests(rows)];
   return { title: summary, machine: made, tables, rows, claims: judge(rows) };
 }
 
@@ -76,7 +78,7 @@ async function measure(size, options) {
   };
   try {
     await writeFile(join(dir, 'kubeconfig'), cluster.first.kubeconfig, { mode: 0o600 });
-    const seconds = Math.max(20, Math.round(size / 100));
+    const seconds = Math.max(20, Math.round(size / REFRESHED_PER_SECOND));
     const interval = `${seconds}s`;
     const stores = Array.from({ length: STORES }, (_, at) => ({
       namespace: `team-${at}`,
@@ -105,6 +107,7 @@ async function measure(size, options) {
     await later(QUIET_MS);
     const events = await cluster.ask('counts');
     first.counts = sum(first.counts, events.counts);
+    first.usage = program.usage();
 
     await program.stop();
     await cluster.ask('counts');
@@ -167,13 +170,36 @@ function report(rows) {
     ['  reads of stores for each', (row) => figure((row.refresh.reads.all - NEW) / refreshesOf(row))],
     ['a new one, p50 ms', (row) => figure(percentile(row.refresh.latencies, 0.5))],
     ['  p99 ms', (row) => figure(percentile(row.refresh.latencies, 0.99))],
-    ['memory at the end, MB', (row) => figure(row.usage.rssMb)],
-    ['  at its most', (row) => figure(row.usage.peakMb)],
+    ['memory after the first sync, MB', (row) => figure(row.first.usage.rssMb)],
+    ['  without files of the program', (row) => figure(row.first.usage.anonMb)],
+    ['  at its most until then', (row) => figure(row.first.usage.peakMb)],
+    ['  after a restart and refreshes', (row) => figure(row.usage.rssMb)],
+    ['  at its most until then', (row) => figure(row.usage.peakMb)],
     ['ready in the end', (row) => `${row.standing.ready} of ${row.standing.all}`],
   ];
   return printTable(
     ['ExternalSecrets', ...rows.map(({ size }) => size.toLocaleString('en-GB'))],
     cell.map(([name, of]) => [name, ...rows.map(of)]),
+  );
+}
+
+/** What each 1,000 cost at the smallest and at the largest number, and how many times more that is. */
+function growth(rows) {
+  const perThousand = (value, { size }) => (value * 1000) / size;
+  const [small, large] = [rows[0], rows.at(-1)];
+  const line = (name, of) => [name, figure(of(small)), figure(of(large)), figure(of(large) / of(small))];
+  return printTable(
+    ['for each 1,000', ...[small, large].map(({ size }) => size.toLocaleString('en-GB')), 'times'],
+    [
+      line('first sync, CPU seconds', (row) => perThousand(row.first.cpu, row)),
+      line('  CPU seconds of the API server', (row) => perThousand(row.first.apiCpu, row)),
+      line('  requests to it', (row) => perThousand(total(row.first.counts), row)),
+      line('restart, CPU seconds', (row) => perThousand(row.restart.cpu, row)),
+      line('  requests', (row) => perThousand(total(row.restart.counts), row)),
+      line('a round of refreshes, CPU seconds', (row) => (row.refresh.cpu * 1000) / refreshesOf(row)),
+      line('  requests', (row) => (total(row.refresh.counts) * 1000) / refreshesOf(row)),
+      line('memory after the first sync, MB', (row) => perThousand(row.first.usage.rssMb, row)),
+    ],
   );
 }
 
@@ -217,8 +243,12 @@ function judge(rows) {
       held: rows.every(({ restart }) => restart.reads.all === 0 && writesOf(restart.counts) <= STORES),
     },
     {
-      text: `${largest.size} take less than ${MEMORY_LIMIT_MB} MB`,
-      held: largest.usage.peakMb < MEMORY_LIMIT_MB,
+      text: `${largest.size} take less than ${MEMORY_LIMIT_MB} MB when they are synced, and after a restart and refreshes`,
+      held: largest.first.usage.rssMb < MEMORY_LIMIT_MB && largest.usage.rssMb < MEMORY_LIMIT_MB,
+    },
+    {
+      text: 'and at no moment more',
+      held: Math.max(largest.first.usage.peakMb, largest.usage.peakMb) < MEMORY_LIMIT_MB,
     },
     {
       text: 'the first round reads each secret once',
