@@ -41,7 +41,7 @@ function section({ bench, title, at, machine, rounds, seconds, tables = [], clai
 ${title}
 
 ${tables.map(markdown).join('\n')}
-${said.length === 0 ? '' : `${said.join('\n')}\n\n`}${at.slice(0, 10)}, ${rounds} rounds of ${seconds} s; ${machineLine(machine)}.
+${said.length === 0 ? '' : `${said.join('\n')}\n\n`}${at.slice(0, 10)}, ${rounds === undefined ? '' : `${rounds} rounds of ${seconds} s; `}${machineLine(machine)}.
 `;
 }
 
