@@ -104,7 +104,7 @@ export function createOperator(options: OperatorOptions): Operator {
           log,
           ...wakes(caches, queue, demands, index, connections, refusals, random, traces),
         });
-  metrics?.watch({ caches, queue, expiring: () => connections.expiring() });
+  metrics?.watch({ caches, queue, workers, expiring: () => connections.expiring() });
   const written = new Written();
   listen(caches, queue, connections, traffic, demands, index, written);
   listenForPushes(caches, queue, demands);

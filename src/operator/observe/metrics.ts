@@ -15,19 +15,23 @@ import { storesOf } from '../controllers/externalsecret/observed.ts';
 import { Counter } from './counters.ts';
 import type { Expiring } from './expiring.ts';
 import { leaseGauge } from './leases.ts';
-import { type ObjectOptions, objectGauges, subsystemOf, type Tally } from './objects.ts';
+import { CONTROLLERS, type ObjectOptions, objectGauges, subsystemOf, type Tally } from './objects.ts';
 import { Reviews } from './reviews.ts';
 import { Rotations } from './rotations.ts';
 
 export interface World {
   readonly caches: Caches;
   readonly queue: Pick<Queue, 'depth'>;
+  /** How many objects are worked on at once, of whatever kind. */
+  readonly workers: number;
   /** What the operator is logged in with, as far as it ends. */
   expiring(): readonly Expiring[];
 }
 
+const RESULTS = ['success', 'requeue_after', 'requeue', 'error'] as const;
+
 /** How a reconcile ended, in the words of controller-runtime. */
-export type Result = 'success' | 'requeue_after' | 'requeue' | 'error';
+export type Result = (typeof RESULTS)[number];
 
 export interface MetricsOptions extends Partial<ObjectOptions> {
   readonly clock: Clock;
@@ -109,6 +113,11 @@ export class OperatorMetrics {
   /** From here on there is something to tell of. */
   watch(world: World): void {
     this.#world = world;
+    // Dashboards divide failures by all: a series that comes with the first failure would show nothing until then.
+    for (const controller of CONTROLLERS) {
+      for (const result of RESULTS) this.#results.add([controller, result], 0);
+      this.#errors.add([controller], 0);
+    }
     world.caches.secrets.onChange((change) => this.#rotations.heard(change));
     for (const cache of allOf(world.caches)) {
       const { kind } = cache.resource;
@@ -215,9 +224,11 @@ export class OperatorMetrics {
   }
 
   #queueGauges(): readonly Gauge[] {
-    const depth = this.#world?.queue.depth();
-    if (depth === undefined) return [];
-    const { running, ...waiting } = depth;
+    const world = this.#world;
+    if (world === undefined) return [];
+    const { running: _, ...waiting } = world.queue.depth();
+    const kinds = [...this.#running.values()].map(({ kind }) => kind);
+    const controllers = [...new Set([...CONTROLLERS, ...kinds])];
     const now = this.#clock.monotonic();
     const ages = [...this.#running.values()].map(({ since }) => (now - since) / 1000);
     const labels = { name: 'operator' };
@@ -232,8 +243,16 @@ export class OperatorMetrics {
       },
       {
         name: 'controller_runtime_active_workers',
-        help: 'Reconciles that run.',
-        samples: [{ labels: { controller: 'operator' }, value: running }],
+        help: 'Reconciles that run, by controller.',
+        samples: controllers.map((controller) => ({
+          labels: { controller },
+          value: kinds.filter((kind) => kind === controller).length,
+        })),
+      },
+      {
+        name: 'controller_runtime_max_concurrent_reconciles',
+        help: 'How many reconciles run at once: all controllers share them.',
+        samples: controllers.map((controller) => ({ labels: { controller }, value: world.workers })),
       },
       {
         name: 'workqueue_unfinished_work_seconds',

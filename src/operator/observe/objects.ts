@@ -36,6 +36,9 @@ const SUBSYSTEMS: Readonly<Record<string, string>> = {
 /** The recommended labels of Kubernetes. */
 const EXTENDED = ['name', 'instance', 'version', 'component', 'part-of', 'managed-by'];
 
+/** Upstream's controllers, one for each of these kinds, by their names in metrics. */
+export const CONTROLLERS: readonly string[] = Object.values(SUBSYSTEMS);
+
 /** Undefined for a kind that upstream counts nothing of. */
 export const subsystemOf = (kind: string): string | undefined => SUBSYSTEMS[kind];
 

@@ -295,6 +295,14 @@ test('an operator tells what it did: syncs, errors, provider calls, rotations an
     );
     expect(text).toMatch(/controller_runtime_reconcile_errors_total\{controller="externalsecret"\} [1-9]/);
     expect(text).toMatch(/workqueue_retries_total\{name="externalsecret"\} [1-9]/);
+    // What upstream's dashboard chooses controllers from, and divides by, before anything has failed.
+    for (const controller of ['externalsecret', 'secretstore', 'pushsecret', 'clusterpushsecret']) {
+      expect(text).toContain(`controller_runtime_active_workers{controller="${controller}"} `);
+      expect(text).toMatch(
+        new RegExp(`controller_runtime_max_concurrent_reconciles\\{controller="${controller}"\\} [1-9]`),
+      );
+    }
+    expect(text).toContain('controller_runtime_reconcile_total{controller="pushsecret",result="error"} 0\n');
     expect(text).not.toContain('c4n4ry');
     world.kube.remove('ExternalSecret', 'team', 'bad');
     await eventually('what is gone has no series', () => !metrics.text().includes('name="bad"') || undefined);
