@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { SECRETS } from '../../src/operator/api/resources.ts';
 import { type Ground, startGround } from '../support/controller.ts';
-import { noKubectl } from '../support/kubectl.ts';
+import { kubectl, noKubectl } from '../support/kubectl.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
 import { noRealApi } from '../support/realapi.ts';
 import { externalSecretSuite } from '../support/suites/externalsecrets.ts';
@@ -167,6 +167,62 @@ describe.skipIf(skipped !== undefined)('over a kube-apiserver', () => {
       await holds('three');
       await others.right('three');
       await others.stand();
+    });
+
+    test('lets it ask one thing at a time and turns the rest away with 429 is asked again, and everything comes', async () => {
+      const control = kubectl(ground.env);
+      const name = 'one-seat';
+      const apiVersion = 'flowcontrol.apiserver.k8s.io/v1';
+      const serviceAccount = { namespace: 'holdfast-system', name: 'holdfast-operator' };
+      const everything = { verbs: ['*'], apiGroups: ['*'], resources: ['*'], namespaces: ['*'] };
+      const limited = {
+        nominalConcurrencyShares: 0,
+        borrowingLimitPercent: 0,
+        limitResponse: { type: 'Reject' },
+      };
+      await control.apply(
+        {
+          apiVersion,
+          kind: 'PriorityLevelConfiguration',
+          metadata: { name },
+          spec: { type: 'Limited', limited },
+        },
+        {
+          apiVersion,
+          kind: 'FlowSchema',
+          metadata: { name },
+          spec: {
+            matchingPrecedence: 2,
+            priorityLevelConfiguration: { name },
+            rules: [
+              {
+                subjects: [{ kind: 'ServiceAccount', serviceAccount }],
+                resourceRules: [{ ...everything, clusterScope: true }],
+              },
+            ],
+          },
+        },
+      );
+      /** Of the server's own table: what it let in is its column 6, what it turned away its column 7. */
+      const row = async (): Promise<readonly string[]> => {
+        const dump = '/debug/api_priority_and_fairness/dump_priority_levels';
+        const rows = (await control.ok(`get --raw ${dump}`)).split('\n').map((line) => line.split(/,\s*/));
+        return rows.find(([level]) => level === name) ?? [];
+      };
+      await eventually(
+        'the limit holds for the operator',
+        async () => {
+          await others.renew();
+          return Number((await row())[6]) > 0 || undefined;
+        },
+        30_000,
+      );
+      await write('four');
+      await holds('four');
+      await others.right('four');
+      await others.stand();
+      expect(Number((await row())[7])).toBeGreaterThan(0);
+      await control.ok(`delete flowschema,prioritylevelconfiguration ${name}`);
     });
 
     test('did all of this leaves no account behind that nobody asks for', () => others.end());
