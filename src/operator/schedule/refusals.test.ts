@@ -60,3 +60,25 @@ test('changes without end wake each that is refused once in a distance, which gr
     expect(keys.map((key) => queue.dueIn(key))).toEqual(keys.map(() => distance - 800));
   }
 });
+
+test('changes that never end come down to the pace of retries, and after a rest one wakes at once again', () => {
+  const { clock, queue, refusals } = start();
+  refusals.refused(STORE, 'a', 0);
+  const wakes: number[] = [];
+  let seconds = 0;
+  const passSecond = (): void => {
+    refusals.changed(STORE);
+    if (queue.dueIn('a') === 0) {
+      wakes.push(seconds);
+      queue.remove('a');
+    }
+    clock.advance(1000);
+    seconds++;
+  };
+  while (seconds < 150) passSecond();
+  expect(wakes).toEqual([0, 1, 3, 7, 15, 31, 56, 81, 106, 131]);
+  queue.remove('a');
+  clock.advance(60_000);
+  refusals.changed(STORE);
+  expect(queue.dueIn('a')).toBe(0);
+});

@@ -1,8 +1,7 @@
 /**
  * Who was refused by which store, so that all of them are tried again once a server tells that rights there changed, and
  * nobody else is. A word of that kind does not say whose rights they are: most who are woken by it are refused again. So
- * they go behind whatever was pushed, and after a wake that was in vain the next one keeps a distance that grows with
- * their number.
+ * they go behind whatever was pushed, and wakes keep a distance that grows with their number, and with each wake in a row.
  */
 
 import type { Clock } from '../../base/clock.ts';
@@ -14,7 +13,10 @@ export interface RefusalsOptions {
   readonly queue: Pick<Queue, 'add'>;
 }
 
-/** Between two wakes of those whom one store refused, in milliseconds; at most as long as their own retries wait. */
+/**
+ * Between two wakes of those whom one store refused, in milliseconds: each distance is twice the last one, at most as long as
+ * their own retries wait. A rest of two distances lets it begin anew.
+ */
 const PACE = { eachMs: 5, leastMs: 1000, mostMs: 25_000 };
 
 /** Whether a store did not let us, or not let us in: what other rights would mend. */
@@ -26,6 +28,8 @@ interface Refused {
   /** Monotonic; when the server last told of a change, and when its last wake was or is going to be. */
   changedAt: number;
   wakesAt: number;
+  /** Wakes in a row without a rest. */
+  row: number;
 }
 
 export class Refusals {
@@ -69,18 +73,20 @@ export class Refusals {
     const known = this.#stores.get(store);
     if (known !== undefined) return known;
     const never = Number.NEGATIVE_INFINITY;
-    const made: Refused = { keys: new Set(), changedAt: never, wakesAt: never };
+    const made: Refused = { keys: new Set(), changedAt: never, wakesAt: never, row: 0 };
     this.#stores.set(store, made);
     return made;
   }
 
   #waitMs(refused: Refused): number {
     const now = this.#options.clock.monotonic();
-    if (refused.wakesAt <= now)
-      refused.wakesAt = Math.max(now, refused.wakesAt + distanceMs(refused.keys.size));
+    if (refused.wakesAt > now) return refused.wakesAt - now;
+    const distance = distanceMs(refused.keys.size, refused.row);
+    refused.row = now - refused.wakesAt >= 2 * distance ? 0 : refused.row + 1;
+    refused.wakesAt = Math.max(now, refused.wakesAt + distance);
     return refused.wakesAt - now;
   }
 }
 
-const distanceMs = (count: number): number =>
-  Math.min(PACE.mostMs, Math.max(PACE.leastMs, count * PACE.eachMs));
+const distanceMs = (count: number, row: number): number =>
+  Math.min(PACE.mostMs, Math.max(PACE.leastMs * 2 ** row, PACE.eachMs * count));
