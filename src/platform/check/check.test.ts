@@ -523,6 +523,39 @@ describe('what is rendered before it is applied', () => {
     ).toEqual([]);
     expect(found({ 'a/pod.yaml': pod })).toEqual([expect.stringContaining('check.secret_missing')]);
   });
+  test('what a patch may yet mend, or whoever applies it may place, is no error', () => {
+    const wrong = bare(ONE_KEY).replace('secretStoreRef', 'secretStorRef');
+    const listed = (more: string) => ({
+      'k/kustomization.yaml': kustomization(`resources: [es.yaml]\n${more}`),
+      'k/es.yaml': wrong,
+    });
+    const classes = (files: Record<string, string>): string[] =>
+      found(files).map((line) => line.split(' ')[1] ?? '');
+    expect(new Set(classes(listed('')))).toEqual(new Set(['error']));
+    for (const more of ['patches: [{ path: p.yaml }]\n', 'components: [../c]\n'])
+      expect(new Set(classes(listed(more)))).toEqual(new Set(['warning']));
+    const adrift = { 'k/kustomization.yaml': kustomization('resources: [es.yaml]\n'), 's.yaml': STORE };
+    expect(found({ ...adrift, 'k/es.yaml': bare(ONE_KEY) })).toEqual([
+      expect.stringContaining('warning check.store_elsewhere'),
+    ]);
+    const stated = ONE_KEY.replace('namespace: team', 'namespace: other');
+    expect(found({ ...adrift, 'k/es.yaml': stated })).toEqual([
+      expect.stringContaining('error check.store_elsewhere'),
+    ]);
+  });
+  test('a store that overlays have one each of lets in whoever any of them lets in', () => {
+    const cluster = (space: string): string =>
+      STORE.replace('kind: SecretStore', 'kind: ClusterSecretStore')
+        .replace(', namespace: team', '')
+        .replace('spec:\n', `spec:\n  conditions: [{ namespaces: [${space}] }]\n`)
+        .replace('name: reader,', 'name: reader, namespace: x,');
+    const es = ONE_KEY.replace('{ name: vault }', '{ name: vault, kind: ClusterSecretStore }');
+    const both = { 'dev/s.yaml': cluster('other'), 'prod/s.yaml': cluster('team'), 'es.yaml': es };
+    expect(found(both)).toEqual([]);
+    expect(found({ ...both, 'prod/s.yaml': cluster('another') })).toEqual([
+      expect.stringContaining('operator.store_denied'),
+    ]);
+  });
   test('one that changes more than that is told', () => {
     const files = [
       { name: 'k/kustomization.yaml', text: kustomization('namePrefix: x-\npatches: [{ path: p.yaml }]\n') },

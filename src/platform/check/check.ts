@@ -13,7 +13,7 @@ import { secrets, targets } from './rules/secrets.ts';
 import { generators, providers, references, stores } from './rules/stores.ts';
 import { templates } from './rules/templates.ts';
 import { classes, workloads } from './rules/workloads.ts';
-import { type Given, type Rule, worldOf } from './world.ts';
+import { type Given, type Rule, titleOf, type World, worldOf } from './world.ts';
 
 /** What is looked at, from the object alone to all of them together. */
 export const RULES: readonly Rule[] = [
@@ -65,9 +65,24 @@ export function check(given: Given): Checked {
     title: `policy ${policy.name}`,
   }));
   return {
-    findings: inOrder([...world.misread, ...found]),
+    findings: inOrder([...world.misread, ...found.map((finding) => asSure(world, finding))]),
     objects: [...objects, ...policies],
     files: given.files.length,
     unrendered: world.kustomized.unrendered,
   };
+}
+
+const OF_PLACES = /^(operator\.store_denied|check\.store_elsewhere)$/;
+
+/** An error where a kustomization may yet mend it is a warning: wrong where the files are all that there is. */
+function asSure({ kustomized: { changed, adrift }, items }: World, finding: Finding): Finding {
+  if (finding.class !== 'error') return finding;
+  const { file, object, failure } = finding;
+  const isAdrift = (): boolean =>
+    items.some(
+      (item) =>
+        item.source.file === file && titleOf(item) === object && item.metadata['namespace'] === undefined,
+    );
+  const open = changed.has(file) || (adrift.has(file) && OF_PLACES.test(failure.code) && isAdrift());
+  return open ? { ...finding, class: 'warning' } : finding;
 }

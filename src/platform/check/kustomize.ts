@@ -10,6 +10,10 @@ export interface Kustomized {
   /** Files whose objects a kustomization moves, and where to. */
   readonly namespaces: ReadonlyMap<string, string>;
   readonly generated: readonly Generated[];
+  /** Files whose objects are changed in ways that nobody rendered here: what they lack, a patch may give. */
+  readonly changed: ReadonlySet<string>;
+  /** Files whose objects go where whoever applies their kustomization says, unless they say it themselves. */
+  readonly adrift: ReadonlySet<string>;
   /** Kustomizations that change what they list in ways that nobody rendered here. */
   readonly unrendered: readonly Unrendered[];
 }
@@ -50,6 +54,17 @@ const CHANGES = [
   'helmChartInflationGenerator',
 ];
 
+/** Fields by which objects become others than are written, components being kustomizations that may have any of them. */
+const MAKES_OTHERS = [
+  ...CHANGES.filter((field) => !field.startsWith('name')),
+  'components',
+  'commonLabels',
+  'labels',
+];
+
+const isSet = (value: unknown): boolean =>
+  listOf(value).length > 0 || isText(value) || Object.keys(bagOf(value)).length > 0;
+
 export const isKustomization = (file: string): boolean =>
   /(^|[/\\])(kustomization\.ya?ml|Kustomization)$/.test(file);
 
@@ -69,18 +84,16 @@ export function kustomized(
   const fluxed = documents.flatMap(({ value }) => fluxOf(bagOf(value), byFolder));
   const targets = new Set(fluxed.map(({ at }) => at));
   const roots = all.filter((one) => !listed.has(one.folder) && !targets.has(one));
-  const places = new Map<string, Set<string>>();
+  const places = new Map<string, Set<string | undefined>>();
+  const changed = new Set<string>();
   for (const { at, namespace } of [...roots.map((at) => ({ at, namespace: undefined })), ...fluxed])
-    move(at, namespace, byFolder, places, new Set());
+    move(at, { namespace, changes: false }, byFolder, places, changed, new Set());
   return {
     namespaces: new Map(
-      [...places].flatMap(([file, set]) =>
-        [...set]
-          .sort()
-          .slice(0, 1)
-          .map((namespace) => [file, namespace]),
-      ),
+      [...places].flatMap(([file, set]) => firstOf(set).map((namespace) => [file, namespace])),
     ),
+    changed,
+    adrift: new Set([...places].flatMap(([file, set]) => (firstOf(set).length === 0 ? [file] : []))),
     generated: all.flatMap(generatedBy),
     unrendered: all.flatMap(({ file, all: fields }) => {
       const sets = CHANGES.filter((field) => listOf(fields[field]).length > 0 || isText(fields[field]));
@@ -88,6 +101,12 @@ export function kustomized(
     }),
   };
 }
+
+const firstOf = (set: ReadonlySet<string | undefined>): readonly string[] =>
+  [...set]
+    .filter((namespace) => namespace !== undefined)
+    .sort()
+    .slice(0, 1);
 
 const isText = (value: unknown): value is string => typeof value === 'string' && value !== '';
 
@@ -100,20 +119,31 @@ function kustomizationOf(file: string, all: Readonly<Record<string, unknown>>): 
   return { file, folder, all, lists, namespace: isText(all['namespace']) ? all['namespace'] : undefined };
 }
 
+interface Outer {
+  readonly namespace: string | undefined;
+  readonly changes: boolean;
+}
+
 /** What an outer kustomization sets holds over what an inner one does. */
 function move(
   at: Kustomization,
-  outer: string | undefined,
+  outer: Outer,
   byFolder: ReadonlyMap<string, Kustomization>,
-  places: Map<string, Set<string>>,
+  places: Map<string, Set<string | undefined>>,
+  changed: Set<string>,
   seen: ReadonlySet<Kustomization>,
 ): void {
   if (seen.has(at)) return;
-  const namespace = outer ?? at.namespace;
+  const namespace = outer.namespace ?? at.namespace;
+  const changes = outer.changes || MAKES_OTHERS.some((field) => isSet(at.all[field]));
   for (const name of at.lists) {
     const inner = byFolder.get(name);
-    if (inner !== undefined) move(inner, namespace, byFolder, places, new Set([...seen, at]));
-    else if (namespace !== undefined) places.set(name, (places.get(name) ?? new Set()).add(namespace));
+    if (inner !== undefined) {
+      move(inner, { namespace, changes }, byFolder, places, changed, new Set([...seen, at]));
+      continue;
+    }
+    places.set(name, (places.get(name) ?? new Set()).add(namespace));
+    if (changes) changed.add(name);
   }
 }
 
