@@ -67,9 +67,11 @@ describe('the word that rights changed', () => {
   });
 
   test('is told neither of reads, nor of secrets, logins, tokens and what was refused', async () => {
+    const before = await listen();
     await here.ask('POST', 'auth/userpass/users/u', { password: 'long enough' });
-    // Its own word is over when the next one could come.
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    // Its own word is no other's.
+    await expect.poll(before.types).toContain(TYPE);
+    before.socket.close();
     const { types, socket } = await listen();
     await here.ask('POST', 'secret/data/a', { data: {} });
     await here.ask('GET', 'sys/policies/acl/default');
@@ -103,11 +105,14 @@ describe('the word that rights changed', () => {
       `path "sys/policies/acl" { capabilities = ["subscribe"]\n subscribe_event_types = ["${TYPE}"] }`,
     );
     const reader = await tokenOf('reader', 'path "sys/policies/acl" { capabilities = ["read", "list"] }');
-    await new Promise((resolve) => setTimeout(resolve, 400));
     const hears = await listen(may);
     const deaf = await listen(reader);
-    await here.ask('DELETE', 'sys/policies/acl/none');
-    await expect.poll(hears.types).toEqual([TYPE]);
+    // What the policies above caused may come first.
+    for (let words = 1; words <= 3; words++) {
+      await here.ask('DELETE', 'sys/policies/acl/none');
+      await expect.poll(() => hears.types().length).toBeGreaterThanOrEqual(words);
+    }
+    expect(new Set(hears.types())).toEqual(new Set([TYPE]));
     await here.ask('POST', 'secret/data/a', { data: {} });
     await expect.poll(() => deaf.types().at(-1)).toBe('kv-v2/data-write');
     expect(deaf.types()).not.toContain(TYPE);
