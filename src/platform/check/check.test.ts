@@ -552,6 +552,10 @@ describe('what is rendered before it is applied', () => {
     const es = ONE_KEY.replace('{ name: vault }', '{ name: vault, kind: ClusterSecretStore }');
     const both = { 'dev/s.yaml': cluster('other'), 'prod/s.yaml': cluster('team'), 'es.yaml': es };
     expect(found(both)).toEqual([]);
+    const patched = kustomization('resources: [s.yaml]\npatches: [{ path: more.yaml }]\n');
+    expect(
+      found({ 'dev/kustomization.yaml': patched, 'dev/s.yaml': cluster('other'), 'es.yaml': es }),
+    ).toEqual([]);
     expect(found({ ...both, 'prod/s.yaml': cluster('another') })).toEqual([
       expect.stringContaining('operator.store_denied'),
     ]);

@@ -272,8 +272,9 @@ function elsewhereText(kind: string, stores: readonly Store[]): { found: string;
 }
 
 /** False only where the files are enough to know. */
-function letsIn({ items }: World, { item, kind }: Store, namespace: string): boolean {
-  if (kind !== 'ClusterSecretStore') return true;
+function letsIn({ items, kustomized }: World, { item, kind }: Store, namespace: string): boolean {
+  // A patch may add a namespace.
+  if (kind !== 'ClusterSecretStore' || kustomized.changed.has(item.source.file)) return true;
   const read = storeSpec.safeParse(withoutNulls(item.object['spec']));
   if (!read.success) return true;
   const { conditions } = read.data;
