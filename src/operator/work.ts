@@ -7,6 +7,7 @@ import { type Work as Item, type Queue, workOff } from '../kube/queue.ts';
 import type { Outcome } from './executor.ts';
 import type { Kind } from './kinds.ts';
 import type { OperatorMetrics } from './observe/metrics.ts';
+import { early } from './schedule/reads.ts';
 import type { Refusals } from './schedule/refusals.ts';
 import type { Share } from './schedule/share.ts';
 import type { Traffic } from './schedule/traffic.ts';
@@ -57,9 +58,10 @@ export function createWork(options: WorkOptions): Work {
     if (outcome.end === 'failed') return void queue.retry(key, spread(outcome.retryAfterMs ?? 0, random));
     queue.succeeded(key);
     refusals.forget(key);
-    if (outcome.requeueAt !== undefined) {
-      queue.add(key, 'periodic', outcome.requeueAt.getTime() - clock.now());
-    }
+    if (outcome.requeueAt === undefined) return;
+    const inMs = Math.max(0, outcome.requeueAt.getTime() - clock.now());
+    // What fell due while another was read for, and waited, would else have that read anew.
+    queue.add(key, 'periodic', inMs, clock.monotonic() + inMs - early(inMs));
   };
 
   const handle = async (work: Item, signal: AbortSignal): Promise<void> => {

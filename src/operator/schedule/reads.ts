@@ -14,6 +14,14 @@ interface Kept {
   bytes: number;
 }
 
+const MOST_EARLY_MS = 300_000;
+
+/**
+ * How much sooner than it falls due a refresh may be served, in milliseconds, by what is read for another: within what
+ * refreshes are spread by.
+ */
+export const early = (intervalMs: number): number => Math.min(intervalMs / 10, MOST_EARLY_MS);
+
 /** Values stay in memory no longer than a burst of work takes. */
 const KEEP_MS = 15_000;
 const MOST_BYTES = 4 * 1024 * 1024;

@@ -4,10 +4,9 @@ import { withoutNulls } from '../../../../base/shape.ts';
 import type { KubeObject } from '../../../../kube/kube.ts';
 import { externalSecretSpec, externalSecretStatus } from '../../../api/externalsecret.ts';
 import { readyOf } from '../../../conditions.ts';
+import { early } from '../../../schedule/reads.ts';
 import { intervalOf } from '../observed.ts';
 import { follows } from './refresh.ts';
-
-const MOST_EARLY_MS = 300_000;
 
 /**
  * Whether its interval is over, or so nearly that reading it now is within what refreshes are spread by. One that failed,
@@ -21,5 +20,5 @@ export function nearlyDue(object: KubeObject, now: Date): boolean {
   if (spec.data.syncWindows !== undefined || readyOf(status.data.conditions)?.status !== 'True') return false;
   const interval = intervalOf(spec.data);
   const due = Date.parse(status.data.refreshTime ?? '') + interval;
-  return now.getTime() >= due - Math.min(interval / 10, MOST_EARLY_MS);
+  return now.getTime() >= due - early(interval);
 }
