@@ -57,24 +57,18 @@ describe('data', () => {
     expect((await get('app', { version: 1 })).data.data).toEqual({ a: '1', b: [2] });
   });
 
-  test('a value that lies in an entry of its own is read there, and stays there when the next one comes', async () => {
-    await put('app', { a: '1' });
-    const entry = await secret.storage.get('meta/app');
-    const [record = '', value = ''] = Buffer.from(entry?.value ?? '')
-      .toString()
-      .split('\n');
-    const { id } = JSON.parse(record) as { id: string };
-    await secret.storage.commit([
-      { key: 'meta/app', value: Buffer.from(record) },
-      { key: `versions/${id}/1`, value: Buffer.from(value) },
-    ]);
-    expect((await get('app')).data.data).toEqual({ a: '1' });
-    await put('app', { a: '2' });
-    expect((await get('app')).data.data).toEqual({ a: '2' });
-    expect((await get('app', { version: 1 })).data.data).toEqual({ a: '1' });
-    await secret.call('write', 'destroy/app', { versions: [1, 2] });
-    expect(await secret.storage.list(`versions/${id}/`)).toEqual([]);
-    expect(Buffer.from((await secret.storage.get('meta/app'))?.value ?? '').includes('\n')).toBe(false);
+  test('older values lie side by side by the time that they were replaced, and go with what they are of', async () => {
+    const lying = (): Promise<string[]> => secret.storage.list('versions/');
+    for (const name of ['a', 'b']) await put(name, { of: name });
+    expect(await lying()).toEqual([]);
+    for (const name of ['a', 'b']) await put(name, { of: name, again: true });
+    const [when, ...others] = await lying();
+    expect(others).toEqual([]);
+    expect(Number.parseInt(when ?? '', 16)).toBe(secret.clock.now());
+    expect((await get('b', { version: 1 })).data.data).toEqual({ of: 'b' });
+    await secret.call('write', 'destroy/a', { versions: [1] });
+    await secret.call('delete', 'metadata/b');
+    expect(await lying()).toEqual([]);
   });
 
   test('numbers and the order of keys come back to the digit', async () => {
