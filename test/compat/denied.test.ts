@@ -15,7 +15,7 @@ import {
   SERVICE_ACCOUNTS,
 } from '../../src/operator/api/resources.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
-import { textsOf } from '../support/team.ts';
+import { byAccount, textsOf } from '../support/team.ts';
 
 interface Meta {
   readonly meta: Readonly<Record<string, string>> | null;
@@ -50,26 +50,7 @@ describe('what was refused and is mended', () => {
       },
     });
   const store = (name: string, roleName: string): Promise<void> =>
-    make(
-      SECRET_STORES,
-      { name, namespace: 'shop' },
-      {
-        provider: {
-          vault: {
-            server: 'http://vault.vault-system.svc.cluster.local:8200',
-            path: 'secret',
-            version: 'v2',
-            auth: {
-              kubernetes: {
-                mountPath: 'kubernetes',
-                role: roleName,
-                serviceAccountRef: { name: 'reader', audiences: ['vault'] },
-              },
-            },
-          },
-        },
-      },
-    );
+    make(SECRET_STORES, { name, namespace: 'shop' }, byAccount(roleName, 'reader'));
   const externalSecret = (name: string, from: string): Promise<void> =>
     make(
       EXTERNAL_SECRETS,

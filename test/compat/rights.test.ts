@@ -13,7 +13,7 @@ import { OPERATOR_OWN_RIGHTS, OPERATOR_RIGHTS, type Right } from '../../src/oper
 import { runReplica } from '../../src/operator/leadership/run.ts';
 import { noKubectl } from '../support/kubectl.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
-import { type AgreeableRedis, startAgreeableRedis } from '../support/redis.ts';
+import { type AgreeableRedis, issueAccounts, startAgreeableRedis } from '../support/redis.ts';
 import { entry, makeTeam, type Team, textsOf } from '../support/team.ts';
 
 if (noKubectl !== undefined) console.warn(`SKIPPED test/compat/rights: ${noKubectl}`);
@@ -236,21 +236,7 @@ describe.skipIf(noKubectl !== undefined)('the rights of the operator', () => {
   /** Keys that name an engine, and a generator whose account has to be taken away again. */
   async function enginesThatIssue(): Promise<void> {
     const write = (path: string, body: object) => platform.root.request('PUT', path, { body });
-    await write('sys/mounts/database', { type: 'database' });
-    await write('database/config/cache', {
-      plugin_name: 'redis-database-plugin',
-      host: '127.0.0.1',
-      port: redis.port,
-      username: 'keeper',
-      password: 'pass',
-      allowed_roles: '*',
-    });
-    await write('database/roles/app', {
-      db_name: 'cache',
-      creation_statements: '["~app:*", "+@read"]',
-      default_ttl: '1h',
-      max_ttl: '24h',
-    });
+    await issueAccounts(write, redis);
     await team.externalSecret('pair', { data: [entry('username', 'database/creds/app', 'username')] });
     await eventually('an account is issued', async () => {
       const secret = await team.secret('pair');

@@ -10,6 +10,28 @@ export interface AgreeableRedis {
   close(): Promise<void>;
 }
 
+/** Mounts `database/` over it, with a role "app" that lives an hour. @param write a PUT of the Vault API, as root */
+export async function issueAccounts(
+  write: (path: string, body: object) => Promise<unknown>,
+  { port }: Pick<AgreeableRedis, 'port'>,
+): Promise<void> {
+  await write('sys/mounts/database', { type: 'database' });
+  await write('database/config/cache', {
+    plugin_name: 'redis-database-plugin',
+    host: '127.0.0.1',
+    port,
+    username: 'keeper',
+    password: 'pass',
+    allowed_roles: '*',
+  });
+  await write('database/roles/app', {
+    db_name: 'cache',
+    creation_statements: '["~app:*", "+@read"]',
+    default_ttl: '1h',
+    max_ttl: '24h',
+  });
+}
+
 /** Listens on the loopback interface and agrees to whatever comes. @param accounts who is there already */
 export async function startAgreeableRedis(...accounts: readonly string[]): Promise<AgreeableRedis> {
   const there = new Set(accounts);

@@ -39,6 +39,20 @@ export const entry = (
   remoteRef: { key, property },
 });
 
+/** `spec` of a store that logs in at the cluster's server as a service account, by a role of its `auth/kubernetes`. */
+export const byAccount = (role: string, name: string): Readonly<Record<string, unknown>> => ({
+  provider: {
+    vault: {
+      server: 'http://vault.vault-system.svc.cluster.local:8200',
+      path: 'secret',
+      version: 'v2',
+      auth: {
+        kubernetes: { mountPath: 'kubernetes', role, serviceAccountRef: { name, audiences: ['vault'] } },
+      },
+    },
+  },
+});
+
 export async function makeTeam(platform: TestPlatform, namespace: string): Promise<Team> {
   const control = kubectl(platform.env);
   const applied = new Map<string, KubeObject>();
@@ -46,22 +60,7 @@ export async function makeTeam(platform: TestPlatform, namespace: string): Promi
     apiVersion: 'external-secrets.io/v1',
     kind: 'SecretStore',
     metadata: { name: 'vault', namespace },
-    spec: {
-      provider: {
-        vault: {
-          server: 'http://vault.vault-system.svc.cluster.local:8200',
-          path: 'secret',
-          version: 'v2',
-          auth: {
-            kubernetes: {
-              mountPath: 'kubernetes',
-              role: `eso-${namespace}-role`,
-              serviceAccountRef: { name: 'external-secrets', audiences: ['vault'] },
-            },
-          },
-        },
-      },
-    },
+    spec: byAccount(`eso-${namespace}-role`, 'external-secrets'),
   };
   const get = (resource: Resource, name: string): Promise<KubeObject | undefined> =>
     platform.kube.get({ resource, namespace, name });

@@ -6,8 +6,8 @@
 import { X509Certificate } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { eventually, type TestPlatform } from '../platform.ts';
-import { type AgreeableRedis, startAgreeableRedis } from '../redis.ts';
-import { entry, makeTeam, type Team, textsOf } from '../team.ts';
+import { type AgreeableRedis, issueAccounts, startAgreeableRedis } from '../redis.ts';
+import { byAccount, entry, makeTeam, type Team, textsOf } from '../team.ts';
 
 const CREDS = 'database/creds/app';
 
@@ -22,21 +22,7 @@ export function dynamicSuite(start: () => Promise<TestPlatform>): void {
     platform = await start();
     team = await makeTeam(platform, 'shop');
     const write = (path: string, body: object) => platform.root.request('PUT', path, { body });
-    await write('sys/mounts/database', { type: 'database' });
-    await write('database/config/cache', {
-      plugin_name: 'redis-database-plugin',
-      host: '127.0.0.1',
-      port: redis.port,
-      username: 'keeper',
-      password: 'pass',
-      allowed_roles: '*',
-    });
-    await write('database/roles/app', {
-      db_name: 'cache',
-      creation_statements: '["~app:*", "+@read"]',
-      default_ttl: '1h',
-      max_ttl: '24h',
-    });
+    await issueAccounts(write, redis);
     await write('sys/mounts/pki', { type: 'pki', config: { max_lease_ttl: '8760h' } });
     await write('pki/root/generate/internal', { common_name: 'Shop CA', ttl: '8760h' });
     await write('pki/roles/web', {
@@ -167,22 +153,7 @@ export function dynamicSuite(start: () => Promise<TestPlatform>): void {
         apiVersion: 'external-secrets.io/v1',
         kind: 'SecretStore',
         metadata: { name: 'narrow', namespace: 'shop' },
-        spec: {
-          provider: {
-            vault: {
-              server: 'http://vault.vault-system.svc.cluster.local:8200',
-              path: 'secret',
-              version: 'v2',
-              auth: {
-                kubernetes: {
-                  mountPath: 'kubernetes',
-                  role: 'narrow',
-                  serviceAccountRef: { name: 'external-secrets', audiences: ['vault'] },
-                },
-              },
-            },
-          },
-        },
+        spec: byAccount('narrow', 'external-secrets'),
       },
       {
         apiVersion: 'external-secrets.io/v1',

@@ -17,7 +17,7 @@ import {
 } from '../../../src/operator/api/resources.ts';
 import type { Ground } from '../controller.ts';
 import { eventually } from '../platform.ts';
-import { type AgreeableRedis, startAgreeableRedis } from '../redis.ts';
+import { type AgreeableRedis, issueAccounts, startAgreeableRedis } from '../redis.ts';
 import { textsOf } from '../team.ts';
 
 export interface OtherKinds {
@@ -50,21 +50,7 @@ export async function startOtherKinds(ground: Ground, source: string): Promise<O
   const { kube, root } = ground;
   const redis: AgreeableRedis = await startAgreeableRedis();
   const put = (path: string, body: object): Promise<unknown> => root.request('PUT', path, { body });
-  await put('sys/mounts/database', { type: 'database' });
-  await put('database/config/cache', {
-    plugin_name: 'redis-database-plugin',
-    host: '127.0.0.1',
-    port: redis.port,
-    username: 'keeper',
-    password: 'pass',
-    allowed_roles: '*',
-  });
-  await put('database/roles/app', {
-    db_name: 'cache',
-    creation_statements: '["~app:*", "+@read"]',
-    default_ttl: '1h',
-    max_ttl: '24h',
-  });
+  await issueAccounts(put, redis);
 
   const make = async (resource: Resource, name: string, rest: object, labels = {}): Promise<void> => {
     const namespace = resource.namespaced ? { namespace: 'shop' } : {};
