@@ -10,7 +10,7 @@ import type { Action, Answer, Explain, Making, Need, Plan, Steps } from './plan.
 
 /** How a reconcile ended. */
 export type Outcome =
-  | { readonly end: 'done'; readonly requeueAt?: Date }
+  | { readonly end: 'done'; readonly requeueAt?: Date; readonly freshFrom?: Date }
   /** Told in the condition; to be tried again with growing waits, and not before `retryAfterMs`. */
   | { readonly end: 'failed'; readonly retryAfterMs?: number }
   /** Somebody else wrote in between: look again at once, tell nobody. */
@@ -59,8 +59,14 @@ export async function apply(
       end: 'failed',
       ...(steps.retryAfterMs === undefined ? {} : { retryAfterMs: steps.retryAfterMs }),
     };
-  return { end: 'done', ...(steps.requeueAt === undefined ? {} : { requeueAt: steps.requeueAt }) };
+  return { end: 'done', ...nextOf(steps) };
 }
+
+/** When it is looked at again. */
+export const nextOf = ({ requeueAt, freshFrom }: Steps): Pick<Steps, 'requeueAt' | 'freshFrom'> => ({
+  ...(requeueAt === undefined ? {} : { requeueAt }),
+  ...(freshFrom === undefined ? {} : { freshFrom }),
+});
 
 const isStale = ({ code }: Failure): boolean =>
   code === 'kube.conflict' || code === 'kube.exists' || code === 'kube.missing';

@@ -133,7 +133,8 @@ export function createKinds(parts: Parts): ReadonlyMap<string, Kind> {
     refused,
     companion: (key, since) => {
       demands.add(key);
-      queue.add(key, 'periodic', 0, since);
+      // Before what is still to be read: its answer is at hand, and not for long.
+      queue.add(key, 'retry', 0, since);
     },
     retryWithin: (key) => ceiling(queue.failures(key), RETRY),
     rotated: (since) => metrics?.rotated(clock.monotonic() - since),

@@ -88,6 +88,8 @@ export interface Steps {
   readonly actions: readonly Action[];
   /** When to look again for the refresh interval's sake. */
   readonly requeueAt?: Date;
+  /** What is read from then on is new enough for that time; absent: from that time on. */
+  readonly freshFrom?: Date;
   /** Failed in a way that time may mend: again in seconds. */
   readonly retry?: boolean;
   /** Not before so many milliseconds are over: the store said so, or what is missing is waited for and wakes us. */

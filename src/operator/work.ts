@@ -7,7 +7,6 @@ import { type Work as Item, type Queue, workOff } from '../kube/queue.ts';
 import type { Outcome } from './executor.ts';
 import type { Kind } from './kinds.ts';
 import type { OperatorMetrics } from './observe/metrics.ts';
-import { early } from './schedule/reads.ts';
 import type { Refusals } from './schedule/refusals.ts';
 import type { Share } from './schedule/share.ts';
 import type { Traffic } from './schedule/traffic.ts';
@@ -59,9 +58,9 @@ export function createWork(options: WorkOptions): Work {
     queue.succeeded(key);
     refusals.forget(key);
     if (outcome.requeueAt === undefined) return;
-    const inMs = Math.max(0, outcome.requeueAt.getTime() - clock.now());
-    // What fell due while another was read for, and waited, would else have that read anew.
-    queue.add(key, 'periodic', inMs, clock.monotonic() + inMs - early(inMs));
+    const { requeueAt, freshFrom = requeueAt } = outcome;
+    const inMs = (at: Date): number => at.getTime() - clock.now();
+    queue.add(key, 'periodic', inMs(requeueAt), clock.monotonic() + inMs(freshFrom));
   };
 
   const handle = async (work: Item, signal: AbortSignal): Promise<void> => {

@@ -2,7 +2,7 @@
 
 import type { Log } from '../../base/log.ts';
 import type { KubeObject } from '../../kube/kube.ts';
-import type { Outcome } from '../executor.ts';
+import { nextOf, type Outcome } from '../executor.ts';
 import type { Steps } from '../plan.ts';
 import { type Difference, differenceOf } from './difference.ts';
 
@@ -17,9 +17,9 @@ export class Shadow {
   /** Takes the place of writing. */
   compare(object: KubeObject, target: KubeObject | undefined, steps: Steps): Outcome {
     this.#note(object, differenceOf(object, target, steps));
-    const { retry, retryAfterMs, requeueAt } = steps;
+    const { retry, retryAfterMs } = steps;
     if (retry === true) return { end: 'failed', ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
-    return { end: 'done', ...(requeueAt === undefined ? {} : { requeueAt }) };
+    return { end: 'done', ...nextOf(steps) };
   }
 
   forget(namespace: string, name: string): void {

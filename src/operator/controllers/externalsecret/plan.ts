@@ -9,10 +9,12 @@ import type { ExternalSecretSpec } from '../../api/externalsecret.ts';
 import { because, readyOf, rfc3339, told } from '../../conditions.ts';
 import { resourceVersion } from '../../hash.ts';
 import type { Action, Plan, Steps } from '../../plan.ts';
+import { early } from '../../schedule/reads.ts';
 import {
   creationPolicy,
   deletionPolicy,
   type Env,
+  intervalOf,
   namespaceOf,
   type Observed,
   storeId,
@@ -353,9 +355,16 @@ function done(
   };
 }
 
-function again(observed: Observed, spec: ExternalSecretSpec, from: number, now: Date): { requeueAt?: Date } {
+function again(
+  observed: Observed,
+  spec: ExternalSecretSpec,
+  from: number,
+  now: Date,
+): Pick<Steps, 'requeueAt' | 'freshFrom'> {
   const at = nextRefresh(observed, spec, from, now);
-  return at === undefined ? {} : { requeueAt: at };
+  return at === undefined
+    ? {}
+    : { requeueAt: at, freshFrom: new Date(at.getTime() - early(intervalOf(spec))) };
 }
 
 const terminal = (observed: Observed, now: Date, known: string, cause: Failure): Steps =>

@@ -9,8 +9,8 @@ import { intervalOf } from '../observed.ts';
 import { follows } from './refresh.ts';
 
 /**
- * Whether its interval is over, or so nearly that reading it now is within what refreshes are spread by. One that failed,
- * was never synced or waits for a window is left to its own rules.
+ * Whether its interval is over, or so nearly that it may be read now (`early`). One that failed, was never synced or waits
+ * for a window is left to its own rules.
  */
 export function nearlyDue(object: KubeObject, now: Date): boolean {
   if (object.metadata.deletionTimestamp !== undefined) return false;
