@@ -29,12 +29,20 @@ interface Series {
   count: number;
 }
 
+/** The series whose first labels have the same values. */
+interface Branch {
+  readonly further: Map<string, Branch>;
+  series: Series | undefined;
+}
+
 /** How long things took, by label. */
 export class Histogram {
   readonly name: string;
   readonly help: string;
   readonly #labels: readonly string[];
-  readonly #series = new Map<string, Series>();
+  readonly #series: Series[] = [];
+  /** By one label after the other: a key of them all would have to be put together, and hashed, for each observation. */
+  readonly #root: Branch = { further: new Map(), series: undefined };
 
   /** @param labels the names of the labels, in the order in which `observe` is given their values */
   constructor(name: string, help: string, labels: readonly string[]) {
@@ -54,7 +62,7 @@ export class Histogram {
 
   text(): string {
     const lines = head(this.name, this.help, 'histogram');
-    for (const { labels, counts, sum, count } of this.#series.values()) {
+    for (const { labels, counts, sum, count } of this.#series) {
       let below = 0;
       for (const [at, bound] of BOUNDS.entries()) {
         below += counts[at] ?? 0;
@@ -67,15 +75,25 @@ export class Histogram {
   }
 
   #of(values: readonly string[]): Series {
-    // Paths of mounts hold no NUL: no two series share a key.
-    const key = values.join('\0');
-    const known = this.#series.get(key);
-    if (known !== undefined) return known;
-    if (this.#series.size >= MOST_SERIES && !values.every((value) => value === 'other'))
+    let branch: Branch | undefined = this.#root;
+    for (const value of values) branch = branch?.further.get(value);
+    if (branch?.series !== undefined) return branch.series;
+    if (this.#series.length >= MOST_SERIES && !values.every((value) => value === 'other'))
       return this.#of(values.map(() => 'other'));
+    return this.#begin(values);
+  }
+
+  #begin(values: readonly string[]): Series {
     const labels = Object.fromEntries(this.#labels.map((name, index) => [name, values[index] ?? '']));
     const series: Series = { labels, counts: [], sum: 0, count: 0 };
-    this.#series.set(key, series);
+    let branch = this.#root;
+    for (const value of values) {
+      const next = branch.further.get(value) ?? { further: new Map<string, Branch>(), series: undefined };
+      branch.further.set(value, next);
+      branch = next;
+    }
+    branch.series = series;
+    this.#series.push(series);
     return series;
   }
 }

@@ -108,11 +108,8 @@ export function operation<I extends z.ZodType, O extends z.ZodType>(declared: {
 export type Reply<O = unknown> =
   | {
       readonly data?: O;
-      /**
-       * `data` as JSON, where the operation has it at hand: to the byte what would be made of it. Says as well that this very
-       * object `data` never changes, and may be answered again.
-       */
-      readonly text?: string;
+      /** Says that this very object `data` never changes, and may be answered again. */
+      readonly lasting?: Lasting;
       readonly warnings?: readonly string[];
       readonly lease?: LeaseInfo;
       /** A batch that failed in part answers with the status that its caller named. */
@@ -122,6 +119,14 @@ export type Reply<O = unknown> =
     }
   | { readonly auth: Grant; readonly warnings?: readonly string[] }
   | { readonly raw: RawReply };
+
+/** Of an answer that stays as it is. */
+export interface Lasting {
+  /** `data` as JSON, to the byte what would be made of it. */
+  readonly text: string;
+  /** Undefined at first: room for what the server makes of it. */
+  made: unknown;
+}
 
 export interface RawReply {
   readonly status: number;

@@ -4,7 +4,8 @@ import { randomUUID } from 'node:crypto';
 import { after, type Soon } from '../base/soon.ts';
 import type { Tracer } from '../base/trace/tracer.ts';
 import type { Core, UnderWay } from './core/core.ts';
-import { answer } from './core/pipeline.ts';
+import { Exchange } from './core/exchange.ts';
+import { answerOf } from './core/pipeline.ts';
 import type { Answer, Request } from './core/request.ts';
 import type { Lifecycle } from './lifecycle.ts';
 import type { Metrics } from './metrics/registry.ts';
@@ -38,14 +39,21 @@ export function responding(options: RespondOptions): (request: Request) => Soon<
     const { dispatch } = lifecycle;
     // In a cluster each node that a request comes to names it anew.
     if (tracer !== undefined && dispatch === undefined) tracer.current()?.set('holdfast.request_id', id);
-    const mount =
-      core.services()?.mounts.find(request.path)?.entry.path ?? (path.startsWith('sys/') ? 'sys/' : '');
-    return after(dispatch === undefined ? answer(core, request, id) : dispatch.handle(request), (given) => {
+    const told = (given: Answer, mount: string): Answer => {
       underWay.delete(self);
       const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
       metrics.requests.observe([request.verb, mount, outcome], (clock.monotonic() - began) / 1000);
       return given;
-    });
+    };
+    if (dispatch !== undefined) {
+      const mount = mountOf(core, request);
+      return after(dispatch.handle(request), (given) => told(given, mount));
+    }
+    const exchange = new Exchange(core, request, id);
+    return after(answerOf(exchange), (given) => told(given, exchange.mount?.entry.path ?? ''));
   };
   return tracer === undefined ? respond : tracedChanges(tracer, mountFacts(core), respond);
 }
+
+const mountOf = (core: Core, { path }: Request): string =>
+  core.services()?.mounts.find(path)?.entry.path ?? (path.text.startsWith('sys/') ? 'sys/' : '');

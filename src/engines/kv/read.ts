@@ -3,16 +3,8 @@
 import { failure } from '../../base/errors.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import { readable } from '../keyspace.ts';
-import { isReadable, type Secret, type Version } from './secret.ts';
-import type { SecretStore, Value } from './store.ts';
-
-export interface Found {
-  readonly secret: Secret;
-  readonly number: number;
-  readonly version: Version;
-  /** Undefined where the version is deleted or destroyed. */
-  readonly value: Value | undefined;
-}
+import { isReadable, type Secret } from './secret.ts';
+import type { Found, SecretStore } from './store.ts';
 
 /** Writers may trim or forget a version between our two reads this often before we say that the store is broken. */
 const MOST_TRIES = 8;
@@ -41,7 +33,8 @@ export function readVersion(
   // A value that is gone shows that the record in memory is older than the store: from then on nothing but the store is asked.
   return after(store.known(path, tries > 0), (known) => {
     if (known === undefined) return undefined;
-    const { secret } = known;
+    const { secret, newest } = known;
+    if (wanted === 0 && newest !== undefined && isReadable(newest.version, now)) return newest;
     const number = wanted === 0 ? secret.current : wanted;
     const version = secret.versions[number];
     if (version === undefined) return undefined;

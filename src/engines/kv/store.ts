@@ -21,7 +21,7 @@ import type { Mount, Reply } from '../../plugin/plugin.ts';
 import { charge, derived, near } from '../../storage/near.ts';
 import type { Check, Entry, Page, Write } from '../../storage/storage.ts';
 import { KeyQueue } from './queue.ts';
-import { type Config, DEFAULT_CONFIG, newSecret, type Secret } from './secret.ts';
+import { type Config, DEFAULT_CONFIG, newSecret, type Secret, type Version } from './secret.ts';
 
 const CONFIG = 'config';
 /** Of milliseconds since the epoch in hexadecimal, so that they sort by time. */
@@ -37,6 +37,15 @@ export interface Value {
   told?: Reply;
 }
 
+/** A version of a secret. */
+export interface Found {
+  readonly secret: Secret;
+  readonly number: number;
+  readonly version: Version;
+  /** Undefined where the version is deleted or destroyed. */
+  readonly value: Value | undefined;
+}
+
 /**
  * A secret as it was read, with the values that were read since. A value neither changes nor goes but in one commit with the
  * record of its secret: so what was read beside that very record stands for as long as the record is kept.
@@ -48,6 +57,8 @@ export interface Known {
   readonly values: Map<number, Value>;
   /** JSON text of the current version, where it lies beside its secret. */
   readonly current?: string;
+  /** The current version as a whole, where its value lies beside its secret: nearly every read is of it. */
+  readonly newest?: Found;
 }
 
 /** What the value of an older version costs in memory beside its text: the text of its answer is as long again, and the answer is an object too. */
@@ -207,8 +218,12 @@ function knownOf(entry: Entry): Known {
   const values = new Map<number, Value>();
   if (end === -1) return { secret, entry, values };
   const current = text.slice(end + 1);
-  values.set(secret.current, { text: current });
-  return { secret, entry, values, current };
+  const value: Value = { text: current };
+  values.set(secret.current, value);
+  const number = secret.current;
+  const version = secret.versions[number];
+  const newest = version && { secret, number, version, value };
+  return { secret, entry, values, current, ...(newest === undefined ? {} : { newest }) };
 }
 
 const metaKey = (path: string): string => `meta/${path}`;

@@ -82,6 +82,7 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity, fol
 
   const inexact = (text: string): Merged | undefined => {
     const prefix = longestPrefix(text);
+    if (wild.length === 0) return prefix?.merged;
     const segments = text.split('/');
     const plus = wild.find((pattern) => matches(pattern, segments));
     if (prefix === undefined) return plus?.merged;

@@ -5,6 +5,7 @@ import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Decision } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import { type Authority, united } from './authority.ts';
+import { NO_MEMBERS } from './body.ts';
 import { timestamp } from './envelope.ts';
 import type { Exchange } from './exchange.ts';
 import type { LiveMount } from './mounts.ts';
@@ -40,7 +41,9 @@ function newAuditedRequest(exchange: Exchange): AuditRequest {
     ...(mount === undefined ? {} : { mount: auditedMount(mount, mount === exchange.core.system) }),
     ...(request.token === undefined ? {} : { clientToken: request.token }),
     ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
-    ...(Object.keys(exchange.data).length === 0 ? {} : { data: exchange.data as Json }),
+    ...(exchange.data === NO_MEMBERS || Object.keys(exchange.data).length === 0
+      ? {}
+      : { data: exchange.data as Json }),
     ...(wrapTtlMs > 0 ? { wrapTtlMs } : {}),
     ...(kept === undefined ? {} : { headers: kept.headers, clearHeaders: kept.clear }),
   };
@@ -127,7 +130,7 @@ export function auditedResponse(exchange: Exchange): AuditResponse {
           },
         }),
     ...(data === undefined || wrapInfo !== undefined ? {} : { data }),
-    ...(reply !== undefined && 'text' in reply ? { lasting: true } : {}),
+    ...(reply !== undefined && 'lasting' in reply ? { lasting: true } : {}),
     ...(lease === undefined || lease.id === '' ? {} : { leaseId: lease.id }),
     ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
     ...(wrapInfo === undefined

@@ -8,12 +8,13 @@ import type { Request } from './request.ts';
 
 type Members = Readonly<Record<string, Json>>;
 
-const NONE: Members = Object.freeze(Object.create(null) as Record<string, Json>);
+/** Of a request that sends none: always this very object. */
+export const NO_MEMBERS: Members = Object.freeze(Object.create(null) as Record<string, Json>);
 
 /** @throws Failure json.*, request.invalid */
 export function membersOf(request: Request, operation: Operation): Members {
   const { body } = request;
-  if (operation.body === 'stream') return request.data ?? NONE;
+  if (operation.body === 'stream') return request.data ?? NO_MEMBERS;
   if (operation.body === 'bytes') return glimpsed(request);
   if (body !== undefined && body.length > 0) {
     const text = textOf(body);
@@ -21,12 +22,12 @@ export function membersOf(request: Request, operation: Operation): Members {
     // curl calls everything a form: it is one only where it does not begin as JSON does.
     if (request.form === true && !/^\s*[{[]/.test(text)) return formMembers(text);
     const value = parseJson(text.startsWith('\ufeff') ? text.slice(1) : text, operation.raw);
-    if (value === null) return NONE;
+    if (value === null) return NO_MEMBERS;
     if (typeof value !== 'object' || Array.isArray(value) || value instanceof RawJson || !isMembers(value))
       throw failure('json.malformed', { reason: 'expected an object' });
     return value;
   }
-  if (request.data === undefined) return NONE;
+  if (request.data === undefined) return NO_MEMBERS;
   if (operation.raw === undefined) return request.data;
   const copy: Record<string, Json> = Object.assign(Object.create(null), request.data);
   for (const name of operation.raw) {
@@ -41,11 +42,11 @@ export function membersOf(request: Request, operation: Operation): Members {
  * no JSON object has no members.
  */
 function glimpsed({ body, data }: Request): Members {
-  if (body === undefined) return data ?? NONE;
+  if (body === undefined) return data ?? NO_MEMBERS;
   const text = textOf(body);
-  if (text === undefined || !/^\s*\{/.test(text)) return NONE;
+  if (text === undefined || !/^\s*\{/.test(text)) return NO_MEMBERS;
   const value = parseJson(text);
-  return typeof value === 'object' && value !== null && isMembers(value) ? value : NONE;
+  return typeof value === 'object' && value !== null && isMembers(value) ? value : NO_MEMBERS;
 }
 
 /** The bytes of a body that the operation reads by itself. */

@@ -31,31 +31,33 @@ export function envelopeAround(envelope: Envelope): { readonly before: string; r
   return { before, after };
 }
 
-/** An envelope behind its `request_id`, for data that is answered again as it is. */
-interface Tail {
+/** An envelope behind its `request_id`, for data that is answered again as it is: what is made of it. */
+class Tail {
   readonly mountType: string;
   readonly bytes: Buffer;
+
+  constructor(mountType: string, bytes: Buffer) {
+    this.mountType = mountType;
+    this.bytes = bytes;
+  }
 }
 
-const tails = new WeakMap<object, Tail>();
 const NO_ID = '{"request_id":""';
 
 /** The envelope as it goes out: a text, and the bytes that follow it, where those are kept for the next time. */
 export function envelopeBody(envelope: Envelope): { readonly head: string; readonly tail?: Buffer } {
-  const { data, text, lease, warnings, auth, wrap, flat, mountType } = envelope;
+  const { lasting, lease, warnings, auth, wrap, flat, mountType } = envelope;
   const isPlain = !(lease || warnings?.length || auth || wrap || flat);
-  if (text === undefined || !isPlain || typeof data !== 'object' || data === null)
-    return { head: envelopeText(envelope) };
-  let tail = tails.get(data);
-  if (tail?.mountType !== mountType) {
-    const bytes = Buffer.from(envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length));
-    tail = { mountType, bytes };
-    tails.set(data, tail);
+  if (lasting === undefined || !isPlain) return { head: envelopeText(envelope) };
+  let tail = lasting.made;
+  if (!(tail instanceof Tail && tail.mountType === mountType)) {
+    tail = new Tail(mountType, Buffer.from(envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length)));
+    lasting.made = tail;
   }
-  return { head: `{"request_id":${JSON.stringify(envelope.requestId)}`, tail: tail.bytes };
+  return { head: `{"request_id":${JSON.stringify(envelope.requestId)}`, tail: (tail as Tail).bytes };
 }
 
-const dataText = ({ data, text }: Envelope): string => text ?? stringify(data);
+const dataText = ({ data, lasting }: Envelope): string => lasting?.text ?? stringify(data);
 
 const OWN: ReadonlySet<string> = new Set([
   ...['request_id', 'lease_id', 'renewable', 'lease_duration'],

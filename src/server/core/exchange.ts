@@ -11,11 +11,16 @@ import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
 import { fillText, parseTemplate } from '../auth/template.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import type { Authority } from './authority.ts';
+import { NO_MEMBERS } from './body.ts';
 import type { Core, Services } from './core.ts';
 import type { LiveMount } from './mounts.ts';
 import type { Answer, AuthInfo, Request, WrapInfo } from './request.ts';
 
+/** Most requests leave their lists empty, and a list of its own costs each of them. */
+const NONE: readonly never[] = [];
+
 export class Exchange {
+  /** The `request_id` of the answer and of both lines in the audit trail. */
   readonly id: string;
   readonly core: Core;
   readonly request: Request;
@@ -28,7 +33,7 @@ export class Exchange {
   operation: Operation | undefined;
   /** Why there is no route, for who may know. */
   nowhere: Failure | undefined;
-  data: Readonly<Record<string, Json>> = {};
+  data: Readonly<Record<string, Json>> = NO_MEMBERS;
   token: TokenEntry | undefined;
   /** What the token may do now; absent where there is no token. */
   authority: Authority | undefined;
@@ -41,11 +46,11 @@ export class Exchange {
   /** The login of this request was the first of its entity. */
   entityCreated = false;
   wrap: WrapInfo | undefined;
-  readonly warnings: string[] = [];
+  warnings: readonly string[] = NONE;
   /** Done once the answer stands and is recorded. */
-  readonly afterwards: (() => Promise<void>)[] = [];
+  afterwards: readonly (() => Promise<void>)[] = NONE;
   /** Leases that were written for this request. Where it fails, what they cover reached nobody and is taken back. */
-  readonly reserved: string[] = [];
+  reserved: readonly string[] = NONE;
   answer: Answer | undefined;
   /** What the audit trail is told of the request. */
   audited: AuditRequest | undefined;
@@ -59,6 +64,15 @@ export class Exchange {
     this.verb = request.verb;
     this.path = request.path;
     this.id = id;
+  }
+
+  /** Has something done once the answer stands and is recorded. */
+  later(work: () => Promise<void>): void {
+    this.afterwards = [...this.afterwards, work];
+  }
+
+  warn(texts: readonly string[]): void {
+    this.warnings = [...this.warnings, ...texts];
   }
 
   get acl(): Acl | undefined {
@@ -75,21 +89,25 @@ export class Exchange {
 /** What a plugin sees of an exchange. */
 export class ExchangeCall implements Call {
   readonly #exchange: Exchange;
-  readonly caller: Caller | undefined;
   readonly peerCertificate?: Uint8Array;
 
   constructor(exchange: Exchange) {
     this.#exchange = exchange;
     if (exchange.request.peerCertificate !== undefined)
       this.peerCertificate = exchange.request.peerCertificate;
-    const { token, authority } = exchange;
-    this.caller = token && {
-      accessor: token.accessor,
-      displayName: token.displayName,
-      policies: authority?.policies ?? token.policies,
-      entityId: authority?.identity?.entity.id ?? token.entityId,
-      metadata: token.meta,
-    };
+  }
+
+  get caller(): Caller | undefined {
+    const { token, authority } = this.#exchange;
+    return (
+      token && {
+        accessor: token.accessor,
+        displayName: token.displayName,
+        policies: authority?.policies ?? token.policies,
+        entityId: authority?.identity?.entity.id ?? token.entityId,
+        metadata: token.meta,
+      }
+    );
   }
 
   get id(): string {
@@ -151,7 +169,7 @@ export class ExchangeCall implements Call {
       ttl: left === undefined ? ttl : { ...ttl, maxMs: Math.min(ttl.maxMs, left) },
       ...(times === undefined ? {} : { times }),
     });
-    this.#exchange.reserved.push(lease.id);
+    this.#exchange.reserved = [...this.#exchange.reserved, lease.id];
     return lease;
   }
 

@@ -18,7 +18,7 @@ export function makeToken(exchange: Exchange): Soon<void> {
 
 async function makeTokenOf(exchange: Exchange, reply: Extract<Reply, { auth: Grant }>): Promise<void> {
   const issued = isIssued(reply.auth) ? reply.auth.issued : await granted(exchange, reply.auth);
-  exchange.warnings.push(...issued.warnings);
+  exchange.warn(issued.warnings);
   const identityPolicies = await identityPoliciesOf(exchange.open(), issued.entry.entityId);
   exchange.auth = authInfo(issued, identityPolicies, exchange.open().tokens.now());
 }
@@ -34,7 +34,7 @@ async function granted(exchange: Exchange, grant: Grant): Promise<IssuedToken> {
     .filter((name) => name !== 'root' && name !== 'response-wrapping')
     .sort();
   for (const name of allowed)
-    if (!(await policies.exists(name))) exchange.warnings.push(`Policy "${name}" does not exist`);
+    if (!(await policies.exists(name))) exchange.warn([`Policy "${name}" does not exist`]);
   const ttl = mounts.ttlOf(mount.entry);
   const maxTtlMs = grant.token.maxTtlMs > 0 ? Math.min(grant.token.maxTtlMs, ttl.maxMs) : ttl.maxMs;
   const entity =

@@ -16,7 +16,7 @@ import type { Acl, AclRequest } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import { auditedAuth, auditedRequest, auditedResponse } from './audited.ts';
 import { authorityOf } from './authority.ts';
-import { bytesOf, membersOf, streamOf } from './body.ts';
+import { bytesOf, membersOf, NO_MEMBERS, streamOf } from './body.ts';
 import type { Core, Services } from './core.ts';
 import { envelopeText } from './envelope.ts';
 import { Exchange, ExchangeCall } from './exchange.ts';
@@ -55,12 +55,12 @@ const ORDER: readonly Step[] = [
   { name: 'audit the response', always: true, run: auditResponse },
 ];
 
-/**
- * Answers a request: at once where no step had to wait. Never throws: what went wrong is an answer too.
- * @param id the `request_id` of the answer and of both lines in the audit trail
- */
-export const answer = (core: Core, request: Request, id: string = randomUUID()): Soon<Answer> =>
-  runFrom(new Exchange(core, request, id), 0);
+/** Answers a request: at once where no step had to wait. Never throws: what went wrong is an answer too. */
+export const answer = (core: Core, request: Request): Soon<Answer> =>
+  answerOf(new Exchange(core, request, randomUUID()));
+
+/** As `answer`, for who wants to know more of the exchange than its answer. It is good for one. */
+export const answerOf = (exchange: Exchange): Soon<Answer> => runFrom(exchange, 0);
 
 /** Runs the steps from the one at `first` on. */
 function runFrom(exchange: Exchange, first: number): Soon<Answer> {
@@ -286,7 +286,9 @@ function validate(exchange: Exchange): void {
       ? { ...match.params, body: bytesOf(request) }
       : operation.body === 'stream'
         ? { ...match.params, body: streamOf(request) }
-        : { ...data, ...match.params };
+        : data === NO_MEMBERS
+          ? match.params
+          : { ...data, ...match.params };
   const read = operation.input.safeParse(given);
   if (!read.success) throw failure('request.invalid', { reason: reasonOf(read.error) });
   exchange.input = read.data;
@@ -314,7 +316,7 @@ function runOperation(exchange: Exchange): Soon<void> {
       : guessed(exchange, operation, async () => run.call(operation, exchange.input, call));
   return after(ran, (reply) => {
     exchange.reply = reply;
-    if (!('raw' in reply) && reply.warnings !== undefined) exchange.warnings.push(...reply.warnings);
+    if (!('raw' in reply) && reply.warnings !== undefined) exchange.warn(reply.warnings);
     if (
       exchange.mount !== undefined &&
       changesRights(exchange.mount.entry, match.route, operation, exchange.path)
@@ -474,7 +476,7 @@ function envelopeOf(exchange: Exchange): Envelope {
     mountType: exchange.mount?.entry.type ?? '',
     flat: exchange.operation?.flat ?? false,
     ...(data === undefined ? {} : { data }),
-    ...(reply !== undefined && 'text' in reply ? { text: reply.text } : {}),
+    ...(reply !== undefined && 'lasting' in reply ? { lasting: reply.lasting } : {}),
     ...(lease === undefined ? {} : { lease }),
     ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
     ...(exchange.auth === undefined ? {} : { auth: exchange.auth }),

@@ -6,7 +6,7 @@
 import type { Failure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import type { Path } from '../../base/path.ts';
-import type { LeaseInfo, RawReply, Verb } from '../../plugin/plugin.ts';
+import type { Lasting, LeaseInfo, RawReply, Verb } from '../../plugin/plugin.ts';
 
 export interface Request {
   readonly verb: Verb;
@@ -66,8 +66,8 @@ export interface Envelope {
   readonly requestId: string;
   readonly lease?: LeaseInfo;
   readonly data?: unknown;
-  /** `data` as JSON, where it is at hand. */
-  readonly text?: string | undefined;
+  /** Where this very `data` never changes. */
+  readonly lasting?: Lasting | undefined;
   readonly warnings?: readonly string[];
   readonly auth?: AuthInfo;
   readonly wrap?: WrapInfo;

@@ -120,14 +120,16 @@ export async function listen(server: Answering, options: ListenerOptions): Promi
   };
 }
 
+/** The newest answer on a socket: once that is out, all are. On the socket itself: a map would be asked for each request. */
+const NEWEST = Symbol('the newest answer');
+type Tagged = Socket & { [NEWEST]?: ServerResponse };
+
 class Front {
   readonly #server: Answering;
   readonly #options: ListenerOptions;
   readonly #limit: number;
   readonly #https: PlainServer[] = [];
   #secure: SecureServer | undefined;
-  /** The newest answer on a socket: once that is out, all are. */
-  readonly #newest = new WeakMap<Socket, ServerResponse>();
   /** Requests that are to be served in this turn of the loop. */
   #arrived: { message: IncomingMessage; response: ServerResponse }[] = [];
   #serving = false;
@@ -186,7 +188,7 @@ class Front {
       this.#take(message, response);
     });
     server.on('clientError', (error: ParserError, socket: Socket) => {
-      const newest = this.#newest.get(socket);
+      const newest = (socket as Tagged)[NEWEST];
       const busy = newest !== undefined && !newest.destroyed;
       if (!busy && socket.writable && handBack(server, event, error, socket)) return;
       refuseSocket(error, socket);
@@ -202,8 +204,7 @@ class Front {
   }
 
   #take(message: IncomingMessage, response: ServerResponse): void {
-    const { socket } = message;
-    this.#newest.set(socket, response);
+    (message.socket as Tagged)[NEWEST] = response;
     this.#arrived.push({ message, response });
     if (this.#arrived.length === 1) setImmediate(this.#serve);
   }

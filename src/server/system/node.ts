@@ -208,7 +208,7 @@ export function nodeRoutes({ core, seal, version, startedAt, node, ha }: Platfor
           effect: 'none',
           async run(_input, call) {
             // After this answer: who steps down answers nothing any more.
-            if (ha !== undefined) exchangeOf(call).afterwards.push(async () => ha.stepDown());
+            if (ha !== undefined) exchangeOf(call).later(async () => ha.stepDown());
             return {};
           },
         }),

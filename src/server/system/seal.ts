@@ -204,7 +204,7 @@ export function sealRoutes({ core, seal, version, node, ha }: Platform): Route[]
           effect: 'write',
           async run(_input, call) {
             // After this answer's audit line: the trail of a sealed server cannot be written.
-            exchangeOf(call).afterwards.push(() => seal.seal());
+            exchangeOf(call).later(() => seal.seal());
             return {};
           },
         }),

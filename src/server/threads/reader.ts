@@ -3,7 +3,6 @@
  * follows for ever; whatever it cannot answer for certain, the other one can.
  */
 
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '../../base/clock.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
@@ -124,7 +123,7 @@ export function createReader(options: ReaderOptions): Reader {
         if (request.path.segments[0] === 'sys' || quotas.any) return 'leader';
         return belongingOf(request, mounts.find(request.path), following).place;
       },
-      answer: (request) => answer(own, request, randomUUID()),
+      answer: (request) => answer(own, request),
       forget(what) {
         if (what.policies) policies.forget();
         if (what.identity) identity.forget();

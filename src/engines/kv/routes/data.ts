@@ -11,9 +11,9 @@ import { parseValue, rawValue, sentText, valueText } from '../../value.ts';
 import { announce } from '../announce.ts';
 import { dataAnswer, nothing, versionAnswer, versionData, WRONG_PATH } from '../answers.ts';
 import { mergePatch } from '../merge.ts';
-import { type Found, readSecret, readVersion } from '../read.ts';
+import { readSecret, readVersion } from '../read.ts';
 import { addVersion, checkAndSet, isReadable, type Secret, softDelete } from '../secret.ts';
-import type { SecretStore } from '../store.ts';
+import type { Found, SecretStore } from '../store.ts';
 
 const write = z.object({
   path,
@@ -120,7 +120,7 @@ function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
     return { status: 404, data: { data: null, metadata: versionData(secret, number, version) } };
   if (value.told === undefined) {
     const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
-    value.told = { data, text: stringify(data) };
+    value.told = { data, lasting: { text: stringify(data), made: undefined } };
   }
   return value.told as Reply<Answer>;
 }
