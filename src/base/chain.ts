@@ -51,7 +51,7 @@ export function linkAll(
   let { seq, sum } = head;
   let at = 0;
   for (const body of bodies) {
-    at += room.write(prefix, at);
+    if (prefix !== '') at += room.write(prefix, at);
     const begin = at;
     // Over the brace that closes the object: the chain is its last member.
     at += room.write(body, at) - 1;

@@ -42,6 +42,10 @@ function auditDouble(): { audit: Audit; seen: TestAudit } {
     request: async (request, auth, error) => take({ type: 'request', request, auth, error }),
     response: async (request, auth, response, error) =>
       take({ type: 'response', request, auth, response, error }),
+    exchange: async (request, auth, response, error) => {
+      take({ type: 'request', request, auth, error: undefined });
+      take({ type: 'response', request, auth, response, error });
+    },
     enable: async () => {},
     disable: async () => {},
     list: () => [],

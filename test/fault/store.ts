@@ -29,6 +29,7 @@ const noAudit: Audit = {
   enabled: false,
   request: async () => {},
   response: async () => {},
+  exchange: async () => {},
   enable: async () => {},
   disable: async () => {},
   list: () => [],

@@ -399,6 +399,7 @@ describe('where the source fails, nothing stays behind', () => {
       enabled: true,
       request: async () => {},
       response: async () => {},
+      exchange: async () => {},
       enable: async () => {},
       disable: async () => {},
       list: () => [],

@@ -16,25 +16,27 @@ export interface AuditSink {
 }
 
 /** What is known of a request; secrets are still in the clear here and nowhere after. */
+export interface AuditedMount {
+  readonly point: string;
+  readonly type: string;
+  readonly accessor: string;
+  readonly class: 'secret' | 'auth' | 'system';
+}
+
 export interface AuditRequest {
   readonly id: string;
   readonly operation: string;
   readonly path: string;
-  readonly mount?: {
-    readonly point: string;
-    readonly type: string;
-    readonly accessor: string;
-    readonly class: 'secret' | 'auth' | 'system';
-  };
-  readonly clientToken?: string;
-  readonly clientTokenAccessor?: string;
-  readonly data?: Json;
+  readonly mount?: AuditedMount | undefined;
+  readonly clientToken?: string | undefined;
+  readonly clientTokenAccessor?: string | undefined;
+  readonly data?: Json | undefined;
   readonly remoteAddress: string;
   readonly remotePort: number;
-  readonly wrapTtlMs?: number;
-  readonly headers?: Readonly<Record<string, readonly string[]>>;
+  readonly wrapTtlMs?: number | undefined;
+  readonly headers?: Readonly<Record<string, readonly string[]>> | undefined;
   /** The headers, by name, that are written as they came. */
-  readonly clearHeaders?: readonly string[];
+  readonly clearHeaders?: readonly string[] | undefined;
 }
 
 export interface AuditAuth {
@@ -58,21 +60,23 @@ export interface AuditAuth {
   };
 }
 
+export interface AuditedWrap {
+  readonly token: string;
+  readonly accessor: string;
+  readonly ttlMs: number;
+  readonly createdAt: string;
+  readonly path: string;
+  readonly wrappedAccessor?: string | undefined;
+}
+
 export interface AuditResponse {
-  readonly auth?: AuditAuth;
-  readonly data?: Json;
+  readonly auth?: AuditAuth | undefined;
+  readonly data?: Json | undefined;
   /** The very object `data` is kept and answered again: so may be what a device writes of it. */
-  readonly lasting?: boolean;
-  readonly leaseId?: string;
-  readonly warnings?: readonly string[];
-  readonly wrap?: {
-    readonly token: string;
-    readonly accessor: string;
-    readonly ttlMs: number;
-    readonly createdAt: string;
-    readonly path: string;
-    readonly wrappedAccessor?: string;
-  };
+  readonly lasting?: boolean | undefined;
+  readonly leaseId?: string | undefined;
+  readonly warnings?: readonly string[] | undefined;
+  readonly wrap?: AuditedWrap | undefined;
 }
 
 /** Top-level keys of the data that a mount's tuning leaves in the clear. */
@@ -87,6 +91,9 @@ export interface AuditCounts {
   readonly response: { readonly lines: number; readonly failures: number };
 }
 
+/** Which line of an exchange. */
+export type LineType = 'request' | 'response';
+
 export interface AuditBroker {
   readonly enabled: boolean;
   counts?(): AuditCounts;
@@ -98,6 +105,17 @@ export interface AuditBroker {
     clear?: Clear,
   ): Promise<void>;
   response(
+    request: AuditRequest,
+    auth: AuditAuth | undefined,
+    response: AuditResponse | undefined,
+    error: string | undefined,
+    clear?: Clear,
+  ): Promise<void>;
+  /**
+   * Both lines of an exchange of which nothing came but an answer, and that waits for this: a device takes both or neither.
+   * @throws Failure audit.failed
+   */
+  exchange(
     request: AuditRequest,
     auth: AuditAuth | undefined,
     response: AuditResponse | undefined,

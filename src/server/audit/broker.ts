@@ -12,10 +12,10 @@ import { stringify } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { Anchors } from './anchors.ts';
-import type { AuditBroker, AuditCounts } from './audit.ts';
+import type { AuditBroker, AuditCounts, AuditResponse, LineType } from './audit.ts';
 import { Device } from './device.ts';
 import { Hasher } from './hash.ts';
-import { auditLine, type LineInput } from './line.ts';
+import { auditLines, inputsOf, type LineInput, type Told } from './line.ts';
 import type { OpenLink } from './link.ts';
 import { type DeviceSettings, type KeptDevice, keptDevice, readSettings, type Target } from './settings.ts';
 import { type OpenSink, sinkOpener } from './sinks.ts';
@@ -40,6 +40,15 @@ export interface AuditBrokerOptions {
   readonly timeoutMs?: number;
 }
 
+/** Lines of one exchange, which a device takes all or none of. */
+export interface AuditedLines {
+  readonly types: readonly LineType[];
+  /** The id of the request that they tell of. */
+  readonly request: string;
+  /** Their texts, hashed for each device, by its path. */
+  readonly bodies: ReadonlyMap<string, readonly string[]>;
+}
+
 export interface ManagedAuditBroker extends AuditBroker {
   /** @throws Failure audit.in_use, audit.unknown_type, audit.bad_option, audit.test_failed */
   enable(path: string, config: AuditDeviceConfig): Promise<void>;
@@ -49,14 +58,10 @@ export interface ManagedAuditBroker extends AuditBroker {
   hash(path: string, input: string): Promise<string>;
   counts(): AuditCounts;
   /**
-   * Appends a line that another thread made, of the bodies by the paths of their devices.
-   * @throws Failure audit.failed where none took it
+   * Appends the lines that another thread made.
+   * @throws Failure audit.failed where no device took them
    */
-  append(line: {
-    readonly type: 'request' | 'response';
-    readonly request: string;
-    readonly bodies: ReadonlyMap<string, string>;
-  }): Promise<void>;
+  append(lines: AuditedLines): Promise<void>;
   /**
    * The newest known line of each writer of the device, for `ChainVerifier`. What was written before this was asked for is
    * covered, so the files are to be read afterwards. A device that was disabled still has them.
@@ -86,6 +91,10 @@ export const DEVICES = 'devices/';
 const TIMEOUT_MS = 5000;
 /** How often a device that did not open is tried again. */
 const RETRY_MS = 1000;
+
+const REQUEST: readonly LineType[] = ['request'];
+const RESPONSE: readonly LineType[] = ['response'];
+const BOTH: readonly LineType[] = ['request', 'response'];
 
 const normal = (path: string): string => (path.endsWith('/') ? path : `${path}/`);
 /** One storage name per path, whatever slashes it holds. */
@@ -132,20 +141,20 @@ export function createAuditBroker({
     return device;
   };
 
-  /** Gives each device its line; `bodyOf` throws where there is none for it. */
+  /** Gives each device its lines; `bodiesOf` throws where there are none for it. */
   const give = async (
-    type: 'request' | 'response',
+    types: readonly LineType[],
     request: string,
-    bodyOf: (entry: Active) => string,
+    bodiesOf: (entry: Active) => readonly string[],
   ): Promise<void> => {
-    counts[type].lines++;
+    for (const type of types) counts[type].lines++;
     const put = async (entry: Active): Promise<void> => {
       const { path, settings } = entry;
       try {
         if (entry.device === undefined && clock.monotonic() - entry.triedAt >= RETRY_MS)
           await openAgain(entry);
         if (entry.device === undefined) throw new Error('the audit device is not open');
-        await entry.device.write(bodyOf(entry));
+        await entry.device.write(bodiesOf(entry));
       } catch (error) {
         const to = placeOf(settings.target);
         log.error('an audit device did not take a line', {
@@ -162,17 +171,21 @@ export function createAuditBroker({
       if (first !== undefined && others.length === 0) await put(first);
       else await Promise.any([...active.values()].map(put));
     } catch {
-      counts[type].failures++;
+      for (const type of types) counts[type].failures++;
       throw failure('audit.failed');
     }
   };
 
-  const write = (type: 'request' | 'response', input: LineInput): Promise<void> => {
+  const write = (
+    types: readonly LineType[],
+    told: Told,
+    response: AuditResponse | undefined,
+    error: string | undefined,
+  ): Promise<void> => {
     if (active.size === 0) return Promise.resolve();
     const at = clock.now();
-    return give(type, input.request.id, ({ hasher, settings }) =>
-      auditLine(type, input, hasher, settings, at),
-    );
+    const lines = inputsOf(types, told, response, error);
+    return give(types, told.request.id, ({ hasher, settings }) => auditLines(lines, hasher, settings, at));
   };
 
   /** Upstream's test message: a device that would refuse every line must not be enabled, and refuse every request. */
@@ -184,9 +197,9 @@ export function createAuditBroker({
       remoteAddress: '',
       remotePort: 0,
     };
-    const input: LineInput = { request, auth: undefined, error: undefined, clear: undefined };
+    const line: LineInput = { type: 'request', request, auth: undefined, error: undefined, clear: undefined };
     try {
-      await device.write(auditLine('request', input, hasher, settings, clock.now()));
+      await device.write(auditLines([line], hasher, settings, clock.now()));
     } catch (error) {
       throw failure('audit.test_failed', { reason: error instanceof Error ? error.message : 'unknown' });
     }
@@ -197,16 +210,18 @@ export function createAuditBroker({
       return active.size > 0;
     },
     counts: () => counts,
-    append: ({ type, request, bodies }) =>
-      give(type, request, ({ path }) => {
-        const body = bodies.get(path);
-        // Enabled while the line was on its way: whoever asked is asked anew, and gets a line for it too.
-        if (body === undefined) throw new Error('the line was made before the device was enabled');
-        return body;
+    append: ({ types, request, bodies }) =>
+      give(types, request, ({ path }) => {
+        const own = bodies.get(path);
+        // Enabled while the lines were on their way: whoever asked is asked anew, and gets lines for it too.
+        if (own === undefined) throw new Error('the line was made before the device was enabled');
+        return own;
       }),
-    request: (request, auth, error, clear) => write('request', { request, auth, error, clear }),
+    request: (request, auth, error, clear) => write(REQUEST, { request, auth, clear }, undefined, error),
     response: (request, auth, response, error, clear) =>
-      write('response', { request, auth, response, error, clear }),
+      write(RESPONSE, { request, auth, clear }, response, error),
+    exchange: (request, auth, response, error, clear) =>
+      write(BOTH, { request, auth, clear }, response, error),
 
     async enable(given, config) {
       const path = normal(given);

@@ -20,7 +20,7 @@ export interface DeviceOptions {
 }
 
 interface Waiting {
-  readonly body: string;
+  readonly bodies: readonly string[];
   /** On the monotonic clock. */
   readonly until: number;
   /** Whether somebody still wants to know. */
@@ -60,14 +60,14 @@ export class Device {
     this.#options = options;
   }
 
-  /** Resolves when the sink has the line. `body` is the text of a JSON object. */
-  write(body: string): Promise<void> {
+  /** Resolves when the sink has the lines, one behind the other. Each body is the text of a JSON object. */
+  write(bodies: readonly string[]): Promise<void> {
     return new Promise<void>((done, failed) => {
       if (this.#closed) return failed(new Error('the audit device is closed'));
       if (this.#queue.length >= QUEUE_LIMIT) return failed(new Error('the audit device is too slow'));
       const { clock, timeoutMs } = this.#options;
       const until = clock.monotonic() + timeoutMs;
-      this.#queue.push({ body, until, waits: true, resolve: done, reject: failed });
+      this.#queue.push({ bodies, until, waits: true, resolve: done, reject: failed });
       this.#limit ??= clock.after(timeoutMs, () => this.#giveUp());
       this.#busy ??= this.#drain();
     });
@@ -150,7 +150,7 @@ export class Device {
     for (let size = 0; size < BATCH_BYTES; ) {
       const next = this.#queue.shift();
       if (next === undefined) break;
-      size += next.body.length;
+      for (const { length } of next.bodies) size += length;
       batch.push(next);
     }
     return batch;
@@ -159,7 +159,7 @@ export class Device {
   /** Chains the lines to the head, and acknowledges them once the sink has them. */
   async #append(batch: readonly Waiting[]): Promise<void> {
     const { prefix, sink, clock } = this.#options;
-    const bodies = batch.map(({ body }) => body);
+    const bodies = batch.flatMap((waiting) => waiting.bodies);
     const space = spaceFor(this.#head, bodies, prefix);
     const room = this.#room.length >= space ? this.#room : Buffer.allocUnsafeSlow(space);
     const { bytes, head } = linkAll(this.#head, bodies, prefix, room);

@@ -6,6 +6,7 @@
 
 import { createHmac } from 'node:crypto';
 import { base64 } from '../../base/bytes.ts';
+import { flat } from '../../base/flat.ts';
 import { Exact, Ordered, parseJson, RawJson } from '../../base/json.ts';
 
 /** Tokens and accessors come again with each request; their hashes are kept, by a bound. */
@@ -41,7 +42,7 @@ export class Hasher {
   kept(of: object, by: unknown, write: () => string): string {
     const known = this.#kept.get(of);
     if (known !== undefined && known.by === by) return known.text;
-    const text = write();
+    const text = flat(write());
     this.#kept.set(of, { by, text });
     return text;
   }

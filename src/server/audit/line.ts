@@ -2,7 +2,7 @@
 
 import { seconds } from '../../base/duration.ts';
 import { stringify } from '../../base/json.ts';
-import type { AuditAuth, AuditRequest, AuditResponse, Clear } from './audit.ts';
+import type { AuditAuth, AuditRequest, AuditResponse, Clear, LineType } from './audit.ts';
 import { elided, type Hasher } from './hash.ts';
 
 export interface LineOptions {
@@ -12,6 +12,7 @@ export interface LineOptions {
 }
 
 export interface LineInput {
+  readonly type: LineType;
   readonly request: AuditRequest;
   readonly auth: AuditAuth | undefined;
   readonly error: string | undefined;
@@ -23,27 +24,53 @@ export interface LineInput {
 /** Headers that say nothing secret and join lines to other logs, where nobody said otherwise. */
 const PLAIN_HEADERS: readonly string[] = ['correlation-id', 'x-correlation-id', 'user-agent'];
 
-/** The text of one line, a JSON object; `at` in milliseconds since the epoch. */
-export function auditLine(
-  type: 'request' | 'response',
-  input: LineInput,
+/** The texts of the lines of one exchange, each a JSON object; `at` in milliseconds since the epoch. */
+export function auditLines(
+  lines: readonly LineInput[],
   hasher: Hasher,
   options: LineOptions,
   at: number,
-): string {
-  const { request, auth, response, error } = input;
+): readonly string[] {
   const layout = new Layout(hasher, options);
-  let text = `{"time":"${new Date(at).toISOString()}","type":"${type}"`;
-  if (auth !== undefined) text += `,"auth":${layout.auth(auth, auth.clientToken ?? request.clientToken)}`;
-  text += `,"request":${layout.request(input)}`;
-  if (response !== undefined) text += `,"response":${layout.response(input, response)}`;
-  return `${text}${member('error', error)}}`;
+  const time = new Date(at).toISOString();
+  return lines.map((input) => {
+    const { type, request, auth, response, error } = input;
+    let text = `{"time":"${time}","type":"${type}"`;
+    if (auth !== undefined) text += `,"auth":${layout.auth(auth, auth.clientToken ?? request.clientToken)}`;
+    text += `,"request":${layout.request(input)}`;
+    if (response !== undefined) text += `,"response":${layout.response(input, response)}`;
+    return `${text}${member('error', error)}}`;
+  });
+}
+
+/** What every line of an exchange tells. */
+export type Told = Pick<LineInput, 'request' | 'auth' | 'clear'>;
+
+/** The one line of an exchange, or both: what went wrong is then told by the second. */
+export function inputsOf(
+  types: readonly LineType[],
+  { request, auth, clear }: Told,
+  response: AuditResponse | undefined,
+  error: string | undefined,
+): readonly LineInput[] {
+  const last = types.length - 1;
+  // Member by member: a spread would give each object a shape of its own, which costs more than the whole line.
+  return types.map((type, at) => ({
+    type,
+    request,
+    auth,
+    clear,
+    response: type === 'response' ? response : undefined,
+    error: at === last ? error : undefined,
+  }));
 }
 
 /** The parts of a line. What comes again with each request of a caller, or each read of a secret, is written once and kept. */
 class Layout {
   readonly #hasher: Hasher;
   readonly #options: LineOptions;
+  /** What was written of the request, for the other line of the exchange. */
+  #asked: { readonly of: AuditRequest; readonly text: string } | undefined;
 
   constructor(hasher: Hasher, options: LineOptions) {
     this.#hasher = hasher;
@@ -51,13 +78,20 @@ class Layout {
   }
 
   auth(from: AuditAuth, clientToken: string | undefined): string {
-    const facts = this.#hasher.kept(from, undefined, () => this.#facts(from));
-    const token = this.#secret(clientToken);
-    if (token === undefined) return facts;
-    return `{"client_token":${JSON.stringify(token)}${facts === '{}' ? '}' : `,${facts.slice(1)}`}`;
+    return this.#hasher.kept(from, clientToken, () => {
+      const facts = this.#facts(from);
+      const token = this.#secret(clientToken);
+      if (token === undefined) return facts;
+      return `{"client_token":${JSON.stringify(token)}${facts === '{}' ? '}' : `,${facts.slice(1)}`}`;
+    });
   }
 
-  request({ request, clear }: LineInput): string {
+  request(input: LineInput): string {
+    if (this.#asked?.of !== input.request) this.#asked = { of: input.request, text: this.#request(input) };
+    return this.#asked.text;
+  }
+
+  #request({ request, clear }: LineInput): string {
     const { headers, wrapTtlMs } = request;
     let text = `{"id":${JSON.stringify(request.id)},"operation":${JSON.stringify(request.operation)}`;
     text += this.#mount(request);

@@ -1,7 +1,7 @@
 /** What the audit trail is told of an exchange: the request, who asks by which right, and the answer. */
 
 import type { Json } from '../../base/json.ts';
-import type { AuditAuth, AuditRequest, AuditResponse } from '../audit/audit.ts';
+import type { AuditAuth, AuditedMount, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Decision } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import { type Authority, united } from './authority.ts';
@@ -9,6 +9,7 @@ import { NO_MEMBERS } from './body.ts';
 import { timestamp } from './envelope.ts';
 import type { Exchange } from './exchange.ts';
 import type { LiveMount } from './mounts.ts';
+import type { AuthInfo } from './request.ts';
 
 /** The same in both lines of an exchange: all that it tells stands when the first is written. */
 export function auditedRequest(exchange: Exchange): AuditRequest {
@@ -17,9 +18,9 @@ export function auditedRequest(exchange: Exchange): AuditRequest {
 }
 
 /** One object for each mount as it is, by which a device knows what it wrote of it. */
-const auditedMounts = new WeakMap<LiveMount, NonNullable<AuditRequest['mount']>>();
+const auditedMounts = new WeakMap<LiveMount, AuditedMount>();
 
-function auditedMount(mount: LiveMount, isSystem: boolean): NonNullable<AuditRequest['mount']> {
+function auditedMount(mount: LiveMount, isSystem: boolean): AuditedMount {
   const known = auditedMounts.get(mount);
   if (known !== undefined) return known;
   const { path, type, accessor, kind } = mount.entry;
@@ -28,24 +29,25 @@ function auditedMount(mount: LiveMount, isSystem: boolean): NonNullable<AuditReq
   return facts;
 }
 
+// Member by member, here and below: with spreads, each object would have a shape that has to be looked for.
 function newAuditedRequest(exchange: Exchange): AuditRequest {
-  const { request, mount, token } = exchange;
+  const { request, mount, token, data } = exchange;
   const wrapTtlMs = request.wrapTtlMs ?? 0;
   const kept = exchange.services?.auditedHeaders.of(request.headers);
+  const isEmpty = data === NO_MEMBERS || Object.keys(data).length === 0;
   return {
     id: exchange.id,
     operation: exchange.capability ?? (exchange.verb === 'write' ? 'update' : exchange.verb),
     path: exchange.path.text,
     remoteAddress: request.remote.address,
     remotePort: request.remote.port,
-    ...(mount === undefined ? {} : { mount: auditedMount(mount, mount === exchange.core.system) }),
-    ...(request.token === undefined ? {} : { clientToken: request.token }),
-    ...(token === undefined ? {} : { clientTokenAccessor: token.accessor }),
-    ...(exchange.data === NO_MEMBERS || Object.keys(exchange.data).length === 0
-      ? {}
-      : { data: exchange.data as Json }),
-    ...(wrapTtlMs > 0 ? { wrapTtlMs } : {}),
-    ...(kept === undefined ? {} : { headers: kept.headers, clearHeaders: kept.clear }),
+    mount: mount && auditedMount(mount, mount === exchange.core.system),
+    clientToken: request.token,
+    clientTokenAccessor: token?.accessor,
+    data: isEmpty ? undefined : (data as Json),
+    wrapTtlMs: wrapTtlMs > 0 ? wrapTtlMs : undefined,
+    headers: kept?.headers,
+    clearHeaders: kept?.clear,
   };
 }
 
@@ -108,42 +110,28 @@ const entryFacts = (token: TokenEntry, identityPolicies: readonly string[]): Aud
   issuedAt: timestamp(token.createdAt),
 });
 
-export function auditedResponse(exchange: Exchange): AuditResponse {
-  const { reply, auth, wrap: wrapInfo } = exchange;
+export function auditedResponse({ reply, auth, wrap, entityCreated, warnings }: Exchange): AuditResponse {
   const data = reply !== undefined && 'data' in reply ? (reply.data as Json | undefined) : undefined;
   const lease = reply !== undefined && 'lease' in reply ? reply.lease : undefined;
   return {
-    ...(auth === undefined
-      ? {}
-      : {
-          auth: {
-            clientToken: auth.token,
-            accessor: auth.accessor,
-            policies: united(auth.policies, auth.identityPolicies),
-            tokenPolicies: auth.policies,
-            ...(auth.identityPolicies.length === 0 ? {} : { identityPolicies: auth.identityPolicies }),
-            metadata: auth.metadata,
-            entityId: auth.entityId,
-            ...(exchange.entityCreated ? { entityCreated: true } : {}),
-            tokenType: auth.type,
-            tokenTtlMs: auth.leaseMs,
-          },
-        }),
-    ...(data === undefined || wrapInfo !== undefined ? {} : { data }),
-    ...(reply !== undefined && 'lasting' in reply ? { lasting: true } : {}),
-    ...(lease === undefined || lease.id === '' ? {} : { leaseId: lease.id }),
-    ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
-    ...(wrapInfo === undefined
-      ? {}
-      : {
-          wrap: {
-            token: wrapInfo.token,
-            accessor: wrapInfo.accessor,
-            ttlMs: wrapInfo.ttlMs,
-            createdAt: timestamp(wrapInfo.createdAt),
-            path: wrapInfo.path,
-            ...(wrapInfo.wrappedAccessor === undefined ? {} : { wrappedAccessor: wrapInfo.wrappedAccessor }),
-          },
-        }),
+    auth: auth && auditedGrant(auth, entityCreated),
+    data: wrap === undefined ? data : undefined,
+    lasting: reply !== undefined && 'lasting' in reply,
+    leaseId: lease?.id || undefined,
+    warnings: warnings.length === 0 ? undefined : warnings,
+    wrap: wrap && { ...wrap, createdAt: timestamp(wrap.createdAt) },
   };
 }
+
+const auditedGrant = (auth: AuthInfo, entityCreated: boolean): AuditAuth => ({
+  clientToken: auth.token,
+  accessor: auth.accessor,
+  policies: united(auth.policies, auth.identityPolicies),
+  tokenPolicies: auth.policies,
+  ...(auth.identityPolicies.length === 0 ? {} : { identityPolicies: auth.identityPolicies }),
+  metadata: auth.metadata,
+  entityId: auth.entityId,
+  ...(entityCreated ? { entityCreated: true } : {}),
+  tokenType: auth.type,
+  tokenTtlMs: auth.leaseMs,
+});

@@ -54,6 +54,8 @@ export class Exchange {
   answer: Answer | undefined;
   /** What the audit trail is told of the request. */
   audited: AuditRequest | undefined;
+  /** Nothing can come of it but an answer, and nothing was waited for yet: its line is written with that of the answer. */
+  unrecorded = false;
   /** The line of the request, where the operation ran while it was on its way. */
   recorded: Promise<void> | undefined;
   problem: Failure | undefined;

@@ -69,7 +69,8 @@ function runFrom(exchange: Exchange, first: number): Soon<Answer> {
     if (exchange.problem !== undefined && step.always === undefined) continue;
     try {
       const pending = step.run(exchange);
-      if (pending instanceof Promise)
+      if (pending instanceof Promise) {
+        if (exchange.unrecorded) recordMeanwhile(exchange);
         return pending.then(
           () => runFrom(exchange, at + 1),
           (error: unknown) => {
@@ -77,6 +78,7 @@ function runFrom(exchange: Exchange, first: number): Soon<Answer> {
             return runFrom(exchange, at + 1);
           },
         );
+      }
     } catch (error) {
       note(exchange, step, error);
     }
@@ -259,17 +261,26 @@ function countUse(exchange: Exchange): Soon<void> {
 }
 
 function auditRequest(exchange: Exchange): Soon<void> {
-  const { services, mount, problem } = exchange;
+  const { services, problem } = exchange;
   if (services === undefined || isUnaudited(exchange) || !services.audit.enabled) return;
   if (isUnrecorded(problem, services)) return;
-  const recorded = services.audit.request(
+  // Nothing comes of it but an answer, and that waits for both lines: so they can be written together.
+  if (exchange.operation?.effect === 'none' && problem === undefined) exchange.unrecorded = true;
+  else return record(exchange, services);
+}
+
+const record = (exchange: Exchange, { audit }: Services): Promise<void> =>
+  audit.request(
     auditedRequest(exchange),
     auditedAuth(exchange),
-    problem?.message,
-    mount?.clear,
+    exchange.problem?.message,
+    exchange.mount?.clear,
   );
-  if (exchange.operation?.effect !== 'none') return recorded;
-  // Nothing comes of it but an answer, and that waits for both lines: so they can be written together.
+
+/** The operation has to wait: what it is asked is written now, whatever becomes of it. */
+function recordMeanwhile(exchange: Exchange): void {
+  exchange.unrecorded = false;
+  const recorded = record(exchange, exchange.open());
   recorded.catch(() => undefined);
   exchange.recorded = recorded;
 }
@@ -425,14 +436,17 @@ function auditResponse(exchange: Exchange): Soon<void> {
   // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
   if (services.ended.aborted) return unrecorded(failure('server.sealed'));
   const { recorded } = exchange;
-  const answered = services.audit.response(
+  const { audit } = services;
+  const told = [
     auditedRequest(exchange),
     auditedAuth(exchange),
     exchange.problem === undefined ? auditedResponse(exchange) : undefined,
     exchange.problem?.message,
     mount?.clear,
-  );
-  return answered.then(() => recorded).catch(unrecorded);
+  ] as const;
+  const answered = exchange.unrecorded ? audit.exchange(...told) : audit.response(...told);
+  exchange.unrecorded = false;
+  return (recorded === undefined ? answered : answered.then(() => recorded)).catch(unrecorded);
 }
 
 /** What follows an answer. A token that this request used up ends with it, whatever came of it. */
@@ -467,20 +481,18 @@ async function takeBackLeases({ core, services, reserved }: Exchange): Promise<v
   }
 }
 
-function envelopeOf(exchange: Exchange): Envelope {
-  const { reply } = exchange;
-  const data = reply !== undefined && 'data' in reply ? reply.data : undefined;
-  const lease = reply !== undefined && 'lease' in reply ? reply.lease : undefined;
+function envelopeOf({ id, mount, operation, reply, warnings, auth, wrap: wrapped }: Exchange): Envelope {
+  const told = reply !== undefined && !('auth' in reply || 'raw' in reply) ? reply : undefined;
   return {
-    requestId: exchange.id,
-    mountType: exchange.mount?.entry.type ?? '',
-    flat: exchange.operation?.flat ?? false,
-    ...(data === undefined ? {} : { data }),
-    ...(reply !== undefined && 'lasting' in reply ? { lasting: reply.lasting } : {}),
-    ...(lease === undefined ? {} : { lease }),
-    ...(exchange.warnings.length === 0 ? {} : { warnings: exchange.warnings }),
-    ...(exchange.auth === undefined ? {} : { auth: exchange.auth }),
-    ...(exchange.wrap === undefined ? {} : { wrap: exchange.wrap }),
+    requestId: id,
+    mountType: mount?.entry.type ?? '',
+    flat: operation?.flat ?? false,
+    data: told?.data,
+    lasting: told?.lasting,
+    lease: told?.lease,
+    warnings: warnings.length === 0 ? undefined : warnings,
+    auth,
+    wrap: wrapped,
   };
 }
 

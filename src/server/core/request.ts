@@ -64,13 +64,13 @@ export interface WrapInfo {
 
 export interface Envelope {
   readonly requestId: string;
-  readonly lease?: LeaseInfo;
+  readonly lease?: LeaseInfo | undefined;
   readonly data?: unknown;
   /** Where this very `data` never changes. */
   readonly lasting?: Lasting | undefined;
-  readonly warnings?: readonly string[];
-  readonly auth?: AuthInfo;
-  readonly wrap?: WrapInfo;
+  readonly warnings?: readonly string[] | undefined;
+  readonly auth?: AuthInfo | undefined;
+  readonly wrap?: WrapInfo | undefined;
   readonly mountType: string;
   /** The members of `data` are repeated at the top. */
   readonly flat: boolean;

@@ -14,6 +14,7 @@ const audit: Audit = {
   enabled: false,
   request: async () => {},
   response: async () => {},
+  exchange: async () => {},
   enable: async () => {},
   disable: async () => {},
   list: () => [],

@@ -4,20 +4,21 @@ import { createServer } from 'node:http';
 import type { Socket } from 'node:net';
 import { Duplex, PassThrough, Readable } from 'node:stream';
 import type { Soon } from '../../base/soon.ts';
+import type { AuditedLines } from '../audit/broker.ts';
 import type { Core } from '../core/core.ts';
 import { envelopeText } from '../core/envelope.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { takeEventSocket } from '../http/eventsocket.ts';
 import { refuseUpgrade } from '../http/listener.ts';
 import { errorText, NOTHING, statusOf } from '../http/status.ts';
-import type { AuditedLine, FromReader, FromWriter, Observed, Told } from './messages.ts';
+import type { FromReader, FromWriter, Observed, Told } from './messages.ts';
 import { Streams } from './streams.ts';
 
 export interface AnsweringOptions {
   readonly core: Core;
   readonly handle: (request: Request) => Soon<Answer>;
   /** @throws where no device took the line */
-  readonly append: (line: AuditedLine) => Promise<void>;
+  readonly append: (lines: AuditedLines) => Promise<void>;
   readonly observed: (one: Observed) => void;
   readonly post: (message: FromWriter) => void;
 }
@@ -61,8 +62,8 @@ export class Answering {
       case 'events':
         this.#join(message);
         return true;
-      case 'line':
-        this.#options.append(message.line).then(
+      case 'lines':
+        this.#options.append(message.lines).then(
           () => this.#options.post({ kind: 'line-taken', id: message.id, taken: true }),
           () => this.#options.post({ kind: 'line-taken', id: message.id, taken: false }),
         );

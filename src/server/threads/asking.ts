@@ -3,8 +3,9 @@
 import type { IncomingMessage } from 'node:http';
 import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
+import type { AuditedLines } from '../audit/broker.ts';
 import type { Answer, Request } from '../core/request.ts';
-import type { Asked, AuditedLine, FromReader, FromWriter, Told } from './messages.ts';
+import type { Asked, FromReader, FromWriter, Told } from './messages.ts';
 import { Streams } from './streams.ts';
 
 /** What crosses of a request: plain values alone, without what a view of a pool would take along. */
@@ -76,12 +77,12 @@ export class Asking {
     pipeline(back, socket).catch(() => socket.destroy());
   }
 
-  /** Resolves to whether some device took the line. */
-  append(line: AuditedLine): Promise<boolean> {
+  /** Resolves to whether some device took the lines. */
+  append(lines: AuditedLines): Promise<boolean> {
     const id = ++this.#number;
     return new Promise((resolve) => {
       this.#lines.set(id, resolve);
-      this.#post({ kind: 'line', id, line });
+      this.#post({ kind: 'lines', id, lines });
     });
   }
 

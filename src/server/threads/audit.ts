@@ -6,12 +6,12 @@
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
-import { DEVICES } from '../audit/broker.ts';
+import type { AuditResponse, LineType } from '../audit/audit.ts';
+import { type AuditedLines, DEVICES } from '../audit/broker.ts';
 import { Hasher } from '../audit/hash.ts';
-import { auditLine, type LineInput } from '../audit/line.ts';
+import { auditLines, inputsOf, type Told } from '../audit/line.ts';
 import { type DeviceSettings, keptDevice, readSettings } from '../audit/settings.ts';
 import type { Audit } from '../options.ts';
-import type { AuditedLine } from './messages.ts';
 
 interface Layout {
   readonly hasher: Hasher;
@@ -23,11 +23,11 @@ const HANDED_ON = failure('storage.standby').message;
 
 /**
  * Over the devices as they are stored at this moment: whoever enables another has the services opened anew.
- * @param append hands a line to the appender; resolves to whether some device took it
+ * @param append hands lines to the appender; resolves to whether some device took them
  */
 export async function relayedAudit(
   { storage, clock }: { readonly storage: Storage; readonly clock: Clock },
-  append: (line: AuditedLine) => Promise<boolean>,
+  append: (lines: AuditedLines) => Promise<boolean>,
 ): Promise<Audit> {
   const layouts = new Map<string, Layout>();
   for (const name of await storage.list(DEVICES)) {
@@ -39,13 +39,19 @@ export async function relayedAudit(
       settings: readSettings(kept),
     });
   }
-  const write = async (type: 'request' | 'response', input: LineInput): Promise<void> => {
-    if (layouts.size === 0 || input.error === HANDED_ON) return;
+  const write = async (
+    types: readonly LineType[],
+    told: Told,
+    response: AuditResponse | undefined,
+    error: string | undefined,
+  ): Promise<void> => {
+    if (layouts.size === 0 || error === HANDED_ON) return;
     const at = clock.now();
-    const bodies = new Map<string, string>();
+    const lines = inputsOf(types, told, response, error);
+    const bodies = new Map<string, readonly string[]>();
     for (const [path, { hasher, settings }] of layouts)
-      bodies.set(path, auditLine(type, input, hasher, settings, at));
-    if (!(await append({ type, request: input.request.id, bodies }))) throw failure('audit.failed');
+      bodies.set(path, auditLines(lines, hasher, settings, at));
+    if (!(await append({ types, request: told.request.id, bodies }))) throw failure('audit.failed');
   };
   const elsewhere = async (): Promise<never> => {
     throw failure('storage.standby');
@@ -54,9 +60,11 @@ export async function relayedAudit(
     get enabled() {
       return layouts.size > 0;
     },
-    request: (request, auth, error, clear) => write('request', { request, auth, error, clear }),
+    request: (request, auth, error, clear) => write(['request'], { request, auth, clear }, undefined, error),
     response: (request, auth, response, error, clear) =>
-      write('response', { request, auth, response, error, clear }),
+      write(['response'], { request, auth, clear }, response, error),
+    exchange: (request, auth, response, error, clear) =>
+      write(['request', 'response'], { request, auth, clear }, response, error),
     list: () => [],
     enable: elsewhere,
     disable: elsewhere,

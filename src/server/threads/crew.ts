@@ -8,12 +8,13 @@ import type { Clock } from '../../base/clock.ts';
 import type { Log } from '../../base/log.ts';
 import { backoff } from '../../base/retry.ts';
 import { wipe } from '../../crypto/wipe.ts';
+import type { AuditedLines } from '../audit/broker.ts';
 import type { Readers } from '../options.ts';
 import type { Server } from '../server.ts';
 import { Answering } from './answering.ts';
 import { BatchPort } from './batch.ts';
 import type { Announcer } from './index.ts';
-import { type AuditedLine, type FromReader, type FromWriter, lend, type SharedTls } from './messages.ts';
+import { type FromReader, type FromWriter, lend, type SharedTls } from './messages.ts';
 
 /** What a thread is given when it is made. */
 export interface Joining {
@@ -31,8 +32,8 @@ export interface CrewOptions {
   readonly log: Log;
   /** Makes a thread, which is handed its ports. */
   readonly make: (joining: Joining) => Worker;
-  /** @throws where no device took the line */
-  readonly append: (line: AuditedLine) => Promise<void>;
+  /** @throws where no device took the lines */
+  readonly append: (lines: AuditedLines) => Promise<void>;
 }
 
 /** A thread that keeps a key for longer than this after it was told to forget it is ended. */

@@ -1,5 +1,6 @@
 /** What the thread that writes and the threads that read say to each other. Both are of one build: nothing here is parsed. */
 
+import type { AuditedLines } from '../audit/broker.ts';
 import type { Request } from '../core/request.ts';
 import type { StreamMessage } from './streams.ts';
 
@@ -22,7 +23,7 @@ export type FromReader =
   | { readonly kind: 'gone'; readonly id: number }
   /** A socket that asks for events: what it sends, its words first, is the stream of the number, and so is what it is sent. */
   | { readonly kind: 'events'; readonly id: number; readonly remote: Request['remote'] }
-  | { readonly kind: 'line'; readonly id: number; readonly line: AuditedLine }
+  | { readonly kind: 'lines'; readonly id: number; readonly lines: AuditedLines }
   | { readonly kind: 'observed'; readonly all: readonly Observed[] }
   | { readonly kind: 'root-key' }
   | { readonly kind: 'sealed' }
@@ -50,14 +51,6 @@ export interface SharedTls {
   readonly clientCertificates?: boolean;
   readonly requiredAuthorities?: string;
   readonly minVersion?: 'TLSv1.2' | 'TLSv1.3';
-}
-
-/** One line for each device, hashed for it, by the device's path. */
-export interface AuditedLine {
-  readonly type: 'request' | 'response';
-  /** Of the request that it tells of. */
-  readonly request: string;
-  readonly bodies: ReadonlyMap<string, string>;
 }
 
 /** A key in memory that both threads see, the receiver's to wipe: a message would leave copies that nobody can. */

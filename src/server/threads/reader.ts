@@ -10,6 +10,7 @@ import { after, type Soon } from '../../base/soon.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Dial, PluginType } from '../../plugin/plugin.ts';
 import type { Backend, Storage } from '../../storage/storage.ts';
+import type { AuditedLines } from '../audit/broker.ts';
 import { Barrier } from '../barrier/barrier.ts';
 import { belongingOf, followingTypes } from '../cluster/part.ts';
 import type { Core } from '../core/core.ts';
@@ -26,7 +27,7 @@ import { liveSystem } from '../system/live.ts';
 import { tokenMethod } from '../system/tokens.ts';
 import { relayedAudit } from './audit.ts';
 import type { ReadIndex } from './index.ts';
-import type { AuditedLine, LentKey, Observed } from './messages.ts';
+import type { LentKey, Observed } from './messages.ts';
 import { takeLent } from './messages.ts';
 
 export interface ReaderOptions {
@@ -41,7 +42,7 @@ export interface ReaderOptions {
   readonly apiAddress: () => string;
   /** Asks the thread that writes. */
   readonly elsewhere: (request: Request) => Promise<Answer>;
-  readonly append: (line: AuditedLine) => Promise<boolean>;
+  readonly append: (lines: AuditedLines) => Promise<boolean>;
   /** The root key of the store as it is now; undefined where it is sealed. */
   readonly rootKey: () => Promise<LentKey | undefined>;
   readonly observed: (one: Observed) => void;
