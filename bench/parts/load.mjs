@@ -23,22 +23,25 @@ process.on('message', async (job) => {
 process.on('disconnect', () => process.exit());
 
 /**
- * @param job `clients` sockets to `host`:`port`, for `seconds`, or until the traffic of each has no more to send
+ * @param job `clients` sockets to `host`:`port`, for `seconds`, or until the traffic of each has no more to send; with
+ *   `perSecond` they send so many requests together and rest in between, else each sends as soon as it is answered
  * @param traffic `client(index, clients)` gives what one client does: `next()` the text of its next request, undefined to
  *   end; `check(status, body)` what is wrong with the answer, undefined where nothing is
  */
-async function run({ host, port, clients, seconds }, traffic) {
+async function run({ host, port, clients, seconds, perSecond }, traffic) {
   const latencies = [];
   const sockets = await Promise.all(Array.from({ length: clients }, () => open(host, port)));
   const each = sockets.map((_, index) => traffic.client(index, clients));
   const cpuBefore = process.cpuUsage();
   const started = performance.now();
   const until = seconds === undefined ? Number.POSITIVE_INFINITY : started + seconds * 1000;
+  const restMs = perSecond === undefined ? 0 : (clients / perSecond) * 1000;
   let inTime = 0;
   const drive = (socket, index) =>
     new Promise((resolve, reject) => {
       const { next, check } = each[index];
       let sent = 0;
+      let due = started + (restMs * index) / clients;
       const timer = setInterval(() => {
         if (performance.now() - sent > LOST_MS) reject(new Error('an answer never came'));
       }, LOST_MS / 10);
@@ -58,8 +61,13 @@ async function run({ host, port, clients, seconds }, traffic) {
           return reject(new Error(`${wrong}: answer ${status} ${body.subarray(0, 300)}`));
         latencies.push(now - sent);
         if (now <= until) inTime++;
-        send();
+        inTurn(now);
       });
+      const inTurn = (now) => {
+        due += restMs;
+        if (due > now) setTimeout(send, due - now);
+        else send();
+      };
       socket.on('data', (chunk) => {
         try {
           reader.push(chunk);
@@ -69,7 +77,8 @@ async function run({ host, port, clients, seconds }, traffic) {
       });
       socket.on('error', reject);
       socket.on('close', () => reject(new Error('the server closed a connection')));
-      send();
+      if (restMs === 0) send();
+      else setTimeout(send, due - performance.now());
     });
   try {
     await Promise.all(sockets.map(drive));

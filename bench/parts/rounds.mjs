@@ -8,10 +8,20 @@ import { median } from './percentile.mjs';
 /**
  * @param entries what is measured: { contender, variant, kind, params }; ratios are against the first one of the same kind
  * @param counts numbers of clients, each measured for itself
- * @returns rows: { name, variant, clients, perSecond, p50Ms, p99Ms, cpuUs, ratio, toPeer, rounds, generatorShare }, in the
+ * @param perSecond how much all clients together ask in a second; absent: as much as they can
+ * @returns rows: { name, variant, clients, pace, perSecond, p50Ms, p99Ms, cpuUs, ratio, toPeer, rounds, generatorShare }, in the
  *   order of entries; `cpuUs` is CPU time of the server per answer in microseconds, undefined where nobody counts it
  */
-export async function measureInTurns({ entries, counts, module, generator, seconds, rounds, warmup }) {
+export async function measureInTurns({
+  entries,
+  counts,
+  perSecond,
+  module,
+  generator,
+  seconds,
+  rounds,
+  warmup,
+}) {
   const job = ({ contender, params }, clients, during) => ({
     module,
     params,
@@ -19,6 +29,7 @@ export async function measureInTurns({ entries, counts, module, generator, secon
     port: contender.port,
     clients,
     seconds: during,
+    perSecond,
   });
   for (const entry of entries) for (const clients of counts) await generator.run(job(entry, clients, warmup));
   const found = [];
@@ -35,7 +46,8 @@ export async function measureInTurns({ entries, counts, module, generator, secon
     entries.map((entry, index) => {
       const of = (wanted) => found.filter((one) => one.index === wanted && one.clients === clients);
       const bare = entries.findIndex(({ kind }) => kind === entry.kind);
-      return rowOf(entry, clients, { own: of(index), bare: of(bare), peer: of(peerOf(entries, entry)) });
+      const row = rowOf(entry, clients, { own: of(index), bare: of(bare), peer: of(peerOf(entries, entry)) });
+      return { ...row, pace: perSecond };
     }),
   );
 }

@@ -120,11 +120,8 @@ export type Reply<O = unknown> =
   | { readonly auth: Grant; readonly warnings?: readonly string[] }
   | { readonly raw: RawReply };
 
-/** Of an answer that stays as it is. */
+/** Of an answer that stays as it is: room for what the server makes of it. Undefined at first. */
 export interface Lasting {
-  /** `data` as JSON, to the byte what would be made of it. */
-  readonly text: string;
-  /** Undefined at first: room for what the server makes of it. */
   made: unknown;
 }
 

@@ -134,14 +134,7 @@ export class Lifecycle {
   async rootToken(): Promise<string> {
     const part = await this.#services();
     try {
-      const { token } = await part.services.tokens.create({
-        policies: ['root'],
-        path: 'auth/token/root',
-        displayName: 'root',
-        ttlMs: 0,
-        maxTtlMs: 0,
-      });
-      return token;
+      return await part.services.tokens.createRoot();
     } finally {
       await part.close();
     }

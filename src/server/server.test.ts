@@ -1,9 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
 import { hex } from '../base/bytes.ts';
 import { systemClock } from '../base/clock.ts';
 import { silentLog } from '../base/log.ts';
 import { cubbyhole } from '../engines/cubbyhole/index.ts';
 import { kv } from '../engines/kv/index.ts';
+import { operation, type PluginType, type Reply } from '../plugin/plugin.ts';
 import { envelopeText } from './core/envelope.ts';
 import { createServer } from './server.ts';
 import { rawRequest, startServer, type TestServer } from './testing.ts';
@@ -405,6 +407,42 @@ describe('the audit trail', () => {
       ['request', 'nowhere/x', 'no handler for route "nowhere/x". route entry not found.'],
       ['response', 'nowhere/x', 'no handler for route "nowhere/x". route entry not found.'],
     ]);
+  });
+
+  it('says what a read asks before it waits for anything', async () => {
+    let go = (): void => undefined;
+    const slow: PluginType = {
+      name: 'slow',
+      kind: 'secret',
+      create: () => ({
+        routes: [
+          {
+            path: 'x',
+            operations: {
+              read: operation({
+                summary: 'Waits.',
+                input: z.object({}),
+                output: z.object({}),
+                effect: 'none',
+                run: () =>
+                  new Promise<Reply<Record<string, never>>>((resolve) => {
+                    go = () => resolve({ data: {} });
+                  }),
+              }),
+            },
+          },
+        ],
+      }),
+    };
+    const one = await startServer([slow]);
+    await one.ask('POST', 'sys/mounts/slow', { type: 'slow' });
+    one.seen.lines.length = 0;
+    const answered = one.ask('GET', 'slow/x');
+    await expect.poll(() => one.seen.lines.map(({ type }) => type)).toEqual(['request']);
+    go();
+    expect((await answered).status).toBe(200);
+    expect(one.seen.lines.map(({ type }) => type)).toEqual(['request', 'response']);
+    await one.close();
   });
 
   it('stops the request that it cannot record, and the answer', async () => {

@@ -145,7 +145,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
     this.#folder = folder;
     this.#log = log;
     this.#lock = lock;
-    this.#history = new History(this.#read(HEAD)?.revision ?? 0);
+    this.#history = new History(revisionOf(this.#store.getBinaryFast(HEAD)));
   }
 
   setOwner(owner: string): void {
@@ -159,9 +159,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
 
   async get(key: string): Promise<Entry | undefined> {
     this.#assertOpen();
-    if (!canKeep(key)) return undefined;
-    const found = this.#read(inFile(key));
-    return found && { key, ...found };
+    return canKeep(key) ? this.#read(key) : undefined;
   }
 
   /** One turn of the one writer: nothing can be committed between two of its reads. */
@@ -169,8 +167,8 @@ class Lmdb implements LmdbBackend, LmdbReader {
     this.#assertOpen();
     const entries = new Map<string, Entry>();
     for (const key of keys) {
-      const found = canKeep(key) ? this.#read(inFile(key)) : undefined;
-      if (found !== undefined) entries.set(key, { key, ...found });
+      const found = canKeep(key) ? this.#read(key) : undefined;
+      if (found !== undefined) entries.set(key, found);
     }
     return entries;
   }
@@ -349,12 +347,12 @@ class Lmdb implements LmdbBackend, LmdbReader {
   #revisionOf(key: string, changed: ReadonlyMap<string, Write & { readonly revision: number }>): number {
     const written = changed.get(key);
     if (written !== undefined) return 'value' in written ? written.revision : 0;
-    return canKeep(key) ? (this.#read(inFile(key))?.revision ?? 0) : 0;
+    return canKeep(key) ? (this.#read(key)?.revision ?? 0) : 0;
   }
 
-  #read(key: Buffer): { value: Uint8Array; revision: number } | undefined {
-    const record = this.#store.getBinaryFast(key);
-    return record && decode(record);
+  #read(key: string): Entry | undefined {
+    const record = this.#store.getBinaryFast(inFile(key));
+    return record && decode(key, record);
   }
 
   #chunk(prefix: string, after: string | undefined, transaction: Transaction): Entry[] {
@@ -368,7 +366,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
     for (const found of range) {
       const key = fromFile(found.key);
       if (!key?.startsWith(prefix)) break;
-      entries.push({ key, ...decode(found.value) });
+      entries.push(decode(key, found.value));
     }
     return entries;
   }
@@ -396,16 +394,18 @@ function revisionBytes(revision: number): Buffer {
   return bytes;
 }
 
+const revisionOf = (record: Buffer | undefined): number =>
+  record === undefined || record.length < REVISION_BYTES ? 0 : Number(record.readBigUInt64BE());
+
 /**
  * Copies out of the map: its memory is another entry's after the next read. The record is a buffer of 16 MB whose `length`
  * lmdb overrides: what Node does natively (subarray, from Node 24 on) sees the true one, so the end is always given.
  */
-function decode(record: Buffer): { value: Uint8Array; revision: number } {
+function decode(key: string, record: Buffer): Entry {
   const { length } = record;
-  if (length < REVISION_BYTES) return { value: new Uint8Array(0), revision: 0 };
-  const value = Buffer.allocUnsafe(length - REVISION_BYTES);
+  const value = Buffer.allocUnsafe(Math.max(0, length - REVISION_BYTES));
   record.copy(value, 0, REVISION_BYTES, length);
-  return { value, revision: Number(record.readBigUInt64BE()) };
+  return { key, value, revision: revisionOf(record) };
 }
 
 /** LMDB's native code crashes the process over a file that is none of its own. Empty is as good as new. */

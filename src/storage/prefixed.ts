@@ -12,7 +12,7 @@ export function prefixed(storage: Storage, prefix: string): Storage {
   return {
     async get(key) {
       const entry = await storage.get(inside(key));
-      return entry && { ...entry, key };
+      return entry && { key, value: entry.value, revision: entry.revision };
     },
     ...(storage.near === undefined ? {} : { near: (key: string) => near(storage, inside(key)) }),
     list: (folder, page) => storage.list(inside(folder), page),

@@ -53,12 +53,12 @@ export interface Found {
 export interface Known {
   readonly secret: Secret;
   readonly entry: Entry;
-  /** By number of the version. */
-  readonly values: Map<number, Value>;
   /** JSON text of the current version, where it lies beside its secret. */
-  readonly current?: string;
+  readonly current: string | undefined;
   /** The current version as a whole, where its value lies beside its secret: nearly every read is of it. */
-  readonly newest?: Found;
+  readonly newest: Found | undefined;
+  /** Older values that were read, by number of the version. */
+  older: Map<number, Value> | undefined;
 }
 
 /** What the value of an older version costs in memory beside its text: the text of its answer is as long again, and the answer is an object too. */
@@ -118,17 +118,20 @@ export class SecretStore {
 
   /** A version; undefined where it was trimmed, destroyed or forgotten since the secret was read. */
   value(known: Known, version: number): Soon<Value | undefined> {
-    return known.values.get(version) ?? this.#older(known, version);
+    if (known.newest?.number === version) return known.newest.value;
+    return known.older?.get(version) ?? this.#older(known, version);
   }
 
-  async #older({ secret, entry, values }: Known, version: number): Promise<Value | undefined> {
+  async #older(known: Known, version: number): Promise<Value | undefined> {
+    const { secret, entry } = known;
     const key = versionKey(secret, version);
     const found = key === undefined ? undefined : await this.#mount.storage.get(key);
     const text = found && textOf(found.value);
     if (text === undefined) return undefined;
     const value: Value = { text };
     charge(entry, VALUE_BYTES + 3 * text.length);
-    values.set(version, value);
+    known.older ??= new Map();
+    known.older.set(version, value);
     return value;
   }
 
@@ -215,15 +218,12 @@ function knownOf(entry: Entry): Known {
   // JSON as it is written here has no line feed of its own.
   const end = text.indexOf('\n');
   const secret = parsed<Secret>(entry.key, end === -1 ? text : text.slice(0, end));
-  const values = new Map<number, Value>();
-  if (end === -1) return { secret, entry, values };
+  if (end === -1) return { secret, entry, current: undefined, newest: undefined, older: undefined };
   const current = text.slice(end + 1);
-  const value: Value = { text: current };
-  values.set(secret.current, value);
   const number = secret.current;
   const version = secret.versions[number];
-  const newest = version && { secret, number, version, value };
-  return { secret, entry, values, current, ...(newest === undefined ? {} : { newest }) };
+  const newest = version && { secret, number, version, value: { text: current } };
+  return { secret, entry, current, newest, older: undefined };
 }
 
 const metaKey = (path: string): string => `meta/${path}`;

@@ -1,12 +1,7 @@
 /** `spec.provider.aws` of a store, as upstream's v1 schema has it. */
 
 import { z } from 'zod';
-
-const secretKey = z.object({
-  name: z.string().min(1),
-  key: z.string().min(1),
-  namespace: z.string().optional(),
-});
+import { awsKeys } from '../../provider/refs.ts';
 
 /** The tags that `sessionTagsPolicy` writes itself. */
 const RESERVED_TAGS = ['esoNamespace', 'esoStoreName', 'esoStoreKind'];
@@ -27,13 +22,7 @@ const secretsManager = z
   );
 
 const auth = z.object({
-  secretRef: z
-    .object({
-      accessKeyIDSecretRef: secretKey,
-      secretAccessKeySecretRef: secretKey,
-      sessionTokenSecretRef: secretKey.optional(),
-    })
-    .optional(),
+  secretRef: awsKeys.optional(),
   jwt: z
     .object({
       serviceAccountRef: z.object({

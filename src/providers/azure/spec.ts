@@ -1,9 +1,9 @@
 /** `spec.provider.azurekv` of a store, as upstream's v1 schema has it. */
 
 import { z } from 'zod';
+import { secretKey } from '../../provider/refs.ts';
 
 const namespace = z.string().optional();
-const secretKey = z.object({ name: z.string().min(1), key: z.string().min(1), namespace });
 
 /** The address of a service: https alone, since tokens and secrets go there, and nothing behind the host. */
 const origin = z

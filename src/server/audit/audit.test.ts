@@ -89,6 +89,31 @@ const parsed = () =>
     .map((l) => JSON.parse(l) as Record<string, unknown>);
 
 describe('the lines', () => {
+  it('of an exchange are the same, whether they are written at once or one by one', async () => {
+    const { broker } = setup({ clock: new ManualClock() });
+    await broker.enable('file/', config({ skip_test: 'true' }));
+    for (const error of [undefined, 'went wrong']) {
+      const told = error === undefined ? response : undefined;
+      await broker.request(request, auth, undefined, { request: ['list'], response: [] });
+      await broker.response(request, auth, told, error, { request: ['list'], response: [] });
+      await broker.exchange(request, auth, told, error, { request: ['list'], response: [] });
+    }
+    const bodies = parsed().map(({ chain: _, ...body }) => body);
+    expect(bodies).toHaveLength(8);
+    expect(bodies.slice(2, 4)).toEqual(bodies.slice(0, 2));
+    expect(bodies.slice(6, 8)).toEqual(bodies.slice(4, 6));
+    expect(bodies.slice(4, 6)).toMatchObject([
+      { type: 'request' },
+      { type: 'response', error: 'went wrong' },
+    ]);
+    expect(bodies[4]).not.toHaveProperty('error');
+    expect(verifyChain(lines(), { anchors: await broker.anchors('file/') })).toEqual([]);
+    expect(broker.counts()).toEqual({
+      request: { lines: 4, failures: 0 },
+      response: { lines: 4, failures: 0 },
+    });
+  });
+
   it('hold no secret anywhere, and hash what they hold so that it can be found again', async () => {
     const { broker } = setup();
     await broker.enable('file/', config());
@@ -225,6 +250,17 @@ describe('fail-closed', () => {
       code: 'audit.failed',
       kind: 'internal',
       message: '1 error occurred:\n\t* internal error\n\n',
+    });
+  });
+  it('refuses both lines of an exchange together', async () => {
+    const { broker } = setup({ openSink: async () => sinkOf(() => Promise.reject(new Error('full'))) });
+    await broker.enable('file/', config());
+    await expect(broker.exchange(request, auth, response, undefined)).rejects.toMatchObject({
+      code: 'audit.failed',
+    });
+    expect(broker.counts()).toEqual({
+      request: { lines: 1, failures: 1 },
+      response: { lines: 1, failures: 1 },
     });
   });
   it('goes on with one device of two, and does not wait for the one that hangs', async () => {

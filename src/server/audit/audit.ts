@@ -1,6 +1,7 @@
 /**
  * The audit trail's seam: the broker writes each request before it runs and each answer before it leaves, to every device,
- * and at least one must take it. Fail-closed: where none does, nothing runs and nothing leaves.
+ * and at least one must take it. Fail-closed: where none does, nothing runs and nothing leaves. A read without effect may run
+ * before its line is taken, as what it gave does not leave before both are.
  */
 
 import type { Json } from '../../base/json.ts';

@@ -149,6 +149,12 @@ export class TokenStore {
     return createHmac('sha256', this.#salt).update(token).digest('hex');
   }
 
+  /** A token that may do everything, for ever: told when a store is begun, and by the ceremony that makes another. */
+  async createRoot(): Promise<string> {
+    const root = { policies: ['root'], path: 'auth/token/root', displayName: 'root', ttlMs: 0, maxTtlMs: 0 };
+    return (await this.create(root)).token;
+  }
+
   /**
    * Makes a token, durably; a batch token lies with its holder alone.
    * @throws Failure token.exists, token.missing (the parent is gone), token.batch_limited, token.batch_too_large

@@ -74,7 +74,9 @@ export class EntryCache {
       return undefined;
     }
     const kept: Entry = {
-      ...entry,
+      key,
+      value: entry.value,
+      revision: entry.revision,
       derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)),
     };
     this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + entry.value.length);

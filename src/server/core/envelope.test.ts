@@ -1,12 +1,11 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { stringify } from '../../base/json.ts';
 import { envelopeBody, envelopeText } from './envelope.ts';
 import type { Envelope } from './request.ts';
 
 const datas = [{ a: 1 }, { ü: 'é', '😀': null }, { data: { x: '1' }, metadata: { version: 3 } }];
 /** As an engine keeps it beside its data, from one answer to the next, whatever mount each of them is of. */
-const lasting = new Map(datas.map((data) => [data, { text: stringify(data), made: undefined }]));
+const lasting = new Map(datas.map((data) => [data, { made: undefined }]));
 
 const envelope = fc.record({
   requestId: fc.uuid(),

@@ -10,7 +10,7 @@ export const timestamp = (at: number): string => new Date(at).toISOString().repl
 
 /** All keys are always there, null where there is nothing: Go and Python clients index them without asking. */
 export function envelopeText(envelope: Envelope): string {
-  const data = envelope.wrap === undefined && envelope.data !== undefined ? dataText(envelope) : 'null';
+  const data = envelope.wrap === undefined && envelope.data !== undefined ? stringify(envelope.data) : 'null';
   const { before, after } = envelopeAround(envelope);
   const top = envelope.flat && data.startsWith('{') ? flattened(envelope.data) : '';
   return top === '' ? before + data + after : `${before}${data}${after.slice(0, -1)},${top}}`;
@@ -56,8 +56,6 @@ export function envelopeBody(envelope: Envelope): { readonly head: string; reado
   }
   return { head: `{"request_id":${JSON.stringify(envelope.requestId)}`, tail: (tail as Tail).bytes };
 }
-
-const dataText = ({ data, lasting }: Envelope): string => lasting?.text ?? stringify(data);
 
 const OWN: ReadonlySet<string> = new Set([
   ...['request_id', 'lease_id', 'renewable', 'lease_duration'],

@@ -98,16 +98,7 @@ function rootRoutes(core: Core, ceremonies: Ceremonies, root: string, access: Ac
       otp: status.otp ?? '',
       otp_length: OTP_LENGTH,
     });
-  const make = async (): Promise<string> => {
-    const { token } = await services(core).tokens.create({
-      policies: ['root'],
-      path: 'auth/token/root',
-      displayName: 'root',
-      ttlMs: 0,
-      maxTtlMs: 0,
-    });
-    return token;
-  };
+  const make = (): Promise<string> => services(core).tokens.createRoot();
   return [
     {
       path: `${root}/attempt`,

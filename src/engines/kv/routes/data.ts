@@ -2,8 +2,6 @@
 
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
-import { flat } from '../../../base/flat.ts';
-import { stringify } from '../../../base/json.ts';
 import { integer, rawJson } from '../../../base/schema.ts';
 import { after } from '../../../base/soon.ts';
 import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
@@ -121,7 +119,7 @@ function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
     return { status: 404, data: { data: null, metadata: versionData(secret, number, version) } };
   if (value.told === undefined) {
     const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
-    value.told = { data, lasting: { text: flat(stringify(data)), made: undefined } };
+    value.told = { data, lasting: { made: undefined } };
   }
   return value.told as Reply<Answer>;
 }

@@ -5,8 +5,9 @@ import { asFailure, Failure, failure, isFailure } from '../../../base/errors.ts'
 import { login } from '../../../client/auth.ts';
 import type { VaultClient } from '../../../client/client.ts';
 import type { ProviderEnv } from '../../../provider/provider.ts';
+import type { SecretKey } from '../../../provider/refs.ts';
 import type { Clouds } from './clouds.ts';
-import type { MethodName, SecretRef } from './spec.ts';
+import type { MethodName } from './spec.ts';
 
 export interface Login {
   readonly token: string;
@@ -85,17 +86,17 @@ export function told(error: unknown, env: ProviderEnv, mend: string): Failure {
  * @param what "token", for the message
  * @throws Failure operator.ref_*, provider.spec
  */
-export const textAt = async (env: ProviderEnv, ref: SecretRef, what: string): Promise<string> =>
+export const textAt = async (env: ProviderEnv, ref: SecretKey, what: string): Promise<string> =>
   filled((await verbatimAt(env, ref, what)).trim(), env, ref, what);
 
 /** The same as it stands, for what may begin or end in white space: a password. @throws Failure as `textAt` */
-export async function verbatimAt(env: ProviderEnv, ref: SecretRef, what: string): Promise<string> {
+export async function verbatimAt(env: ProviderEnv, ref: SecretKey, what: string): Promise<string> {
   const { name, key, namespace } = ref;
   const bytes = await env.secretKey({ name, key, ...(namespace === undefined ? {} : { namespace }) });
   return filled(textOf(bytes) ?? '', env, ref, what);
 }
 
-function filled(text: string, env: ProviderEnv, { name, key }: SecretRef, what: string): string {
+function filled(text: string, env: ProviderEnv, { name, key }: SecretKey, what: string): string {
   if (text !== '') return text;
   throw failure('provider.spec', {
     store: env.store,

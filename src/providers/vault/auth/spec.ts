@@ -1,15 +1,12 @@
 /** `auth` of a store, as upstream's v1 schema has it: one of the methods, each with a mount and what it shows there. */
 
 import { z } from 'zod';
+import { awsKeys, secretKey } from '../../../provider/refs.ts';
 
 const namespace = z.string().optional();
 
 /** A key of a Secret, where the key has a usual name. */
 export const secretRef = z.object({ name: z.string(), key: z.string().optional(), namespace });
-
-/** A key of a Secret that has no usual name. */
-const secretKey = z.object({ name: z.string().min(1), key: z.string().min(1), namespace });
-export type SecretRef = z.output<typeof secretKey>;
 
 const serviceAccountRef = z.object({
   name: z.string(),
@@ -113,13 +110,7 @@ export const authSpec = z.object({
         .string()
         .regex(/^(?:[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?)?$/, 'it is no value of a header')
         .default(''),
-      secretRef: z
-        .object({
-          accessKeyIDSecretRef: secretKey,
-          secretAccessKeySecretRef: secretKey,
-          sessionTokenSecretRef: secretKey.optional(),
-        })
-        .optional(),
+      secretRef: awsKeys.optional(),
       jwt: z.object({ serviceAccountRef: cloudAccountRef }).optional(),
     })
     .optional(),
