@@ -54,9 +54,8 @@ interface Build<T, M> {
   finish(object: M): T;
   array(items: T[]): T;
   scalar(value: null | boolean | number | string | Exact): T;
-  /** Whether the member of the outermost object is to stay text. */
-  keepRaw?: (key: string) => boolean;
-  raw?: (text: string) => T;
+  /** A member of the outermost object that is to stay text. */
+  raw(text: string): T;
 }
 
 const plain: Build<Json, Record<string, Json>> = {
@@ -67,6 +66,7 @@ const plain: Build<Json, Record<string, Json>> = {
   finish: (object) => object,
   array: (items) => items,
   scalar: (value) => value,
+  raw: (text) => new RawJson(text),
 };
 
 const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
@@ -75,6 +75,8 @@ const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
   finish: (object) => new Ordered(object),
   array: (items) => items,
   scalar: (value) => value,
+  // Nobody asks for it: ordered text is read again where it is wanted.
+  raw: (text) => text,
 };
 
 /**
@@ -83,17 +85,12 @@ const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
  * @throws Failure json.malformed (says where, never what), json.too_deep, json.too_many
  */
 export function parseJson(text: string, keep: readonly string[] = [], limits: Limits = DEFAULT_LIMITS): Json {
-  if (keep.length === 0) return read(text, plain, limits);
-  return read(
-    text,
-    { ...plain, keepRaw: (key) => keep.includes(key), raw: (part) => new RawJson(part) },
-    limits,
-  );
+  return read(text, plain, limits, keep);
 }
 
 /** Reads one JSON value and keeps the order of its keys. @throws as `parseJson` */
 export function parseOrdered(text: string, limits: Limits = DEFAULT_LIMITS): OrderedJson {
-  return read(text, ordered, limits);
+  return read(text, ordered, limits, []);
 }
 
 /** Writes a value as JSON: `Exact` by its digits, `RawJson` verbatim, undefined members left out. */
@@ -150,7 +147,7 @@ const SPACE = /[ \t\n\r]*/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 section 7 forbids them unescaped
 const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y;
 
-function read<T, M>(text: string, build: Build<T, M>, limits: Limits): T {
+function read<T, M>(text: string, build: Build<T, M>, limits: Limits, keep: readonly string[]): T {
   let at = 0;
   let count = 0;
 
@@ -267,8 +264,8 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits): T {
       space();
       const start = at;
       const member = value(depth + 1);
-      const raw = depth === 0 && build.keepRaw?.(key) === true && build.raw !== undefined;
-      build.member(result, key, raw && build.raw ? build.raw(text.slice(start, at)) : member);
+      const isKept = depth === 0 && keep.includes(key);
+      build.member(result, key, isKept ? build.raw(text.slice(start, at)) : member);
       space();
       if (text[at] === '}') break;
       if (text[at] !== ',') throw malformed('expected "," or "}"');

@@ -283,8 +283,13 @@ class Lmdb implements LmdbBackend, LmdbReader {
       }
       if (member.writes.size > 0) revision++;
       for (const write of member.writes.values()) {
-        changed.set(write.key, { ...write, revision });
-        bytes += write.key.length + ('value' in write ? write.value.length : 0);
+        const { key } = write;
+        // Member by member: a spread would give each write a shape of its own.
+        changed.set(
+          key,
+          'value' in write ? { key, value: write.value, revision } : { key, delete: true, revision },
+        );
+        bytes += key.length + ('value' in write ? write.value.length : 0);
       }
       accepted.push({ member, revision });
     }

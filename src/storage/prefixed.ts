@@ -23,8 +23,11 @@ export function prefixed(storage: Storage, prefix: string): Storage {
     async commit(writes, checks = []) {
       try {
         return await storage.commit(
-          writes.map((write): Write => ({ ...write, key: inside(write.key) })),
-          checks.map((check) => ({ ...check, key: inside(check.key) })),
+          writes.map((write): Write => {
+            const key = inside(write.key);
+            return 'value' in write ? { key, value: write.value } : { key, delete: true };
+          }),
+          checks.map(({ key, revision }) => ({ key: inside(key), revision })),
         );
       } catch (error) {
         if (isFailure(error, 'storage.conflict') && typeof error.data === 'string')

@@ -9,6 +9,12 @@ import type { Found, SecretStore } from './store.ts';
 /** Writers may trim or forget a version between our two reads this often before we say that the store is broken. */
 const MOST_TRIES = 8;
 
+/** Whether there is a secret of the name that the "*path" of a route gives. */
+export function isThere(store: SecretStore, given: string): Soon<boolean> {
+  const path = readable(given);
+  return path !== undefined && store.has(path);
+}
+
 /** The secret that the "*path" of a route names; undefined where it names none or there is none. */
 export function readSecret(store: SecretStore, given: string): Soon<Secret | undefined> {
   const path = readable(given);

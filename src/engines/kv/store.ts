@@ -105,6 +105,11 @@ export class SecretStore {
     );
   }
 
+  /** Asked before each write, to tell making from changing: so the record is not read for it. */
+  has(path: string): Soon<boolean> {
+    return after(near(this.#mount.storage, metaKey(path)), (entry) => entry !== undefined);
+  }
+
   secret(path: string): Soon<Secret | undefined> {
     return after(this.known(path), (known) => known?.secret);
   }

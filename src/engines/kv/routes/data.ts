@@ -10,7 +10,7 @@ import { parseValue, rawValue, sentText, valueText } from '../../value.ts';
 import { announce } from '../announce.ts';
 import { dataAnswer, nothing, versionAnswer, versionData, WRONG_PATH } from '../answers.ts';
 import { mergePatch } from '../merge.ts';
-import { readSecret, readVersion } from '../read.ts';
+import { isThere, readVersion } from '../read.ts';
 import { addVersion, checkAndSet, isReadable, type Secret, softDelete } from '../secret.ts';
 import type { Found, SecretStore } from '../store.ts';
 
@@ -25,7 +25,7 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
 
   return {
     path: 'data/*path',
-    exists: ({ path: given = '' }) => after(readSecret(store, given), (secret) => secret !== undefined),
+    exists: ({ path: given = '' }) => isThere(store, given),
     operations: {
       read: operation({
         summary: 'Read a version of a secret, the current one unless told.',

@@ -10,7 +10,7 @@ import { folderOf, path, writable } from '../../keyspace.ts';
 import { announce } from '../announce.ts';
 import { listAnswer, metadataAnswer, metadataData, nothing, WRONG_PATH } from '../answers.ts';
 import { boundCustom, parseCustom, patchCustom } from '../custom.ts';
-import { readSecret } from '../read.ts';
+import { isThere, readSecret } from '../read.ts';
 import type { Config, Secret } from '../secret.ts';
 import type { SecretStore } from '../store.ts';
 
@@ -57,7 +57,7 @@ export function metadataRoutes(mount: Mount, store: SecretStore): Route[] {
 
   const metadata: Route = {
     path: 'metadata/*path',
-    exists: async ({ path: given = '' }) => (await readSecret(store, given)) !== undefined,
+    exists: ({ path: given = '' }) => isThere(store, given),
     operations: {
       read: operation({
         summary: 'Read what is known of a secret: its versions, limits and custom metadata.',
