@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { judged } from './parts/claims.mjs';
 import { startHoldfast } from './parts/holdfast.mjs';
 import { machine, machineLine } from './parts/machine.mjs';
-import { percentile } from './parts/percentile.mjs';
+import { median, percentile } from './parts/percentile.mjs';
 import { linesOf, prepared, startMix } from './parts/soakmix.mjs';
 import { figure, tableLines } from './parts/table.mjs';
 import { slopeOf } from './parts/trend.mjs';
@@ -21,6 +21,7 @@ import { slopeOf } from './parts/trend.mjs';
 export const summary = 'memory and latency under mixed load over minutes (--minutes)';
 
 const SAMPLE_MS = 10_000;
+const SAMPLES_KEPT = 6;
 const ROTATE_MS = 60_000;
 const CLIENTS = 12;
 /** What a client rests between two requests: the load is to last, not to be as much as it can. */
@@ -73,7 +74,9 @@ export async function run({ minutes = 10, smoke = false, program }) {
     const warm = samples.filter(({ minute }) => minute * 60_000 >= warmMs);
     const result = judgement(warm, mix, told, server, !smoke);
     print(samples, warm, result, mix);
-    return { title, machine: made, rows: samples, ...result };
+    // It has no rounds, and what is kept of it is a sample of each minute.
+    const rows = samples.filter((_, i) => i % SAMPLES_KEPT === 0);
+    return { title, machine: made, rounds: undefined, seconds: undefined, rows, ...result };
   } finally {
     for (const end of closing.reverse()) await end();
   }
@@ -152,6 +155,7 @@ function judgement(warm, mix, told, server, long) {
     heapSlope: heap.slope,
     heapFloors: [floor(warm.slice(0, third)), floor(warm.slice(-third))],
     drift,
+    tables: [thirdsOf(warm)],
     problems: [...uncaught.map((fact) => JSON.stringify(fact)), ...stray, ...mix.problems()].slice(0, 20),
     claims: judged([
       {
@@ -170,6 +174,21 @@ function judgement(warm, mix, told, server, long) {
       { text: 'descriptors do not pile up', held: fdsGrown <= 10 },
     ]),
   };
+}
+
+/** What each third after the warm-up was like: medians over its samples. */
+export function thirdsOf(warm) {
+  const size = Math.max(1, Math.floor(warm.length / 3));
+  const middle = (part, name) => median(part.map((sample) => sample[name]));
+  const rows = [0, 1, 2].map((at) => {
+    const part = warm.slice(at * size, (at + 1) * size);
+    const cells = ['anonMb', 'heapMb', 'p50', 'p99', 'delayP99', 'fds'].map((name) =>
+      figure(middle(part, name)),
+    );
+    return [['first', 'second', 'last'][at], ...cells];
+  });
+  const head = ['third', 'RssAnon MB', 'heap MB', 'p50 ms', 'p99 ms', 'loop p99 ms', 'descriptors'];
+  return { head, rows };
 }
 
 function line(samples) {
