@@ -190,6 +190,12 @@ export const entityIn = async (change: Change, id: string): Promise<Entity | und
 export const membershipsIn = async (change: Pick<Change, 'get'>, id: string): Promise<readonly string[]> =>
   (await change.get<readonly string[]>(keys.memberships(id))) ?? [];
 
+/** Sets the groups that an entity is itself in. Of none there is no record: it would outlive the entity. */
+export function setMemberships(change: Change, id: string, groups: readonly string[]): void {
+  if (groups.length === 0) change.delete(keys.memberships(id));
+  else change.put(keys.memberships(id), groups);
+}
+
 /** Takes an entity out of all groups; gives which they were. */
 export async function leaveGroups(change: Change, id: string): Promise<readonly string[]> {
   const groups = await membershipsIn(change, id);

@@ -5,7 +5,7 @@
 
 import { failure } from '../../base/errors.ts';
 import { uuid } from '../../crypto/random.ts';
-import { entityIn, freeName, membershipsIn, type World } from './entities.ts';
+import { entityIn, freeName, membershipsIn, setMemberships, type World } from './entities.ts';
 import { checkMetadata, checkName, identityPolicies } from './limits.ts';
 import { type Group, isId, keys, type Owned } from './records.ts';
 import type { Change } from './table.ts';
@@ -144,7 +144,7 @@ export class Groups {
         for (const group of joined) change.put(keys.member(group, entityId), '');
         for (const group of left) change.delete(keys.member(group, entityId));
         const kept = own.filter((group) => !left.includes(group));
-        change.put(keys.memberships(entityId), [...kept, ...joined]);
+        setMemberships(change, entityId, [...kept, ...joined]);
       }),
     );
   }
@@ -180,7 +180,7 @@ export class Groups {
       if ((await entityIn(change, id)) === undefined) throw refuse(`invalid entity ID ${JSON.stringify(id)}`);
       const own = await membershipsIn(change, id);
       if (own.includes(group)) continue;
-      change.put(keys.memberships(id), [...own, group]);
+      setMemberships(change, id, [...own, group]);
       change.put(keys.member(group, id), '');
     }
   }
@@ -229,9 +229,11 @@ async function isAbove(change: Change, above: string, group: string): Promise<bo
 /** Takes one entity out of one group. */
 export async function leave(change: Change, group: string, entity: string): Promise<void> {
   const own = await membershipsIn(change, entity);
-  const rest = own.filter((id) => id !== group);
-  if (rest.length === 0) change.delete(keys.memberships(entity));
-  else change.put(keys.memberships(entity), rest);
+  setMemberships(
+    change,
+    entity,
+    own.filter((id) => id !== group),
+  );
   change.delete(keys.member(group, entity));
 }
 

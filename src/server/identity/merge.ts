@@ -4,7 +4,7 @@
  */
 
 import { failure } from '../../base/errors.ts';
-import { entityIn, leaveGroups, membershipsIn, replace, type World } from './entities.ts';
+import { entityIn, leaveGroups, membershipsIn, replace, setMemberships, type World } from './entities.ts';
 import { type Alias, type Entity, keys } from './records.ts';
 import type { Change } from './table.ts';
 
@@ -86,7 +86,7 @@ async function moveGroups(change: Change, from: string, to: string): Promise<voi
   if (left.length === 0) return;
   const own = await membershipsIn(change, to);
   for (const group of left) change.put(keys.member(group, to), '');
-  change.put(keys.memberships(to), [...new Set([...own, ...left])]);
+  setMemberships(change, to, [...new Set([...own, ...left])]);
 }
 
 /** @throws Failure request.invalid, identity.merge_clash */

@@ -213,6 +213,20 @@ describe('the records of identity', () => {
     );
   }, 60_000);
 
+  it('keep nothing of memberships of an entity that a login took out of its last group, once it is deleted', async () => {
+    const { store, backend } = opened();
+    const deeds: Parameters<typeof run>[1][] = [
+      { kind: 'external', name: 'x', at: 0 },
+      { kind: 'login', name: 'u', at: 0, groups: ['x'] },
+      { kind: 'login', name: 'u', at: 0, groups: [] },
+      { kind: 'delete', who: 0 },
+    ];
+    for (const done of deeds) {
+      await run(store, done);
+      assertWhole(await contents(backend));
+    }
+  });
+
   it('of a group that goes take those with them who join meanwhile', async () => {
     const { store, backend } = opened();
     await store.writeGroupAlias({ name: 'x', mountAccessor: 'auth_x_1' });
