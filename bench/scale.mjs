@@ -150,9 +150,11 @@ function judge(rows, costs) {
   const claims = loads.map((load) => {
     const [small, large] = [p50(1000, load), p50(MILLION, load)];
     const pace =
-      load.perSecond === undefined ? 'as fast as they can' : `${figure(load.perSecond)} a second together`;
+      load.perSecond === undefined
+        ? 'each as fast as it is answered'
+        : `${figure(load.perSecond)} a second together`;
     return {
-      text: `${load.clients} clients, ${pace}: median read latency at 1 M secrets within ${LATENCY_LIMIT} times that at 1 k`,
+      text: `${load.clients === 1 ? 'one client' : `${load.clients} clients`}, ${pace}: median read latency at 1 M secrets within ${LATENCY_LIMIT} times that at 1 k`,
       held: small === undefined || large === undefined ? undefined : large <= LATENCY_LIMIT * small,
     };
   });
