@@ -46,8 +46,8 @@ export async function measureInTurns({
     entries.map((entry, index) => {
       const of = (wanted) => found.filter((one) => one.index === wanted && one.clients === clients);
       const bare = entries.findIndex(({ kind }) => kind === entry.kind);
-      const row = rowOf(entry, clients, { own: of(index), bare: of(bare), peer: of(peerOf(entries, entry)) });
-      return { ...row, pace: perSecond };
+      const runs = { own: of(index), bare: of(bare), peer: of(peerOf(entries, entry)) };
+      return rowOf(entry, { clients, pace: perSecond }, runs);
     }),
   );
 }
@@ -63,7 +63,7 @@ function cpuPerAnswer(before, after, { answers }) {
   return ((after.cpuSeconds - before.cpuSeconds) / answers) * 1e6;
 }
 
-function rowOf({ contender, variant }, clients, { own, bare, peer }) {
+function rowOf({ contender, variant }, { clients, pace }, { own, bare, peer }) {
   const middle = (name) => median(own.map((one) => one[name]));
   const ratioTo = (others) =>
     median(
@@ -73,6 +73,7 @@ function rowOf({ contender, variant }, clients, { own, bare, peer }) {
     name: contender.name,
     variant,
     clients,
+    pace,
     perSecond: middle('perSecond'),
     rounds: own.map(({ perSecond }) => Math.round(perSecond)),
     ratio: ratioTo(bare),

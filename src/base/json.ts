@@ -54,8 +54,12 @@ interface Build<T, M> {
   finish(object: M): T;
   array(items: T[]): T;
   scalar(value: null | boolean | number | string | Exact): T;
-  /** A member of the outermost object that is to stay text. */
-  raw(text: string): T;
+}
+
+/** Members of the outermost object that are to stay text, and what such a text becomes. */
+interface Kept<T> {
+  readonly names: readonly string[];
+  readonly as: (text: string) => T;
 }
 
 const plain: Build<Json, Record<string, Json>> = {
@@ -66,7 +70,6 @@ const plain: Build<Json, Record<string, Json>> = {
   finish: (object) => object,
   array: (items) => items,
   scalar: (value) => value,
-  raw: (text) => new RawJson(text),
 };
 
 const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
@@ -75,8 +78,6 @@ const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
   finish: (object) => new Ordered(object),
   array: (items) => items,
   scalar: (value) => value,
-  // Nobody asks for it: ordered text is read again where it is wanted.
-  raw: (text) => text,
 };
 
 /**
@@ -85,12 +86,17 @@ const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
  * @throws Failure json.malformed (says where, never what), json.too_deep, json.too_many
  */
 export function parseJson(text: string, keep: readonly string[] = [], limits: Limits = DEFAULT_LIMITS): Json {
-  return read(text, plain, limits, keep);
+  return read(
+    text,
+    plain,
+    limits,
+    keep.length === 0 ? undefined : { names: keep, as: (raw) => new RawJson(raw) },
+  );
 }
 
 /** Reads one JSON value and keeps the order of its keys. @throws as `parseJson` */
 export function parseOrdered(text: string, limits: Limits = DEFAULT_LIMITS): OrderedJson {
-  return read(text, ordered, limits, []);
+  return read(text, ordered, limits);
 }
 
 /** Writes a value as JSON: `Exact` by its digits, `RawJson` verbatim, undefined members left out. */
@@ -147,7 +153,7 @@ const SPACE = /[ \t\n\r]*/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 section 7 forbids them unescaped
 const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y;
 
-function read<T, M>(text: string, build: Build<T, M>, limits: Limits, keep: readonly string[]): T {
+function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kept<T>): T {
   let at = 0;
   let count = 0;
 
@@ -264,8 +270,8 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits, keep: read
       space();
       const start = at;
       const member = value(depth + 1);
-      const isKept = depth === 0 && keep.includes(key);
-      build.member(result, key, isKept ? build.raw(text.slice(start, at)) : member);
+      const as = depth === 0 && kept?.names.includes(key) ? kept.as : undefined;
+      build.member(result, key, as === undefined ? member : as(text.slice(start, at)));
       space();
       if (text[at] === '}') break;
       if (text[at] !== ',') throw malformed('expected "," or "}"');
