@@ -1,7 +1,8 @@
 /**
- * A chain of lines: what makes a changed byte or a lost line of a trail show. Every line ends in who wrote it, its number, the
- * sum of the line before and its own sum. Whoever can write the file can also write a new chain: against that, heads are kept
- * in a safer place, as anchors, and a chain must agree with them.
+ * A chain of lines: what makes a changed byte or a lost line of a trail show. Lines are written in groups, as many at a time as
+ * were waiting; the last line of a group ends in who wrote it, its number, how many lines it closes, the sum of the group
+ * before and the sum of its own. Whoever can write the file can also write a new chain: against that, heads are kept in a
+ * safer place, as anchors, and a chain must agree with them.
  */
 
 import { hash } from 'node:crypto';
@@ -15,58 +16,59 @@ export interface Anchor {
 
 export const FIRST = '0'.repeat(64);
 
-const TAIL =
-  /,"chain":\{"writer":"([^"\\]*)","seq":(\d{1,15}),"prev":"([0-9a-f]{64})","sum":"([0-9a-f]{64})"\}\}$/;
+/** The most lines of a group, and so the most among which one that is gone has to be looked for. */
+export const GROUP_LINES = 256;
 
-/** In one call: a hash object for each line costs more than hashing it. */
+const TAIL =
+  /,"chain":\{"writer":"([^"\\]*)","seq":(\d{1,15}),"lines":(\d{1,4}),"prev":"([0-9a-f]{64})","sum":"([0-9a-f]{64})"\}\}$/;
+
+/** In one call: a hash object for each group costs more than hashing it. */
 const sumOf = (text: string | Uint8Array): string => hash('sha256', text);
 
-/** The line after `head`: `body` is a JSON object's text. Gives the line, without its line feed, and the new head. */
-export function link(head: Anchor, body: string): { line: string; head: Anchor } {
-  const room = Buffer.allocUnsafe(spaceFor(head, [body], ''));
-  const { bytes, head: next } = linkAll(head, [body], '', room);
-  return { line: bytes.toString('utf8', 0, bytes.length - 1), head: next };
-}
+/** What closes a group beside the name of its writer: its own text, two sums, nineteen digits and a line feed. */
+const CLOSING_BYTES = 220;
 
-/** How many bytes `linkAll` may need for the lines. */
-export function spaceFor({ writer }: Anchor, bodies: readonly string[], prefix: string): number {
-  const beside = 3 * (prefix.length + writer.length) + CHAIN_BYTES;
-  return bodies.reduce((sum, body) => sum + 3 * body.length + beside, 0);
-}
+/** How many bytes `closeGroup` may need behind the lines. */
+export const closingSpace = ({ writer }: Anchor): number => 3 * writer.length + CLOSING_BYTES;
 
 /**
- * The lines after `head`, each with `prefix` before it and a line feed behind it, and the new head. Each text is turned into
- * bytes once, in its place: as texts they would be copied three times, to be hashed, joined and sent.
- * @param bodies the texts of JSON objects
- * @param room where the bytes are put; as large as `spaceFor` says
- * @returns the part of `room` that holds them
+ * Closes the group of lines after `head`, where it stands.
+ * @param room holds them from its beginning up to `end`: texts of JSON objects, each with a line feed behind it, and has
+ *   `closingSpace` behind them
+ * @returns where the group now ends, and the new head
  */
-export function linkAll(
+export function closeGroup(
   head: Anchor,
-  bodies: readonly string[],
-  prefix: string,
   room: Buffer,
-): { bytes: Buffer; head: Anchor } {
-  const writer = JSON.stringify(head.writer);
-  let { seq, sum } = head;
-  let at = 0;
-  for (const body of bodies) {
-    if (prefix !== '') at += room.write(prefix, at);
-    const begin = at;
-    // Over the brace that closes the object: the chain is its last member.
-    at += room.write(body, at) - 1;
-    at += room.write(`,"chain":{"writer":${writer},"seq":${++seq},"prev":"${sum}"`, at);
-    sum = sumOf(room.subarray(begin, at));
-    at += room.write(`,"sum":"${sum}"}}\n`, at, 'latin1');
-  }
-  return { bytes: room.subarray(0, at), head: { writer: head.writer, seq, sum } };
+  end: number,
+  lines: number,
+): { readonly end: number; readonly head: Anchor } {
+  const { writer, sum: prev } = head;
+  const seq = head.seq + lines;
+  // Over the brace that closes the last object: the chain is its last member.
+  let at = end - '}\n'.length;
+  at += room.write(
+    `,"chain":{"writer":${JSON.stringify(writer)},"seq":${seq},"lines":${lines},"prev":"${prev}"`,
+    at,
+  );
+  const sum = sumOf(room.subarray(0, at));
+  at += room.write(`,"sum":"${sum}"}}\n`, at, 'latin1');
+  return { end: at, head: { writer, seq, sum } };
 }
 
-/** What the chain adds to a line beside the name of its writer: its own text, two sums, fifteen digits and a line feed. */
-const CHAIN_BYTES = 200;
+/** The lines of the group after `head`, without line feeds, and the new head: `bodies` are texts of JSON objects. */
+export function link(
+  head: Anchor,
+  bodies: readonly string[],
+): { readonly lines: readonly string[]; readonly head: Anchor } {
+  const text = bodies.map((body) => `${body}\n`).join('');
+  const room = Buffer.alloc(Buffer.byteLength(text) + closingSpace(head));
+  const { end, head: next } = closeGroup(head, room, room.write(text), bodies.length);
+  return { lines: room.toString('utf8', 0, end - 1).split('\n'), head: next };
+}
 
 export type Finding =
-  /** Bytes of the line are not those that were written. */
+  /** Bytes of a line are not those that were written. */
   | { readonly kind: 'changed'; readonly line: number; readonly message: string }
   /** Lines were written and are not there. */
   | {
@@ -77,7 +79,7 @@ export type Finding =
       readonly to: number;
       readonly message: string;
     }
-  /** A line was cut while it was written, by a crash or a full disk; it was acknowledged to nobody. */
+  /** Lines that were being written at a crash, or on a full disk; they were acknowledged to nobody. */
   | { readonly kind: 'torn'; readonly line: number; readonly message: string }
   /** A line is there twice, or out of its order. */
   | { readonly kind: 'repeated'; readonly line: number; readonly message: string };
@@ -91,15 +93,34 @@ export interface VerifyOptions {
   readonly placeOf?: (line: number) => string;
 }
 
+/** What is known of a writer. */
 interface Seen {
-  head: Anchor;
-  /** The sum of the line whose number is anchored. */
-  anchored: string | undefined;
+  /** The number of the line before its first group. */
+  readonly after: number;
+  readonly head: Anchor;
+  /** The sum of the group whose last line is anchored. */
+  readonly anchored: string | undefined;
+}
+
+/** A line that no group has closed yet: its text from the first brace on, undefined where it has none. */
+interface Unclosed {
+  readonly line: number;
+  readonly text: string | undefined;
+}
+
+/** The last line of a group, and what it says of it. */
+interface Closing {
+  readonly line: number;
+  /** Its text from the first brace up to its own sum, which the sum covers. */
+  readonly text: string;
+  readonly lines: number;
+  readonly prev: string;
+  readonly head: Anchor;
 }
 
 /**
- * Checks the lines of one device, taken one by one across rotations in the order they were written; keeps no line, only the
- * newest head of each writer. Line numbers count from 1 over all lines; empty lines are passed over.
+ * Checks the lines of one device, taken one by one across rotations in the order they were written; keeps the lines of one
+ * group at most, and the newest head of each writer. Line numbers count from 1 over all lines; empty lines are passed over.
  */
 export class ChainVerifier {
   readonly #tell: (finding: Finding) => void;
@@ -107,8 +128,7 @@ export class ChainVerifier {
   readonly #place: (line: number) => string;
   readonly #anchors: ReadonlyMap<string, Anchor>;
   readonly #writers = new Map<string, Seen>();
-  /** A line that is no whole line: torn if a new writer, or nobody, follows it; else changed. */
-  #broken: { line: number; writer: string | undefined; cut: boolean } | undefined;
+  #unclosed: Unclosed[] = [];
   #current: string | undefined;
   #number = 0;
   #taken = 0;
@@ -131,36 +151,39 @@ export class ChainVerifier {
     return this.#writers.size;
   }
 
-  take(line: string): void {
-    const number = ++this.#number;
-    if (line === '') return;
+  take(text: string): void {
+    const line = ++this.#number;
+    if (text === '') return;
     this.#taken++;
-    const start = line.indexOf('{');
-    const tail = TAIL.exec(line);
-    if (start === -1 || tail === null) {
-      this.#settle({ writer: '', seq: 0 });
-      this.#broken = { line: number, writer: this.#current, cut: !isObject(line.slice(start)) };
+    const start = text.indexOf('{');
+    const tail = start === -1 ? null : TAIL.exec(text);
+    if (tail === null) {
+      // No group has so many lines: the oldest half is of none.
+      if (this.#unclosed.length >= 2 * GROUP_LINES) this.#strange(this.#unclosed.splice(0, GROUP_LINES));
+      this.#unclosed.push({ line, text: start === -1 ? undefined : text.slice(start) });
       return;
     }
-    const [whole, writer = '', digits = '', prev = '', sum = ''] = tail;
-    const seq = Number(digits);
-    this.#settle({ writer, seq });
-    this.#current = writer;
-    // The sum covers the text from the first brace up to its own member.
-    const covered = line.slice(start, line.length - whole.length) + whole.slice(0, whole.indexOf(',"sum":"'));
-    if (sumOf(covered) !== sum) this.#changed(number, `${this.#place(number)} was changed`);
-    this.#follow(number, { writer, seq, sum }, prev);
+    const [whole, writer = '', seq = '', lines = '', prev = '', sum = ''] = tail;
+    const covered = text.length - whole.length + whole.indexOf(',"sum":"');
+    this.#close({
+      line,
+      text: text.slice(start, covered),
+      lines: Number(lines),
+      prev,
+      head: { writer, seq: Number(seq), sum },
+    });
   }
 
   /** Nothing follows: what only the end can tell is told. */
   end(): void {
-    this.#settle(undefined);
+    this.#leftOver(this.#unclosed, true);
+    this.#unclosed = [];
     for (const anchor of this.#anchors.values()) {
       const seen = this.#writers.get(anchor.writer);
       const last = seen?.head.seq ?? 0;
       if (seen === undefined && this.#partial) continue;
-      if (last < anchor.seq) this.#missing(this.#number, anchor.writer, last + 1, anchor.seq);
-      else if (seen?.anchored !== undefined && seen.anchored !== anchor.sum)
+      if (last < anchor.seq) this.#missing(this.#number, anchor.writer, last + 1, anchor.seq, 'at the end');
+      else if (seen !== undefined && anchor.seq > seen.after && seen.anchored !== anchor.sum)
         this.#changed(
           this.#number,
           `the lines of writer ${anchor.writer} up to number ${anchor.seq} were written anew`,
@@ -168,48 +191,91 @@ export class ChainVerifier {
     }
   }
 
-  /** Holds a line against the one before it of the same writer. */
-  #follow(number: number, head: Anchor, prev: string): void {
+  /** Holds a group against what it says of itself, and against the one before it of the same writer. */
+  #close(closing: Closing): void {
+    const { line, lines, head } = closing;
     const { writer, seq, sum } = head;
+    const others = this.#unclosed;
+    this.#unclosed = [];
+    const own = others.splice(Math.max(0, others.length - (lines - 1)));
+    const after = seq - lines;
     const seen = this.#writers.get(writer);
     const last = seen?.head ?? (this.#partial ? undefined : { writer, seq: 0, sum: FIRST });
-    if (last !== undefined && seq <= last.seq) {
-      const message = `${this.#place(number)} repeats number ${seq} of writer ${writer}, or is out of its order`;
-      this.#tell({ kind: 'repeated', line: number, message });
+    this.#leftOver(others, seen === undefined && after === 0);
+    this.#current = writer;
+    if (last !== undefined && after < last.seq) {
+      const message = `${this.#place(line)} repeats number ${seq} of writer ${writer}, or is out of its order`;
+      this.#tell({ kind: 'repeated', line, message });
       return;
     }
-    if (last !== undefined && seq > last.seq + 1)
-      this.#missing(number, writer, last.seq + 1, seq - 1, `before ${this.#place(number)}`);
-    else if (last !== undefined && last.sum !== '' && prev !== last.sum)
+    if (own.length < lines - 1) this.#shortened(closing, own, last === undefined);
+    else if (sumOf([...own, closing].map(({ text }) => text ?? '').join('\n')) !== sum)
       this.#changed(
-        number,
-        `${this.#place(number)} does not follow the line before it: one of the two was changed`,
+        own[0]?.line ?? line,
+        own[0] === undefined
+          ? `${this.#place(line)} was changed`
+          : `one of the lines from ${this.#place(own[0].line)} to ${this.#place(line)} was changed`,
+      );
+    // A line that is none stands for one that it hid: that is not missing as well.
+    const gone = last === undefined ? 0 : after - last.seq - others.length;
+    if (last !== undefined && gone > 0)
+      this.#missing(line, writer, last.seq + 1, after, `before ${this.#place(own[0]?.line ?? line)}`);
+    else if (last?.seq === after && closing.prev !== last.sum)
+      this.#changed(
+        line,
+        `${this.#place(line)} does not follow the line before it: one of the two was changed`,
       );
     const anchored = this.#anchors.get(writer)?.seq === seq ? sum : seen?.anchored;
-    this.#writers.set(writer, { head, anchored });
+    this.#writers.set(writer, { after: seen?.after ?? after, head, anchored });
   }
 
-  #settle(next: { writer: string; seq: number } | undefined): void {
-    if (this.#broken === undefined) return;
-    const { line, writer, cut } = this.#broken;
-    const anchor = writer === undefined ? undefined : this.#anchors.get(writer);
-    const seen = writer === undefined ? undefined : this.#writers.get(writer);
+  /** Lines of a group are missing, and nobody knows which. @param isFirst the trail may begin in the middle of the group */
+  #shortened({ line, lines, head }: Closing, own: readonly Unclosed[], isFirst: boolean): void {
+    if (isFirst) return;
+    const { writer, seq } = head;
+    const gone = lines - 1 - own.length;
+    const message = `${gone} of the lines number ${seq - lines + 1} to ${seq} of writer ${writer} ${gone === 1 ? 'is' : 'are'} missing before ${this.#place(line)}`;
+    this.#tell({ kind: 'missing', line, writer, from: seq - lines + 1, to: seq, message });
+  }
+
+  /**
+   * Lines that belong to no group. A crash leaves some whole ones and then one that is cut, where a writer ended; if the
+   * server knows that more of them were acknowledged, that was no crash.
+   */
+  #leftOver(lines: readonly Unclosed[], hasEnded: boolean): void {
+    const [first] = lines;
+    if (first === undefined) return;
+    const anchor = this.#current === undefined ? undefined : this.#anchors.get(this.#current);
+    const seen = this.#current === undefined ? undefined : this.#writers.get(this.#current);
     const acknowledged = anchor !== undefined && anchor.seq > (seen?.head.seq ?? 0);
-    const fresh = next === undefined || (next.writer !== writer && next.seq === 1);
-    if (cut && fresh && !acknowledged)
-      this.#tell({ kind: 'torn', line, message: `${this.#place(line)} was cut while it was written` });
-    else this.#changed(line, `${this.#place(line)} is not a line that this server wrote`);
-    // The broken line stands for the number that it hid: it is not missing as well.
-    if (seen !== undefined && next?.writer === writer && next?.seq === seen.head.seq + 2)
-      seen.head = { ...seen.head, seq: seen.head.seq + 1, sum: '' };
-    this.#broken = undefined;
+    if (!hasEnded || acknowledged || !lines.slice(0, -1).every(({ text }) => isObject(text)))
+      return this.#strange(lines);
+    this.#tell({ kind: 'torn', line: first.line, message: this.#tornOf(lines, this.#place(first.line)) });
+  }
+
+  #tornOf(lines: readonly Unclosed[], first: string): string {
+    if (lines.length > 1)
+      return `${lines.length} lines from ${first} on were being written when the server ended`;
+    const isWhole = isObject(lines[0]?.text);
+    return `${first} was ${isWhole ? 'being written when the server ended' : 'cut while it was written'}`;
+  }
+
+  /** Lines that this server did not write, or that are no longer what it wrote. */
+  #strange(lines: readonly Unclosed[]): void {
+    const [first, last] = [lines[0]?.line ?? 0, lines.at(-1)?.line ?? 0];
+    this.#changed(
+      first,
+      first === last
+        ? `${this.#place(first)} is not a line that this server wrote`
+        : `the lines from ${this.#place(first)} to ${this.#place(last)} are closed by no sum of this server`,
+    );
   }
 
   #changed(line: number, message: string): void {
     this.#tell({ kind: 'changed', line, message });
   }
 
-  #missing(line: number, writer: string, from: number, to: number, where = 'at the end'): void {
+  #missing(line: number, writer: string, from: number, to: number, where: string): void {
     const what = from === to ? `line number ${from}` : `lines number ${from} to ${to}`;
     const message = `${what} of writer ${writer} ${from === to ? 'is' : 'are'} missing ${where}`;
     this.#tell({ kind: 'missing', line, writer, from, to, message });
@@ -217,8 +283,8 @@ export class ChainVerifier {
 }
 
 /** Whether the text is a whole object: what was cut while it was written never is. */
-function isObject(text: string): boolean {
-  if (!text.endsWith('}')) return false;
+function isObject(text: string | undefined): boolean {
+  if (text?.endsWith('}') !== true) return false;
   try {
     JSON.parse(text);
     return true;

@@ -99,6 +99,12 @@ export function parseOrdered(text: string, limits: Limits = DEFAULT_LIMITS): Ord
   return read(text, ordered, limits);
 }
 
+/** Most names, paths and addresses: no character that JSON escapes. */
+const PLAIN = /^[\w\-./:@ ]*$/;
+
+/** A text as JSON. */
+export const quoted = (text: string): string => (PLAIN.test(text) ? `"${text}"` : JSON.stringify(text));
+
 /** Writes a value as JSON: `Exact` by its digits, `RawJson` verbatim, undefined members left out. */
 export function stringify(value: unknown): string {
   const text = write(value);

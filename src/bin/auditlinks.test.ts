@@ -189,7 +189,7 @@ describe('a device over a socket', () => {
     return broker;
   };
   const ask = (broker: ReturnType<typeof newBroker>, id = 'r') =>
-    broker.request({ ...request, id }, undefined, undefined);
+    broker.record('request', { request: { ...request, id } });
 
   it('is tested before it is enabled, unless somebody says not to', async () => {
     const collector = await collect({ port: 0 });
@@ -232,7 +232,7 @@ describe('a device over a socket', () => {
     collector.stall();
     const data = { text: 'x'.repeat(20_000_000) };
     const clear = { request: ['text'], response: [] };
-    await expect(broker.request({ ...request, data }, undefined, undefined, clear)).rejects.toMatchObject({
+    await expect(broker.record('request', { request: { ...request, data }, clear })).rejects.toMatchObject({
       code: 'audit.failed',
     });
     await broker.enable('free/', config(other.port));

@@ -39,12 +39,10 @@ function auditDouble(): { audit: Audit; seen: TestAudit } {
     get enabled() {
       return seen.enabled;
     },
-    request: async (request, auth, error) => take({ type: 'request', request, auth, error }),
-    response: async (request, auth, response, error) =>
-      take({ type: 'response', request, auth, response, error }),
-    exchange: async (request, auth, response, error) => {
-      take({ type: 'request', request, auth, error: undefined });
-      take({ type: 'response', request, auth, response, error });
+    record: async (lines, { request, auth, response, error }) => {
+      if (lines !== 'response')
+        take({ type: 'request', request, auth, error: lines === 'request' ? error : undefined });
+      if (lines !== 'request') take({ type: 'response', request, auth, response, error });
     },
     enable: async () => {},
     disable: async () => {},

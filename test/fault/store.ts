@@ -27,9 +27,7 @@ export interface Opened {
 
 const noAudit: Audit = {
   enabled: false,
-  request: async () => {},
-  response: async () => {},
-  exchange: async () => {},
+  record: async () => {},
   enable: async () => {},
   disable: async () => {},
   list: () => [],

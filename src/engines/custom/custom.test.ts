@@ -397,9 +397,7 @@ describe('where the source fails, nothing stays behind', () => {
     const { silentLog } = await import('../../base/log.ts');
     const audit = {
       enabled: true,
-      request: async () => {},
-      response: async () => {},
-      exchange: async () => {},
+      record: async () => {},
       enable: async () => {},
       disable: async () => {},
       list: () => [],

@@ -94,9 +94,10 @@ describe('the lines', () => {
     await broker.enable('file/', config({ skip_test: 'true' }));
     for (const error of [undefined, 'went wrong']) {
       const told = error === undefined ? response : undefined;
-      await broker.request(request, auth, undefined, { request: ['list'], response: [] });
-      await broker.response(request, auth, told, error, { request: ['list'], response: [] });
-      await broker.exchange(request, auth, told, error, { request: ['list'], response: [] });
+      const clear = { request: ['list'], response: [] };
+      await broker.record('request', { request, auth, clear });
+      await broker.record('response', { request, auth, response: told, error, clear });
+      await broker.record('both', { request, auth, response: told, error, clear });
     }
     const bodies = parsed().map(({ chain: _, ...body }) => body);
     expect(bodies).toHaveLength(8);
@@ -117,8 +118,8 @@ describe('the lines', () => {
   it('hold no secret anywhere, and hash what they hold so that it can be found again', async () => {
     const { broker } = setup();
     await broker.enable('file/', config());
-    await broker.request(request, auth, undefined);
-    await broker.response(request, auth, response, undefined);
+    await broker.record('request', { request, auth });
+    await broker.record('response', { request, auth, response });
     expect(text()).not.toContain(CANARY);
     expect(text()).not.toContain(Buffer.from(CANARY).toString('base64').slice(0, 12));
     const [asked, answered] = parsed() as unknown as [Record<string, unknown>, Record<string, unknown>];
@@ -187,7 +188,7 @@ describe('the lines', () => {
     }));
     await fc.assert(
       fc.asyncProperty(tree, async (data) => {
-        await broker.request({ ...request, data }, undefined, undefined);
+        await broker.record('request', { request: { ...request, data } });
       }),
       { numRuns: 300 },
     );
@@ -198,17 +199,15 @@ describe('the lines', () => {
   it('keep in the clear what a mount names, and everything with log_raw', async () => {
     const { broker } = setup();
     await broker.enable('file/', config());
-    await broker.request(
-      { ...request, data: { shown: 'in the clear', hidden: CANARY } },
-      undefined,
-      undefined,
-      { request: ['shown'], response: [] },
-    );
+    await broker.record('request', {
+      request: { ...request, data: { shown: 'in the clear', hidden: CANARY } },
+      clear: { request: ['shown'], response: [] },
+    });
     expect(text()).toContain('in the clear');
     expect(text()).not.toContain(CANARY);
     await broker.disable('file/');
     await broker.enable('file/', config({ log_raw: 'true', prefix: '@cee: ' }));
-    await broker.request(request, auth, undefined);
+    await broker.record('request', { request, auth });
     expect(text()).toContain(CANARY);
     expect(lines().at(-2)).toMatch(/^@cee: \{/);
     expect(verifyChain(lines(), { anchors: await broker.anchors('file/') })).toEqual([]);
@@ -217,12 +216,11 @@ describe('the lines', () => {
   it('count a listing where asked to, and leave accessors plain where asked to', async () => {
     const { broker } = setup();
     await broker.enable('file/', config({ elide_list_responses: 'true', hmac_accessor: 'false' }));
-    await broker.response(
-      { ...request, operation: 'list' },
-      { ...auth, accessor: 'plain-accessor' },
-      { data: { keys: ['a', 'b'], key_info: { a: {} } } },
-      undefined,
-    );
+    await broker.record('response', {
+      request: { ...request, operation: 'list' },
+      auth: { ...auth, accessor: 'plain-accessor' },
+      response: { data: { keys: ['a', 'b'], key_info: { a: {} } } },
+    });
     expect(text()).toContain('"data":{"keys":2,"key_info":1}');
     expect(text()).toContain('"accessor":"plain-accessor"');
     expect(text()).not.toContain('token-canary');
@@ -241,12 +239,12 @@ describe('fail-closed', () => {
   it('lets everything through where no device is enabled', async () => {
     const { broker } = setup();
     expect(broker.enabled).toBe(false);
-    await broker.request(request, auth, undefined);
+    await broker.record('request', { request, auth });
   });
   it('refuses in the words that clients know when no device takes the line', async () => {
     const { broker } = setup({ openSink: async () => sinkOf(() => Promise.reject(full)) });
     await broker.enable('file/', config());
-    await expect(broker.request(request, auth, undefined)).rejects.toMatchObject({
+    await expect(broker.record('request', { request, auth })).rejects.toMatchObject({
       code: 'audit.failed',
       kind: 'internal',
       message: '1 error occurred:\n\t* internal error\n\n',
@@ -255,7 +253,7 @@ describe('fail-closed', () => {
   it('refuses both lines of an exchange together', async () => {
     const { broker } = setup({ openSink: async () => sinkOf(() => Promise.reject(new Error('full'))) });
     await broker.enable('file/', config());
-    await expect(broker.exchange(request, auth, response, undefined)).rejects.toMatchObject({
+    await expect(broker.record('both', { request, auth, response })).rejects.toMatchObject({
       code: 'audit.failed',
     });
     expect(broker.counts()).toEqual({
@@ -276,14 +274,14 @@ describe('fail-closed', () => {
     });
     await broker.enable('hangs/', config());
     await broker.enable('works/', config());
-    await broker.request(request, auth, undefined);
+    await broker.record('request', { request, auth });
     expect(took).toHaveLength(1);
   });
   it('gives up on a device that hangs when its time is over, and on its closing', async () => {
     const clock = new ManualClock();
     const { broker } = setup({ clock, openSink: async () => sinkOf(() => new Promise(() => {})) });
     await broker.enable('file/', config());
-    const asked = broker.request(request, auth, undefined);
+    const asked = broker.record('request', { request, auth });
     const refused = expect(asked).rejects.toMatchObject({ code: 'audit.failed' });
     await new Promise((resolve) => setImmediate(resolve));
     clock.advance(5001);
@@ -305,12 +303,12 @@ describe('fail-closed', () => {
     });
     await second.broker.load();
     expect(second.broker.enabled).toBe(true);
-    await expect(second.broker.request(request, auth, undefined)).rejects.toMatchObject({
+    await expect(second.broker.record('request', { request, auth })).rejects.toMatchObject({
       code: 'audit.failed',
     });
     broken = false;
     await second.broker.reopen();
-    await second.broker.request(request, auth, undefined);
+    await second.broker.record('request', { request, auth });
   });
 });
 
@@ -319,14 +317,14 @@ describe('devices', () => {
     const first = setup();
     await first.broker.enable('a/b c', config());
     const hash = await first.broker.hash('a/b c/', 'x');
-    await first.broker.request(request, auth, undefined);
+    await first.broker.record('request', { request, auth });
     await first.broker.close();
     const second = setup({ storage: first.storage });
     await second.broker.load();
     expect(second.broker.list()).toEqual([{ path: 'a/b c/', ...config() }]);
     expect(await second.broker.hash('a/b c', 'x')).toBe(hash);
     expect(hash).toMatch(/^hmac-sha256:[0-9a-f]{64}$/);
-    await second.broker.request(request, auth, undefined);
+    await second.broker.record('request', { request, auth });
     await second.broker.close();
     expect(verifyChain(lines(), { anchors: await second.broker.anchors('a/b c') })).toEqual([]);
     expect(lines().filter((l) => l !== '')).toHaveLength(2);
@@ -349,10 +347,10 @@ describe('devices', () => {
   it('the rotated file and the new one verify as one trail', async () => {
     const { broker } = setup();
     await broker.enable('file/', config());
-    for (let i = 0; i < 5; i++) await broker.request(request, auth, undefined);
+    for (let i = 0; i < 5; i++) await broker.record('request', { request, auth });
     renameSync(file, `${file}.1`);
     await broker.reopen();
-    for (let i = 0; i < 5; i++) await broker.request(request, auth, undefined);
+    for (let i = 0; i < 5; i++) await broker.record('request', { request, auth });
     await broker.close();
     const all = [...readFileSync(`${file}.1`, 'utf8').split('\n'), ...lines()];
     const anchors = await broker.anchors('file/');
@@ -364,12 +362,12 @@ describe('devices', () => {
   it('a line cut by a crash costs itself alone, and is called torn', async () => {
     const first = setup();
     await first.broker.enable('file/', config());
-    await first.broker.request(request, auth, undefined);
+    await first.broker.record('request', { request, auth });
     await first.broker.close();
     appendFileSync(file, '{"time":"2026-01-01T00:00:0');
     const second = setup({ storage: first.storage });
     await second.broker.load();
-    await second.broker.request(request, auth, undefined);
+    await second.broker.record('request', { request, auth });
     await second.broker.close();
     expect(verifyChain(lines(), { anchors: await second.broker.anchors('file/') })).toMatchObject([
       { kind: 'torn', line: 2 },
@@ -379,7 +377,9 @@ describe('devices', () => {
     const { broker } = setup();
     await broker.enable('file/', config({ fsync: 'true' }));
     await Promise.all(
-      Array.from({ length: 1000 }, (_, i) => broker.request({ ...request, id: `r-${i}` }, auth, undefined)),
+      Array.from({ length: 1000 }, (_, i) =>
+        broker.record('request', { request: { ...request, id: `r-${i}` }, auth }),
+      ),
     );
     await broker.close();
     expect(new Set(parsed().map((l) => (l['request'] as { id: string }).id)).size).toBe(1000);

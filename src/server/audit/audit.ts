@@ -92,35 +92,26 @@ export interface AuditCounts {
   readonly response: { readonly lines: number; readonly failures: number };
 }
 
-/** Which line of an exchange. */
-export type LineType = 'request' | 'response';
+/** What is told of an exchange. */
+export interface AuditedExchange {
+  readonly request: AuditRequest;
+  readonly auth?: AuditAuth | undefined;
+  /** What the line of the response tells; absent where there was none. */
+  readonly response?: AuditResponse | undefined;
+  /** What went wrong. */
+  readonly error?: string | undefined;
+  readonly clear?: Clear | undefined;
+}
+
+/**
+ * Which lines of an exchange. Both, where nothing came of it but an answer that waits for them: a device takes both or neither,
+ * and the second tells what went wrong.
+ */
+export type Lines = 'request' | 'response' | 'both';
 
 export interface AuditBroker {
   readonly enabled: boolean;
   counts?(): AuditCounts;
-  /** @throws Failure audit.failed when devices exist and none took the line */
-  request(
-    request: AuditRequest,
-    auth: AuditAuth | undefined,
-    error: string | undefined,
-    clear?: Clear,
-  ): Promise<void>;
-  response(
-    request: AuditRequest,
-    auth: AuditAuth | undefined,
-    response: AuditResponse | undefined,
-    error: string | undefined,
-    clear?: Clear,
-  ): Promise<void>;
-  /**
-   * Both lines of an exchange of which nothing came but an answer, and that waits for this: a device takes both or neither.
-   * @throws Failure audit.failed
-   */
-  exchange(
-    request: AuditRequest,
-    auth: AuditAuth | undefined,
-    response: AuditResponse | undefined,
-    error: string | undefined,
-    clear?: Clear,
-  ): Promise<void>;
+  /** @throws Failure audit.failed when devices exist and none took the lines */
+  record(lines: Lines, exchange: AuditedExchange): Promise<void>;
 }

@@ -12,12 +12,13 @@ import { stringify } from '../../base/json.ts';
 import type { Log } from '../../base/log.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { Anchors } from './anchors.ts';
-import type { AuditBroker, AuditCounts, AuditResponse, LineType } from './audit.ts';
+import type { AuditBroker, AuditCounts, Lines } from './audit.ts';
 import { Device } from './device.ts';
 import { Hasher } from './hash.ts';
-import { auditLines, inputsOf, type LineInput, type Told } from './line.ts';
+import { Layout } from './line.ts';
 import type { OpenLink } from './link.ts';
 import { type DeviceSettings, type KeptDevice, keptDevice, readSettings, type Target } from './settings.ts';
+import type { Sheet } from './sheet.ts';
 import { type OpenSink, sinkOpener } from './sinks.ts';
 
 export interface AuditDeviceConfig {
@@ -40,13 +41,17 @@ export interface AuditBrokerOptions {
   readonly timeoutMs?: number;
 }
 
-/** Lines of one exchange, which a device takes all or none of. */
+/** How many lines of each type. */
+export interface LineCounts {
+  readonly request: number;
+  readonly response: number;
+}
+
+/** Lines that another thread put down, of which a device takes all or none. */
 export interface AuditedLines {
-  readonly types: readonly LineType[];
-  /** The id of the request that they tell of. */
-  readonly request: string;
-  /** Their texts, hashed for each device, by its path. */
-  readonly bodies: ReadonlyMap<string, readonly string[]>;
+  readonly counts: LineCounts;
+  /** As they go out, hashed for each device, by its path. */
+  readonly bytes: ReadonlyMap<string, Uint8Array>;
 }
 
 export interface ManagedAuditBroker extends AuditBroker {
@@ -80,6 +85,7 @@ interface Active {
   readonly kept: KeptDevice;
   readonly settings: DeviceSettings;
   readonly hasher: Hasher;
+  readonly layout: Layout;
   /** Absent where it did not open. */
   device: Device | undefined;
   /** When it was last tried to open, on the monotonic clock. */
@@ -92,9 +98,14 @@ const TIMEOUT_MS = 5000;
 /** How often a device that did not open is tried again. */
 const RETRY_MS = 1000;
 
-const REQUEST: readonly LineType[] = ['request'];
-const RESPONSE: readonly LineType[] = ['response'];
-const BOTH: readonly LineType[] = ['request', 'response'];
+const COUNTS: Readonly<Record<Lines, LineCounts>> = {
+  request: { request: 1, response: 0 },
+  response: { request: 0, response: 1 },
+  both: { request: 1, response: 1 },
+};
+
+/** How many lines each way of recording an exchange makes. */
+export const countsOf = (lines: Lines): LineCounts => COUNTS[lines];
 
 const normal = (path: string): string => (path.endsWith('/') ? path : `${path}/`);
 /** One storage name per path, whatever slashes it holds. */
@@ -141,55 +152,62 @@ export function createAuditBroker({
     return device;
   };
 
-  /** Gives each device its lines; `bodiesOf` throws where there are none for it. */
-  const give = async (
-    types: readonly LineType[],
-    request: string,
-    bodiesOf: (entry: Active) => readonly string[],
-  ): Promise<void> => {
-    for (const type of types) counts[type].lines++;
-    const put = async (entry: Active): Promise<void> => {
-      const { path, settings } = entry;
-      try {
-        if (entry.device === undefined && clock.monotonic() - entry.triedAt >= RETRY_MS)
-          await openAgain(entry);
-        if (entry.device === undefined) throw new Error('the audit device is not open');
-        await entry.device.write(bodiesOf(entry));
-      } catch (error) {
-        const to = placeOf(settings.target);
-        log.error('an audit device did not take a line', {
-          device: path,
-          ...(to === undefined ? {} : { to }),
-          request,
-          error,
-        });
-        throw error;
-      }
-    };
-    try {
-      const [first, ...others] = active.values();
-      if (first !== undefined && others.length === 0) await put(first);
-      else await Promise.any([...active.values()].map(put));
-    } catch {
-      for (const type of types) counts[type].failures++;
-      throw failure('audit.failed');
-    }
+  const count = (lines: LineCounts, what: 'lines' | 'failures'): void => {
+    counts.request[what] += lines.request;
+    counts.response[what] += lines.response;
   };
 
-  const write = (
-    types: readonly LineType[],
-    told: Told,
-    response: AuditResponse | undefined,
-    error: string | undefined,
+  const reopened = async (entry: Active): Promise<Device> => {
+    if (clock.monotonic() - entry.triedAt >= RETRY_MS) await openAgain(entry);
+    if (entry.device === undefined) throw new Error('the audit device is not open');
+    return entry.device;
+  };
+
+  /** Gives each device its lines, which `putFor` puts down for it. @param request names the request in the log */
+  const give = (
+    lines: LineCounts,
+    request: string | undefined,
+    putFor: (entry: Active, sheet: Sheet) => void,
   ): Promise<void> => {
-    if (active.size === 0) return Promise.resolve();
-    const at = clock.now();
-    const lines = inputsOf(types, told, response, error);
-    return give(types, told.request.id, ({ hasher, settings }) => auditLines(lines, hasher, settings, at));
+    count(lines, 'lines');
+    const number = lines.request + lines.response;
+    const write = (entry: Active): Promise<void> => {
+      const put = (sheet: Sheet): void => putFor(entry, sheet);
+      const { device } = entry;
+      return device === undefined
+        ? reopened(entry).then((opened) => opened.write(number, put))
+        : device.write(number, put);
+    };
+    const tell = ({ path, settings }: Active, error: unknown): void => {
+      const to = placeOf(settings.target);
+      log.error('an audit device did not take a line', {
+        device: path,
+        ...(to === undefined ? {} : { to }),
+        ...(request === undefined ? {} : { request }),
+        error,
+      });
+    };
+    const refuse = (): never => {
+      count(lines, 'failures');
+      throw failure('audit.failed');
+    };
+    const [first, ...others] = active.values();
+    if (first !== undefined && others.length === 0)
+      return write(first).catch((error: unknown) => {
+        tell(first, error);
+        refuse();
+      });
+    const all = [...active.values()].map((entry) =>
+      write(entry).catch((error: unknown) => {
+        tell(entry, error);
+        throw error;
+      }),
+    );
+    return Promise.any(all).catch(refuse);
   };
 
   /** Upstream's test message: a device that would refuse every line must not be enabled, and refuse every request. */
-  const test = async (device: Device, hasher: Hasher, settings: DeviceSettings): Promise<void> => {
+  const test = async (device: Device, layout: Layout): Promise<void> => {
     const request = {
       id: randomUUID(),
       operation: 'update',
@@ -197,9 +215,8 @@ export function createAuditBroker({
       remoteAddress: '',
       remotePort: 0,
     };
-    const line: LineInput = { type: 'request', request, auth: undefined, error: undefined, clear: undefined };
     try {
-      await device.write(auditLines([line], hasher, settings, clock.now()));
+      await device.write(1, (sheet) => layout.put(sheet, 'request', { request }, clock.now()));
     } catch (error) {
       throw failure('audit.test_failed', { reason: error instanceof Error ? error.message : 'unknown' });
     }
@@ -210,18 +227,20 @@ export function createAuditBroker({
       return active.size > 0;
     },
     counts: () => counts,
-    append: ({ types, request, bodies }) =>
-      give(types, request, ({ path }) => {
-        const own = bodies.get(path);
+    append: ({ counts: lines, bytes }) =>
+      give(lines, undefined, ({ path }, sheet) => {
+        const own = bytes.get(path);
         // Enabled while the lines were on their way: whoever asked is asked anew, and gets lines for it too.
         if (own === undefined) throw new Error('the line was made before the device was enabled');
-        return own;
+        sheet.bytes(own);
       }),
-    request: (request, auth, error, clear) => write(REQUEST, { request, auth, clear }, undefined, error),
-    response: (request, auth, response, error, clear) =>
-      write(RESPONSE, { request, auth, clear }, response, error),
-    exchange: (request, auth, response, error, clear) =>
-      write(BOTH, { request, auth, clear }, response, error),
+    record(lines, exchange) {
+      if (active.size === 0) return Promise.resolve();
+      const at = clock.now();
+      return give(countsOf(lines), exchange.request.id, ({ layout }, sheet) =>
+        layout.put(sheet, lines, exchange, at),
+      );
+    },
 
     async enable(given, config) {
       const path = normal(given);
@@ -231,16 +250,17 @@ export function createAuditBroker({
       const settings = readSettings(config);
       const kept: KeptDevice = { ...config, salt: hex(randomBytes(32)) };
       const hasher = new Hasher(kept.salt);
+      const layout = new Layout(hasher, settings);
       const device = await open(path, settings);
       try {
-        if (settings.tested) await test(device, hasher, settings);
+        if (settings.tested) await test(device, layout);
         if (isTaken()) throw failure('audit.in_use');
         await storage.commit([{ key: DEVICES + nameOf(path), value: utf8(stringify(kept)) }]);
       } catch (error) {
         await device.close();
         throw error;
       }
-      active.set(path, { path, kept, settings, hasher, device, triedAt: clock.monotonic() });
+      active.set(path, { path, kept, settings, hasher, layout, device, triedAt: clock.monotonic() });
     },
 
     async disable(given) {
@@ -286,7 +306,8 @@ export function createAuditBroker({
           log.error('an audit device did not open', { device: path, error });
         }
         const hasher = new Hasher(kept.salt);
-        active.set(path, { path, kept, settings, hasher, device, triedAt: clock.monotonic() });
+        const layout = new Layout(hasher, settings);
+        active.set(path, { path, kept, settings, hasher, layout, device, triedAt: clock.monotonic() });
       }
     },
 

@@ -5,9 +5,10 @@
 
 import { randomBytes } from 'node:crypto';
 import { hex } from '../../base/bytes.ts';
-import { type Anchor, FIRST, linkAll, spaceFor } from '../../base/chain.ts';
+import { type Anchor, FIRST, GROUP_LINES } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AuditSink } from './audit.ts';
+import { Sheet } from './sheet.ts';
 
 export interface DeviceOptions {
   readonly sink: AuditSink;
@@ -19,37 +20,39 @@ export interface DeviceOptions {
   anchor(head: Anchor): Promise<void>;
 }
 
-interface Waiting {
-  readonly bodies: readonly string[];
-  /** On the monotonic clock. */
+/** What is written at once, and who waits for it. */
+interface Batch {
+  readonly sheet: Sheet;
+  lines: number;
+  /** When the first of them has waited too long, on the monotonic clock. */
   readonly until: number;
   /** Whether somebody still wants to know. */
   waits: boolean;
+  readonly done: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
 /** What may wait: beyond it the sink is too slow and lines are refused at once. */
-const QUEUE_LIMIT = 8192;
+const QUEUE_LINES = 16_384;
 const BATCH_BYTES = 1024 * 1024;
 const ANCHOR_LINES = 256;
 const ANCHOR_MS = 1000;
 /** An anchor is a commit: under load, one for so many lines would be most of what the trail costs. */
 const ANCHOR_REST_MS = 50;
 
-const NO_ROOM = Buffer.alloc(0);
 const newWriter = (): Anchor => ({ writer: hex(randomBytes(8)), seq: 0, sum: FIRST });
 
 export class Device {
   readonly #options: DeviceOptions;
-  #queue: Waiting[] = [];
-  /** The lines that are being written. */
-  #batch: readonly Waiting[] = [];
+  #queue: Batch[] = [];
+  /** The one that is being written. */
+  #writing: Batch | undefined;
   /** One for all that wait: a timer for each line would cost as much as its hashes. */
   #limit: (() => void) | undefined;
   #head = newWriter();
-  /** What the last batch was put together in, for the next one: there is never more than one under way. */
-  #room = NO_ROOM;
+  /** What the last batch stood on, for the next one but one. */
+  #spare: Sheet | undefined;
   #anchored = 0;
   #anchoredAt = 0;
   #anchorTimer: (() => void) | undefined;
@@ -60,28 +63,48 @@ export class Device {
     this.#options = options;
   }
 
-  /** Resolves when the sink has the lines, one behind the other. Each body is the text of a JSON object. */
-  write(bodies: readonly string[]): Promise<void> {
-    return new Promise<void>((done, failed) => {
-      if (this.#closed) return failed(new Error('the audit device is closed'));
-      if (this.#queue.length >= QUEUE_LIMIT) return failed(new Error('the audit device is too slow'));
-      const { clock, timeoutMs } = this.#options;
-      const until = clock.monotonic() + timeoutMs;
-      this.#queue.push({ bodies, until, waits: true, resolve: done, reject: failed });
-      this.#limit ??= clock.after(timeoutMs, () => this.#giveUp());
-      this.#busy ??= this.#drain();
-    });
+  /**
+   * Resolves when the sink has the lines, one behind the other.
+   * @param put puts down so many lines, each the text of a JSON object and a line feed
+   */
+  write(lines: number, put: (sheet: Sheet) => void): Promise<void> {
+    if (this.#closed) return Promise.reject(new Error('the audit device is closed'));
+    const last = this.#queue.at(-1);
+    const batch = last !== undefined && hasRoom(last, lines) ? last : this.#begin();
+    if (batch === undefined) return Promise.reject(new Error('the audit device is too slow'));
+    this.#busy ??= this.#drain();
+    try {
+      batch.sheet.whole(put);
+    } catch (error) {
+      return Promise.reject(error);
+    }
+    batch.lines += lines;
+    return batch.done;
+  }
+
+  /** A batch behind those that wait; undefined where that are too many. */
+  #begin(): Batch | undefined {
+    const { clock, timeoutMs } = this.#options;
+    if (this.#queue.reduce((sum, { lines }) => sum + lines, 0) >= QUEUE_LINES) return undefined;
+    const sheet = this.#spare ?? new Sheet();
+    this.#spare = undefined;
+    const batch = { sheet, lines: 0, until: clock.monotonic() + timeoutMs, waits: true, ...deferred() };
+    // Whoever waits is told; where nobody does, because nothing could be put down, there is nothing to tell.
+    batch.done.catch(() => undefined);
+    this.#queue.push(batch);
+    this.#limit ??= clock.after(timeoutMs, () => this.#giveUp());
+    return batch;
   }
 
   /** Refuses the lines whose time is over, and looks again when the next one's is. */
   #giveUp(): void {
     const { clock, timeoutMs } = this.#options;
     const now = clock.monotonic();
-    const waiting = [...this.#batch, ...this.#queue].filter(({ waits }) => waits);
-    for (const line of waiting) {
-      if (line.until > now) continue;
-      line.waits = false;
-      line.reject(new Error(`the audit device did not answer within ${timeoutMs} ms`));
+    const waiting = [this.#writing, ...this.#queue].filter((batch) => batch?.waits === true) as Batch[];
+    for (const batch of waiting) {
+      if (batch.until > now) continue;
+      batch.waits = false;
+      batch.reject(new Error(`the audit device did not answer within ${timeoutMs} ms`));
     }
     this.#queue = this.#queue.filter(({ waits }) => waits);
     // They came in the order of their ends.
@@ -120,58 +143,41 @@ export class Device {
   async #drain(): Promise<void> {
     // One turn of the loop lets every request that is ready put its line into the same batch.
     await new Promise((resolve) => setImmediate(resolve));
-    while (this.#queue.length > 0) await this.#writeBatch();
-    this.#batch = [];
+    for (let batch = this.#queue.shift(); batch !== undefined; batch = this.#queue.shift()) {
+      this.#writing = batch;
+      if (batch.lines > 0) await this.#writeBatch(batch);
+      else batch.resolve();
+    }
+    this.#writing = undefined;
     this.#busy = undefined;
   }
 
-  async #writeBatch(): Promise<void> {
-    const batch = this.#nextBatch();
-    this.#batch = batch;
+  async #writeBatch(batch: Batch): Promise<void> {
     try {
       await this.#append(batch);
     } catch (error) {
       await this.#beginAnew();
-      if (!this.#options.sink.redials) return rejectAll(batch, error);
       // Those whose time is over are refused already, and are not said again.
-      const left = batch.filter((waiting) => waiting.waits);
-      if (left.length === 0) return;
+      if (!this.#options.sink.redials || !batch.waits) return batch.reject(error);
       try {
-        await this.#append(left);
+        await this.#append(batch);
       } catch (again) {
         await this.#beginAnew();
-        return rejectAll(left, again);
+        batch.reject(again);
       }
     }
   }
 
-  #nextBatch(): Waiting[] {
-    const batch: Waiting[] = [];
-    for (let size = 0; size < BATCH_BYTES; ) {
-      const next = this.#queue.shift();
-      if (next === undefined) break;
-      for (const { length } of next.bodies) size += length;
-      batch.push(next);
-    }
-    return batch;
-  }
-
   /** Chains the lines to the head, and acknowledges them once the sink has them. */
-  async #append(batch: readonly Waiting[]): Promise<void> {
+  async #append(batch: Batch): Promise<void> {
     const { prefix, sink, clock } = this.#options;
-    const bodies = batch.flatMap((waiting) => waiting.bodies);
-    const space = spaceFor(this.#head, bodies, prefix);
-    const room = this.#room.length >= space ? this.#room : Buffer.allocUnsafeSlow(space);
-    const { bytes, head } = linkAll(this.#head, bodies, prefix, room);
-    // A sink that failed may hold on to what it was given.
-    this.#room = NO_ROOM;
+    const { bytes, head } = batch.sheet.closed(this.#head, batch.lines, prefix);
     await sink.append(bytes);
-    this.#room = room;
+    // Not where it failed: a sink may hold on to what it was given.
+    this.#spare = batch.sheet.cleared();
     this.#head = head;
-    for (const waiting of batch) {
-      waiting.waits = false;
-      waiting.resolve();
-    }
+    batch.waits = false;
+    batch.resolve();
     const isDue = head.seq - this.#anchored >= ANCHOR_LINES;
     if (isDue && clock.monotonic() - this.#anchoredAt >= ANCHOR_REST_MS) void this.#anchor();
     else this.#anchorTimer ??= clock.after(ANCHOR_MS, () => void this.#anchor());
@@ -198,7 +204,15 @@ export class Device {
   }
 }
 
-function rejectAll(batch: readonly Waiting[], error: unknown): void {
-  const problem = error instanceof Error ? error : new Error('the audit device failed');
-  for (const waiting of batch) waiting.reject(problem);
+const hasRoom = ({ sheet, lines }: Batch, more: number): boolean =>
+  sheet.length < BATCH_BYTES && lines + more <= GROUP_LINES;
+
+function deferred(): Pick<Batch, 'done' | 'resolve' | 'reject'> {
+  let resolve: Batch['resolve'] = () => undefined;
+  let reject: Batch['reject'] = () => undefined;
+  const done = new Promise<void>((done_, failed) => {
+    resolve = done_;
+    reject = failed;
+  });
+  return { done, resolve, reject };
 }

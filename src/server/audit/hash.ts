@@ -6,7 +6,6 @@
 
 import { createHmac } from 'node:crypto';
 import { base64 } from '../../base/bytes.ts';
-import { flat } from '../../base/flat.ts';
 import { Exact, Ordered, parseJson, RawJson } from '../../base/json.ts';
 
 /** Tokens and accessors come again with each request; their hashes are kept, by a bound. */
@@ -15,7 +14,7 @@ const CACHE_LIMIT = 2048;
 export class Hasher {
   readonly #salt: string;
   readonly #known = new Map<string, string>();
-  readonly #kept = new WeakMap<object, { readonly by: unknown; readonly text: string }>();
+  readonly #kept = new WeakMap<object, { readonly by: unknown; readonly made: unknown }>();
 
   constructor(salt: string) {
     this.#salt = salt;
@@ -37,14 +36,15 @@ export class Hasher {
 
   /**
    * What `write` gives for an object that never changes, for as long as the object is there.
-   * @param by what else the text depends on; another one has it written anew
+   * @param by what else it depends on; another one has it written anew
    */
-  kept(of: object, by: unknown, write: () => string): string {
+  kept<T>(of: object, by: unknown, write: () => T): T {
     const known = this.#kept.get(of);
-    if (known !== undefined && known.by === by) return known.text;
-    const text = flat(write());
-    this.#kept.set(of, { by, text });
-    return text;
+    // One object is kept for one purpose, and so always as the same type.
+    if (known !== undefined && known.by === by) return known.made as T;
+    const made = write();
+    this.#kept.set(of, { by, made });
+    return made;
   }
 
   /** The value with every text in it hashed; keys, numbers, booleans and null stay. `clear`: keys of the outermost object. */

@@ -1,9 +1,12 @@
-/** The layout of an audit line, as readers of Vault's audit files know it. What is known goes in, one object's text comes out. */
+/** The layout of an audit line, as readers of Vault's audit files know it. What is known goes in, lines come out on a sheet. */
 
+import { utf8 } from '../../base/bytes.ts';
 import { seconds } from '../../base/duration.ts';
-import { stringify } from '../../base/json.ts';
-import type { AuditAuth, AuditRequest, AuditResponse, Clear, LineType } from './audit.ts';
+import { flat } from '../../base/flat.ts';
+import { quoted, stringify } from '../../base/json.ts';
+import type { AuditAuth, AuditedExchange, AuditRequest, AuditResponse, Clear, Lines } from './audit.ts';
 import { elided, type Hasher } from './hash.ts';
+import type { Sheet } from './sheet.ts';
 
 export interface LineOptions {
   readonly logRaw: boolean;
@@ -11,128 +14,121 @@ export interface LineOptions {
   readonly elideListResponses: boolean;
 }
 
-export interface LineInput {
-  readonly type: LineType;
-  readonly request: AuditRequest;
-  readonly auth: AuditAuth | undefined;
-  readonly error: string | undefined;
-  readonly clear: Clear | undefined;
-  /** Present in lines of the type "response". */
-  readonly response?: AuditResponse | undefined;
-}
-
 /** Headers that say nothing secret and join lines to other logs, where nobody said otherwise. */
 const PLAIN_HEADERS: readonly string[] = ['correlation-id', 'x-correlation-id', 'user-agent'];
 
-/** The texts of the lines of one exchange, each a JSON object; `at` in milliseconds since the epoch. */
-export function auditLines(
-  lines: readonly LineInput[],
-  hasher: Hasher,
-  options: LineOptions,
-  at: number,
-): readonly string[] {
-  const layout = new Layout(hasher, options);
-  const time = new Date(at).toISOString();
-  return lines.map((input) => {
-    const { type, request, auth, response, error } = input;
-    let text = `{"time":"${time}","type":"${type}"`;
-    if (auth !== undefined) text += `,"auth":${layout.auth(auth, auth.clientToken ?? request.clientToken)}`;
-    text += `,"request":${layout.request(input)}`;
-    if (response !== undefined) text += `,"response":${layout.response(input, response)}`;
-    return `${text}${member('error', error)}}`;
-  });
+/** What is written of who asks. */
+interface By {
+  /** The member of a line, with a comma before it. */
+  readonly auth: Uint8Array;
+  /** The token of the request and its accessor, as members with a comma before each. */
+  readonly identity: string;
 }
 
-/** What every line of an exchange tells. */
-export type Told = Pick<LineInput, 'request' | 'auth' | 'clear'>;
-
-/** The one line of an exchange, or both: what went wrong is then told by the second. */
-export function inputsOf(
-  types: readonly LineType[],
-  { request, auth, clear }: Told,
-  response: AuditResponse | undefined,
-  error: string | undefined,
-): readonly LineInput[] {
-  const last = types.length - 1;
-  // Member by member: a spread would give each object a shape of its own, which costs more than the whole line.
-  return types.map((type, at) => ({
-    type,
-    request,
-    auth,
-    clear,
-    response: type === 'response' ? response : undefined,
-    error: at === last ? error : undefined,
-  }));
-}
-
-/** The parts of a line. What comes again with each request of a caller, or each read of a secret, is written once and kept. */
-class Layout {
+/** How one device has its lines. What comes again with each request of a caller, or each read of a secret, is written once and kept. */
+export class Layout {
   readonly #hasher: Hasher;
   readonly #options: LineOptions;
-  /** What was written of the request, for the other line of the exchange. */
-  #asked: { readonly of: AuditRequest; readonly text: string } | undefined;
+  #now = { at: Number.NaN, time: '' };
 
   constructor(hasher: Hasher, options: LineOptions) {
     this.#hasher = hasher;
     this.#options = options;
   }
 
-  auth(from: AuditAuth, clientToken: string | undefined): string {
-    return this.#hasher.kept(from, clientToken, () => {
-      const facts = this.#facts(from);
-      const token = this.#secret(clientToken);
-      if (token === undefined) return facts;
-      return `{"client_token":${JSON.stringify(token)}${facts === '{}' ? '}' : `,${facts.slice(1)}`}`;
-    });
+  /** Puts down the lines, each a JSON object and a line feed; `at` in milliseconds since the epoch. */
+  put(sheet: Sheet, lines: Lines, exchange: AuditedExchange, at: number): void {
+    const { request, auth, response, error } = exchange;
+    const begin = `{"time":"${this.#time(at)}","type":`;
+    sheet.text(`${begin}"${lines === 'response' ? 'response' : 'request'}"`);
+    const from = sheet.length;
+    const by = auth && this.#by(auth, request);
+    if (by !== undefined) sheet.bytes(by.auth);
+    sheet.text(this.#request(exchange, by?.identity ?? this.#identity(request)));
+    const to = sheet.length;
+    if (lines === 'both') {
+      sheet.text(`}\n${begin}"response"`);
+      // What was asked, and by whom, is the same in both.
+      sheet.again(from, to);
+    }
+    if (lines !== 'request' && response !== undefined) this.#response(sheet, exchange, response);
+    sheet.text(`${member('error', error)}}\n`);
   }
 
-  request(input: LineInput): string {
-    if (this.#asked?.of !== input.request) this.#asked = { of: input.request, text: this.#request(input) };
-    return this.#asked.text;
+  #time(at: number): string {
+    if (this.#now.at !== at) this.#now = { at, time: new Date(at).toISOString() };
+    return this.#now.time;
   }
 
-  #request({ request, clear }: LineInput): string {
+  #by(from: AuditAuth, request: AuditRequest): By {
+    return this.#hasher.kept(from, request.clientToken, () => ({
+      auth: utf8(`,"auth":${this.#auth(from, from.clientToken ?? request.clientToken)}`),
+      identity: this.#identity(request),
+    }));
+  }
+
+  #auth(from: AuditAuth, clientToken: string | undefined): string {
+    const facts = this.#facts(from);
+    const token = this.#secret(clientToken);
+    if (token === undefined) return facts;
+    return `{"client_token":${JSON.stringify(token)}${facts === '{}' ? '}' : `,${facts.slice(1)}`}`;
+  }
+
+  #identity({ clientToken, clientTokenAccessor }: AuditRequest): string {
+    return flat(
+      member('client_token', this.#secret(clientToken)) +
+        member('client_token_accessor', this.#accessor(clientTokenAccessor)),
+    );
+  }
+
+  #request({ request, clear }: AuditedExchange, identity: string): string {
     const { headers, wrapTtlMs } = request;
-    let text = `{"id":${JSON.stringify(request.id)},"operation":${JSON.stringify(request.operation)}`;
-    text += this.#mount(request);
-    text += member('client_token', this.#secret(request.clientToken));
-    text += member('client_token_accessor', this.#accessor(request.clientTokenAccessor));
-    text += `,"namespace":{"id":"root"},"path":${JSON.stringify(request.path)}`;
+    let text = `,"request":{"id":${quoted(request.id)},"operation":${quoted(request.operation)}`;
+    text += `${this.#mount(request)}${identity},"namespace":{"id":"root"},"path":${quoted(request.path)}`;
     text += member('data', this.#data(request.data, clear?.request));
-    text += `,"remote_address":${JSON.stringify(request.remoteAddress)},"remote_port":${request.remotePort}`;
+    text += `,"remote_address":${quoted(request.remoteAddress)},"remote_port":${request.remotePort}`;
     if (wrapTtlMs !== undefined) text += `,"wrap_ttl":${seconds(wrapTtlMs)}`;
     if (headers !== undefined)
       text += member('headers', this.#headers(headers, request.clearHeaders ?? PLAIN_HEADERS));
     return `${text}}`;
   }
 
-  response({ request, clear }: LineInput, from: AuditResponse): string {
-    const mount = this.#mount(request);
-    const begun = mount !== '';
-    // Cutting off the first comma of the whole would copy it, and most of it is what was kept.
-    let text = begun ? `{${mount.slice(1)}` : '';
-    if (from.auth !== undefined) text += `,"auth":${this.auth(from.auth, from.auth.clientToken)}`;
+  #response(sheet: Sheet, { request, clear }: AuditedExchange, from: AuditResponse): void {
+    let text = this.#mount(request);
+    if (from.auth !== undefined) text += `,"auth":${this.#auth(from.auth, from.auth.clientToken)}`;
     if (from.leaseId !== undefined) text += member('secret', { lease_id: from.leaseId });
-    text += this.#answered(request, from, clear);
-    text += member('warnings', from.warnings);
-    text += member(
-      'wrap_info',
-      from.wrap && {
-        ttl: seconds(from.wrap.ttlMs),
-        token: this.#secret(from.wrap.token),
-        accessor: this.#accessor(from.wrap.accessor),
-        wrapped_accessor: this.#accessor(from.wrap.wrappedAccessor),
-        creation_time: from.wrap.createdAt,
-        creation_path: from.wrap.path,
-      },
-    );
-    return begun ? `${text}}` : `{${text.slice(1)}}`;
+    // Without the comma before its first member.
+    sheet.text(`,"response":{${text.slice(1)}`);
+    const answered = this.#answered(request, from, clear);
+    sheet.bytes(text === '' ? answered.subarray(1) : answered);
+    const rest = this.#afterwards(from);
+    sheet.text(`${text === '' && answered.length === 0 ? rest.slice(1) : rest}}`);
   }
 
-  #answered(request: AuditRequest, from: AuditResponse, clear: Clear | undefined): string {
+  #afterwards({ warnings, wrap }: AuditResponse): string {
+    if (warnings === undefined && wrap === undefined) return '';
+    return (
+      member('warnings', warnings) +
+      member(
+        'wrap_info',
+        wrap && {
+          ttl: seconds(wrap.ttlMs),
+          token: this.#secret(wrap.token),
+          accessor: this.#accessor(wrap.accessor),
+          wrapped_accessor: this.#accessor(wrap.wrappedAccessor),
+          creation_time: wrap.createdAt,
+          creation_path: wrap.path,
+        },
+      )
+    );
+  }
+
+  /** The data of an answer, with a comma before it. */
+  #answered(request: AuditRequest, from: AuditResponse, clear: Clear | undefined): Uint8Array {
     const { data } = from;
     const isElided = this.#options.elideListResponses && request.operation === 'list';
-    const write = (): string => member('data', this.#data(isElided ? elided(data) : data, clear?.response));
+    const write = (): Uint8Array =>
+      utf8(member('data', this.#data(isElided ? elided(data) : data, clear?.response)));
     if (from.lasting !== true || isElided || typeof data !== 'object' || data === null) return write();
     return this.#hasher.kept(data, clear?.response, write);
   }
@@ -164,14 +160,13 @@ class Layout {
   /** With a comma before it, as it stands in both halves of a line. */
   #mount({ mount }: AuditRequest): string {
     if (mount === undefined) return '';
-    return this.#hasher.kept(
-      mount,
-      undefined,
-      () =>
+    return this.#hasher.kept(mount, undefined, () =>
+      flat(
         member('mount_point', mount.point) +
-        member('mount_type', mount.type) +
-        member('mount_accessor', mount.accessor) +
-        member('mount_class', mount.class),
+          member('mount_type', mount.type) +
+          member('mount_accessor', mount.accessor) +
+          member('mount_class', mount.class),
+      ),
     );
   }
 

@@ -270,12 +270,13 @@ function auditRequest(exchange: Exchange): Soon<void> {
 }
 
 const record = (exchange: Exchange, { audit }: Services): Promise<void> =>
-  audit.request(
-    auditedRequest(exchange),
-    auditedAuth(exchange),
-    exchange.problem?.message,
-    exchange.mount?.clear,
-  );
+  audit.record('request', {
+    request: auditedRequest(exchange),
+    auth: auditedAuth(exchange),
+    response: undefined,
+    error: exchange.problem?.message,
+    clear: exchange.mount?.clear,
+  });
 
 /** The operation has to wait: what it is asked is written now, whatever becomes of it. */
 function recordMeanwhile(exchange: Exchange): void {
@@ -429,24 +430,18 @@ function auditResponse(exchange: Exchange): Soon<void> {
   if (services === undefined || isUnaudited(exchange)) return;
   if (!services.audit.enabled && !services.ended.aborted) return;
   if (isUnrecorded(exchange.problem, services)) return;
-  const unrecorded = (error: unknown): never => {
-    exchange.answer = undefined;
-    throw error;
-  };
   // Sealed meanwhile: its devices are closed, and what cannot be recorded may not leave.
-  if (services.ended.aborted) return unrecorded(failure('server.sealed'));
+  if (services.ended.aborted) throw failure('server.sealed');
   const { recorded } = exchange;
-  const { audit } = services;
-  const told = [
-    auditedRequest(exchange),
-    auditedAuth(exchange),
-    exchange.problem === undefined ? auditedResponse(exchange) : undefined,
-    exchange.problem?.message,
-    mount?.clear,
-  ] as const;
-  const answered = exchange.unrecorded ? audit.exchange(...told) : audit.response(...told);
+  const answered = services.audit.record(exchange.unrecorded ? 'both' : 'response', {
+    request: auditedRequest(exchange),
+    auth: auditedAuth(exchange),
+    response: exchange.problem === undefined ? auditedResponse(exchange) : undefined,
+    error: exchange.problem?.message,
+    clear: mount?.clear,
+  });
   exchange.unrecorded = false;
-  return (recorded === undefined ? answered : answered.then(() => recorded)).catch(unrecorded);
+  return recorded === undefined ? answered : answered.then(() => recorded);
 }
 
 /** What follows an answer. A token that this request used up ends with it, whatever came of it. */

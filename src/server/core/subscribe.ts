@@ -39,8 +39,8 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
   };
   const allowed = await mayListen().catch(refusedToListen);
   if (open.audit.enabled) {
-    await open.audit.request(
-      {
+    await open.audit.record('request', {
+      request: {
         id: asked.requestId,
         operation: 'read',
         path: asked.path.text,
@@ -48,16 +48,17 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
         remotePort: asked.remote.port,
         ...(asked.token === undefined ? {} : { clientToken: asked.token }),
       },
-      entry === undefined
-        ? undefined
-        : {
-            accessor: entry.accessor,
-            displayName: entry.displayName,
-            policies: judged?.policies ?? entry.policies,
-            entityId: entry.entityId,
-          },
-      allowed ? undefined : 'permission denied',
-    );
+      auth:
+        entry === undefined
+          ? undefined
+          : {
+              accessor: entry.accessor,
+              displayName: entry.displayName,
+              policies: judged?.policies ?? entry.policies,
+              entityId: entry.entityId,
+            },
+      error: allowed ? undefined : 'permission denied',
+    });
   }
   if (!allowed || entry === undefined) throw failure('request.denied');
 

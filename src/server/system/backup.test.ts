@@ -12,9 +12,7 @@ import { createServer, type Server } from '../server.ts';
 
 const audit: Audit = {
   enabled: false,
-  request: async () => {},
-  response: async () => {},
-  exchange: async () => {},
+  record: async () => {},
   enable: async () => {},
   disable: async () => {},
   list: () => [],

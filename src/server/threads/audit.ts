@@ -3,19 +3,24 @@
  * them: one chain, one appender. Fail-closed: a line that was not taken fails the request, as it does there.
  */
 
+import { GROUP_LINES } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { AuditResponse, LineType } from '../audit/audit.ts';
-import { type AuditedLines, DEVICES } from '../audit/broker.ts';
+import type { AuditBroker } from '../audit/audit.ts';
+import { type AuditedLines, countsOf, DEVICES } from '../audit/broker.ts';
 import { Hasher } from '../audit/hash.ts';
-import { auditLines, inputsOf, type Told } from '../audit/line.ts';
-import { type DeviceSettings, keptDevice, readSettings } from '../audit/settings.ts';
+import { Layout } from '../audit/line.ts';
+import { keptDevice, readSettings } from '../audit/settings.ts';
+import { Sheet } from '../audit/sheet.ts';
 import type { Audit } from '../options.ts';
 
-interface Layout {
-  readonly hasher: Hasher;
-  readonly settings: DeviceSettings;
+/** What is recorded in one turn of the loop, or as much of it as one group of the trail takes: it crosses as one message. */
+interface Gathered {
+  readonly counts: { request: number; response: number };
+  /** By the path of the device. */
+  readonly sheets: ReadonlyMap<string, Sheet>;
+  readonly taken: Promise<void>;
 }
 
 /** A read that turned out to need the other thread: it is asked there, and told there. */
@@ -34,24 +39,39 @@ export async function relayedAudit(
     const entry = await storage.get(DEVICES + name);
     if (entry === undefined) continue;
     const kept = keptDevice(entry.value);
-    layouts.set(`${decodeURIComponent(name)}/`, {
-      hasher: new Hasher(kept.salt),
-      settings: readSettings(kept),
-    });
+    layouts.set(`${decodeURIComponent(name)}/`, new Layout(new Hasher(kept.salt), readSettings(kept)));
   }
-  const write = async (
-    types: readonly LineType[],
-    told: Told,
-    response: AuditResponse | undefined,
-    error: string | undefined,
-  ): Promise<void> => {
-    if (layouts.size === 0 || error === HANDED_ON) return;
+
+  let gathered: Gathered | undefined;
+  const send = async ({ counts, sheets }: Omit<Gathered, 'taken'>): Promise<void> => {
+    await new Promise((resolve) => setImmediate(resolve));
+    if (gathered?.sheets === sheets) gathered = undefined;
+    const bytes = new Map([...sheets].map(([path, sheet]) => [path, sheet.copy()]));
+    if (!(await append({ counts, bytes }))) throw failure('audit.failed');
+  };
+  const begin = (): Gathered => {
+    const empty = {
+      counts: { request: 0, response: 0 },
+      sheets: new Map([...layouts.keys()].map((path) => [path, new Sheet()])),
+    };
+    const taken = send(empty);
+    // Whoever waits is told.
+    taken.catch(() => undefined);
+    return { ...empty, taken };
+  };
+
+  const record: AuditBroker['record'] = (lines, exchange) => {
+    if (layouts.size === 0 || exchange.error === HANDED_ON) return Promise.resolve();
+    const more = countsOf(lines);
+    const isFull = (now: Gathered): boolean =>
+      now.counts.request + now.counts.response + more.request + more.response > GROUP_LINES;
+    if (gathered === undefined || isFull(gathered)) gathered = begin();
+    const { counts, sheets, taken } = gathered;
     const at = clock.now();
-    const lines = inputsOf(types, told, response, error);
-    const bodies = new Map<string, readonly string[]>();
-    for (const [path, { hasher, settings }] of layouts)
-      bodies.set(path, auditLines(lines, hasher, settings, at));
-    if (!(await append({ types, request: told.request.id, bodies }))) throw failure('audit.failed');
+    for (const [path, sheet] of sheets) sheet.whole(() => layouts.get(path)?.put(sheet, lines, exchange, at));
+    counts.request += more.request;
+    counts.response += more.response;
+    return taken;
   };
   const elsewhere = async (): Promise<never> => {
     throw failure('storage.standby');
@@ -60,11 +80,7 @@ export async function relayedAudit(
     get enabled() {
       return layouts.size > 0;
     },
-    request: (request, auth, error, clear) => write(['request'], { request, auth, clear }, undefined, error),
-    response: (request, auth, response, error, clear) =>
-      write(['response'], { request, auth, clear }, response, error),
-    exchange: (request, auth, response, error, clear) =>
-      write(['request', 'response'], { request, auth, clear }, response, error),
+    record,
     list: () => [],
     enable: elsewhere,
     disable: elsewhere,

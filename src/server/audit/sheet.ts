@@ -1,0 +1,82 @@
+/**
+ * Where lines are put down as the bytes that go out, one behind the other. Kept as texts until they are sent, they would be
+ * put together, flattened and encoded, each a copy of the whole.
+ */
+
+import { type Anchor, closeGroup, closingSpace } from '../../base/chain.ts';
+
+const FIRST_BYTES = 64 * 1024;
+/** What one long line made a sheet grow to is not kept for the next. */
+const KEPT_BYTES = 4 * 1024 * 1024;
+
+export class Sheet {
+  #room = Buffer.allocUnsafeSlow(FIRST_BYTES);
+  /** In bytes. */
+  length = 0;
+
+  text(text: string): void {
+    // Three bytes of UTF-8 for each unit of UTF-16 are the most; counting them is worth it only where they would not fit.
+    if (this.length + 3 * text.length > this.#room.length) this.#need(Buffer.byteLength(text));
+    this.length += this.#room.write(text, this.length);
+  }
+
+  bytes(bytes: Uint8Array): void {
+    this.#need(bytes.length);
+    this.#room.set(bytes, this.length);
+    this.length += bytes.length;
+  }
+
+  /** What stands from `from` up to `to`, once more. */
+  again(from: number, to: number): void {
+    this.#need(to - from);
+    this.#room.copyWithin(this.length, from, to);
+    this.length += to - from;
+  }
+
+  /** Whatever `put` puts down, or nothing of it where it fails. */
+  whole(put: (sheet: Sheet) => void): void {
+    const before = this.length;
+    try {
+      put(this);
+    } catch (error) {
+      this.length = before;
+      throw error;
+    }
+  }
+
+  /** A copy, for another thread. */
+  copy(): Uint8Array {
+    return new Uint8Array(this.#room.subarray(0, this.length));
+  }
+
+  /**
+   * Its lines as a group of a chain, which may be asked for again with another head.
+   * @param prefix stands before each line, and no sum covers it
+   * @returns bytes that are only lent: whoever writes on this sheet changes them
+   */
+  closed(head: Anchor, lines: number, prefix: string): { readonly bytes: Uint8Array; readonly head: Anchor } {
+    this.#need(closingSpace(head));
+    const { end, head: next } = closeGroup(head, this.#room, this.length, lines);
+    const bytes = this.#room.subarray(0, end);
+    // A line is JSON, which has no line feed within.
+    return {
+      bytes: prefix === '' ? bytes : Buffer.from(bytes.toString().replace(/^(?=\{)/gm, prefix)),
+      head: next,
+    };
+  }
+
+  /** Empty again, for other lines. */
+  cleared(): this {
+    this.length = 0;
+    if (this.#room.length > KEPT_BYTES) this.#room = Buffer.allocUnsafeSlow(FIRST_BYTES);
+    return this;
+  }
+
+  #need(bytes: number): void {
+    const needed = this.length + bytes;
+    if (needed <= this.#room.length) return;
+    const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#room.length));
+    this.#room.copy(larger, 0, 0, this.length);
+    this.#room = larger;
+  }
+}
