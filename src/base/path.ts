@@ -1,4 +1,6 @@
+import { Doorkeeper } from './doorkeeper.ts';
 import { failure } from './errors.ts';
+import { Recent } from './recent.ts';
 
 /** The longest path that is read, in bytes of UTF-8. */
 const PATH_LIMIT = 2048;
@@ -13,6 +15,21 @@ export interface Path {
   readonly segments: readonly string[];
   /** Whether the name ends in "/": a folder, as LIST asks for it. */
   readonly folder: boolean;
+}
+
+/** A path that is asked for again and again: one object for all who ask. */
+export class KeptPath implements Path {
+  readonly text: string;
+  readonly segments: readonly string[];
+  readonly folder: boolean;
+  /** What was made of it by whoever serves it, and tells it from what others made. */
+  made: unknown = undefined;
+
+  constructor({ text, segments, folder }: Path) {
+    this.text = text;
+    this.segments = segments;
+    this.folder = folder;
+  }
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
@@ -44,6 +61,11 @@ export function parsePath(text: string): Path {
 /** What most paths are: segments of characters that have one spelling, none of which begins with a dot. */
 const PLAIN = /^[\w\-~:@=+,][\w\-~:@=+,.]*(?:\/[\w\-~:@=+,][\w\-~:@=+,.]*)*\/?$/;
 
+/** Some twenty megabytes of paths at most. */
+const KEPT = 32_768;
+const kept = new Recent<KeptPath>(KEPT);
+const doorkeeper = new Doorkeeper(2 * KEPT);
+
 /**
  * Reads the path of a URL: percent-decodes it once. An encoded slash, dot segment or percent sign that would decode
  * again is refused: two readers could take it for two names.
@@ -51,10 +73,16 @@ const PLAIN = /^[\w\-~:@=+,][\w\-~:@=+,.]*(?:\/[\w\-~:@=+,][\w\-~:@=+,.]*)*\/?$/
  */
 export function parseUrlPath(raw: string): Path {
   if (raw.length > 3 * PATH_LIMIT) throw failure('path.too_long', { limit: PATH_LIMIT });
+  const known = kept.get(raw);
+  if (known !== undefined) return known;
   // Nothing below could refuse or change it.
   if (raw.length <= PATH_LIMIT && PLAIN.test(raw)) {
     const folder = raw.endsWith('/');
-    return { text: raw, segments: (folder ? raw.slice(0, -1) : raw).split('/'), folder };
+    const path = { text: raw, segments: (folder ? raw.slice(0, -1) : raw).split('/'), folder };
+    if (!doorkeeper.knows(raw)) return path;
+    const again = new KeptPath(path);
+    kept.set(raw, again);
+    return again;
   }
   if (/%(2f|5c|00)/i.test(raw)) throw notCanonical('it holds an encoded slash, backslash or NUL');
   let text: string;

@@ -12,6 +12,7 @@ import { z } from 'zod';
 import { ManualClock } from '../base/clock.ts';
 import { type Json, parseJson } from '../base/json.ts';
 import { silentLog } from '../base/log.ts';
+import { asFolder, KeptPath, parsePath } from '../base/path.ts';
 import { kv } from '../engines/kv/index.ts';
 import { operation, type PluginType, type Verb } from '../plugin/plugin.ts';
 import { MemoryBackend } from '../storage/memory.ts';
@@ -83,6 +84,7 @@ class Life {
   #keys: readonly Uint8Array[] = [];
   #root = '';
   readonly #tokens = new Map<number, string>();
+  readonly #paths = new Map<string, KeptPath>();
 
   constructor(keeps: boolean) {
     this.#keeps = keeps;
@@ -184,12 +186,23 @@ class Life {
       open?.policies.forget();
       open?.identity.forget();
     }
-    return this.#server.call({
+    const parsed = this.#keeps ? this.#kept(path) : parsePath(path);
+    return this.#server.handle({
       verb,
-      path,
+      path: verb === 'list' ? asFolder(parsed) : parsed,
+      headers: {},
+      remote: { address: '', port: 0 },
+      signal: new AbortController().signal,
       ...(token === undefined ? {} : { token }),
       ...(data === undefined ? {} : { data }),
     });
+  }
+
+  /** As the listener has a path that is asked for again and again: what it leads to is kept with it. */
+  #kept(text: string): KeptPath {
+    const known = this.#paths.get(text) ?? new KeptPath(parsePath(text));
+    this.#paths.set(text, known);
+    return known;
   }
 }
 
@@ -280,6 +293,15 @@ const secrets: fc.Arbitrary<Step> = fc.oneof(
       step(`patch ${at} ${v}`, (life) => life.admin('patch', `secret/data/${at}`, { data: json(v) })),
     ),
   path.map((at) => step(`delete ${at}`, (life) => life.admin('delete', `secret/data/${at}`))),
+  // What was decided about the one must not stand for the other.
+  fc
+    .tuple(slot, path)
+    .map(([by, at]) =>
+      step(`${by} reads and deletes ${at}`, async (life) => [
+        await life.as(by, 'read', `secret/data/${at}`),
+        await life.as(by, 'delete', `secret/data/${at}`),
+      ]),
+    ),
   fc
     .tuple(fc.constantFrom('delete', 'undelete', 'destroy'), path, number)
     .map(([what, at, of]) =>

@@ -1,6 +1,7 @@
 /** Every request of a client, from its name to its answer: counted, timed, and listed while it is under way. */
 
 import { randomUUID } from 'node:crypto';
+import type { Present } from '../base/present.ts';
 import { after, type Soon } from '../base/soon.ts';
 import type { Tracer } from '../base/trace/tracer.ts';
 import type { Core, UnderWay } from './core/core.ts';
@@ -16,7 +17,7 @@ export interface RespondOptions {
   readonly lifecycle: Lifecycle;
   readonly metrics: Metrics;
   /** Requests are in it for as long as they are under way. */
-  readonly underWay: Set<UnderWay>;
+  readonly underWay: Present<UnderWay>;
   readonly tracer: Tracer | undefined;
 }
 
@@ -34,13 +35,14 @@ export function responding(options: RespondOptions): (request: Request) => Soon<
       operation: request.verb,
       address: request.remote.address,
       startedAt: clock.now(),
+      place: 0,
     };
     underWay.add(self);
     const { dispatch } = lifecycle;
     // In a cluster each node that a request comes to names it anew.
     if (tracer !== undefined && dispatch === undefined) tracer.current()?.set('holdfast.request_id', id);
     const told = (given: Answer, mount: string): Answer => {
-      underWay.delete(self);
+      underWay.remove(self);
       const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
       metrics.requests.observe([request.verb, mount, outcome], (clock.monotonic() - began) / 1000);
       return given;

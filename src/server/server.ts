@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { failure } from '../base/errors.ts';
 import type { Json } from '../base/json.ts';
 import { asFolder, parsePath } from '../base/path.ts';
+import { Present } from '../base/present.ts';
 import type { Soon } from '../base/soon.ts';
 import type { PluginType, Verb } from '../plugin/plugin.ts';
 import { Backups } from './backup/backups.ts';
@@ -80,7 +81,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
   const ceremonies = new Ceremonies(keeper, clock);
   const events = createEventBus({ ringSize: RING, clock });
   const metrics = createMetrics();
-  const underWay = new Set<UnderWay>();
+  const underWay = new Present<UnderWay>();
   const leaving = new AbortController();
   const core: Core = {
     clock,
@@ -90,7 +91,7 @@ export async function createServer(options: ServerOptions): Promise<Server> {
     },
     services: () => lifecycle.current?.services,
     initialized: () => seal.initialized,
-    underWay: () => [...underWay],
+    underWay: () => underWay.all(),
   };
   const around: Surroundings = {
     options,

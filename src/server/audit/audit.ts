@@ -25,6 +25,7 @@ export interface AuditedMount {
 }
 
 export interface AuditRequest {
+  /** A UUID. */
   readonly id: string;
   readonly operation: string;
   readonly path: string;

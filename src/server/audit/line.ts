@@ -83,7 +83,7 @@ export class Layout {
 
   #request({ request, clear }: AuditedExchange, identity: string): string {
     const { headers, wrapTtlMs } = request;
-    let text = `,"request":{"id":${quoted(request.id)},"operation":${quoted(request.operation)}`;
+    let text = `,"request":{"id":"${request.id}","operation":${quoted(request.operation)}`;
     text += `${this.#mount(request)}${identity},"namespace":{"id":"root"},"path":${quoted(request.path)}`;
     text += member('data', this.#data(request.data, clear?.request));
     text += `,"remote_address":${quoted(request.remoteAddress)},"remote_port":${request.remotePort}`;

@@ -74,6 +74,8 @@ export interface UnderWay {
   readonly operation: string;
   readonly address: string;
   readonly startedAt: number;
+  /** Among those that are under way. */
+  place: number;
 }
 
 /** The services of an open barrier. @throws Failure server.sealed */

@@ -19,7 +19,7 @@ export function envelopeText(envelope: Envelope): string {
 /** The text of an envelope before its data and after it. */
 export function envelopeAround(envelope: Envelope): { readonly before: string; readonly after: string } {
   const { lease, wrap } = envelope;
-  let before = `{"request_id":${JSON.stringify(wrap === undefined ? envelope.requestId : '')}`;
+  let before = `{"request_id":"${wrap === undefined ? envelope.requestId : ''}"`;
   before +=
     lease === undefined
       ? ',"lease_id":"","renewable":false,"lease_duration":0,"data":'
@@ -54,7 +54,7 @@ export function envelopeBody(envelope: Envelope): { readonly head: string; reado
     tail = new Tail(mountType, Buffer.from(envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length)));
     lasting.made = tail;
   }
-  return { head: `{"request_id":${JSON.stringify(envelope.requestId)}`, tail: (tail as Tail).bytes };
+  return { head: `{"request_id":"${envelope.requestId}"`, tail: (tail as Tail).bytes };
 }
 
 const OWN: ReadonlySet<string> = new Set([

@@ -13,7 +13,7 @@ import type { TokenEntry } from '../auth/tokens.ts';
 import type { Authority } from './authority.ts';
 import { NO_MEMBERS } from './body.ts';
 import type { Core, Services } from './core.ts';
-import type { LiveMount } from './mounts.ts';
+import type { Lead, LiveMount } from './mounts.ts';
 import type { Answer, AuthInfo, Request, WrapInfo } from './request.ts';
 
 /** Most requests leave their lists empty, and a list of its own costs each of them. */
@@ -31,6 +31,7 @@ export class Exchange {
   mount: LiveMount | undefined;
   match: Match | undefined;
   operation: Operation | undefined;
+  lead: Lead | undefined;
   /** Why there is no route, for who may know. */
   nowhere: Failure | undefined;
   data: Readonly<Record<string, Json>> = NO_MEMBERS;

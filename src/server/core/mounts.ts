@@ -8,12 +8,13 @@ import type { Clock } from '../../base/clock.ts';
 import type { Milliseconds } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
 import type { Log } from '../../base/log.ts';
-import { type Path, parsePath } from '../../base/path.ts';
+import { KeptPath, type Path, parsePath } from '../../base/path.ts';
 import { fillRandom } from '../../crypto/random.ts';
 import { compileRoutes, type Match, type Matcher } from '../../plugin/match.ts';
-import type { Dial, Mount, Plugin, PluginEvent, PluginType } from '../../plugin/plugin.ts';
+import type { Dial, Mount, Operation, Plugin, PluginEvent, PluginType } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Clear } from '../audit/audit.ts';
+import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
 import { encode, load, wipe } from '../auth/records.ts';
 
 export type MountKind = PluginType['kind'];
@@ -131,6 +132,8 @@ export class MountTable {
   readonly #types: ReadonlyMap<string, PluginType>;
   readonly #world: MountWorld;
   readonly #live = new Map<string, LiveMount>();
+  /** Another one whenever a mount comes or goes. */
+  #state = {};
   #deepest = 1;
   #revision = 0;
   #writing: Promise<void> = Promise.resolve();
@@ -170,6 +173,18 @@ export class MountTable {
       slash = text.indexOf('/', slash + 1);
     }
     return found;
+  }
+
+  /** What `path` leads to, undefined where that is nothing; worked out once for a path that is kept. */
+  lead(path: Path): Lead | undefined {
+    if (path instanceof KeptPath && path.made instanceof Lead && path.made.state === this.#state)
+      return path.made;
+    const mount = this.find(path);
+    const match = mount && routeOf(mount, path);
+    if (mount === undefined || match === undefined) return undefined;
+    const lead = new Lead(this.#state, mount, match, judgedPath(match, path));
+    if (path instanceof KeptPath) path.made = lead;
+    return lead;
   }
 
   get(path: string): LiveMount | undefined {
@@ -334,6 +349,7 @@ export class MountTable {
     const plugin = type.create(this.#mountOf(entry));
     const stop =
       plugin.tick === undefined || this.#world.idle === true ? () => {} : this.#ticking(entry, plugin);
+    this.#state = {};
     this.#live.set(entry.path, {
       entry,
       plugin,
@@ -347,6 +363,7 @@ export class MountTable {
   #stop(path: string): void {
     this.#live.get(path)?.stop();
     this.#live.delete(path);
+    this.#state = {};
   }
 
   #mountOf(entry: MountEntry): Mount {
@@ -390,6 +407,35 @@ export class MountTable {
       stopped = true;
       cancel();
     };
+  }
+}
+
+/** What a path leads to, as long as no mount comes or goes. */
+export class Lead {
+  readonly state: object;
+  readonly mount: LiveMount;
+  readonly match: Match;
+  /** The path as policy is asked about it. */
+  readonly path: Path;
+  /** An operation that was asked for with nothing but the path. */
+  operation: Operation | undefined;
+  /** What that operation was given: the same each time, so nobody may change it. */
+  input: unknown;
+  /** Whose rules decided about it last, what for, and how. */
+  acl: Acl | undefined;
+  capability: AclRequest['capability'] | undefined;
+  decision: Decision | undefined;
+
+  constructor(state: object, mount: LiveMount, match: Match, path: Path) {
+    this.state = state;
+    this.mount = mount;
+    this.match = match;
+    this.path = path;
+    this.operation = undefined;
+    this.input = undefined;
+    this.acl = undefined;
+    this.capability = undefined;
+    this.decision = undefined;
   }
 }
 

@@ -12,7 +12,7 @@ import { stringify } from '../../base/json.ts';
 import { asFolder, asLeaf, type Path, parsePath } from '../../base/path.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Operation, Reply } from '../../plugin/plugin.ts';
-import type { Acl, AclRequest } from '../auth/acl.ts';
+import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import { auditedAuth, auditedRequest, auditedResponse } from './audited.ts';
 import { authorityOf } from './authority.ts';
@@ -103,8 +103,11 @@ function findRoute(exchange: Exchange): void {
   const { core, request } = exchange;
   exchange.services = core.services();
   const services = exchange.services;
-  const mount = request.path.text.startsWith('sys/') ? core.system : services?.mounts.find(request.path);
-  const match = mount && routeOf(mount, request.path);
+  const isSystem = request.path.text.startsWith('sys/');
+  const lead = isSystem ? undefined : services?.mounts.lead(request.path);
+  const mount = lead?.mount ?? (isSystem ? core.system : services?.mounts.find(request.path));
+  const match = lead?.match ?? (mount && routeOf(mount, request.path));
+  exchange.lead = lead;
   if (services === undefined && match?.route.sealed !== true && !isOpenMetrics(exchange))
     throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
   // Whatever else lies at that path was not asked for by its one name.
@@ -120,7 +123,7 @@ function findRoute(exchange: Exchange): void {
     return;
   }
   exchange.match = match;
-  exchange.path = judgedPath(match, request.path);
+  exchange.path = lead?.path ?? judgedPath(match, request.path);
   exchange.operation = match.route.operations[exchange.verb];
 }
 
@@ -201,21 +204,14 @@ function tellCreateFromUpdate(exchange: Exchange): Soon<void> {
 }
 
 function authorize(exchange: Exchange): void {
-  const { acl, capability, path, request, data } = exchange;
+  const { acl, capability, path, request } = exchange;
   const access = accessOf(exchange);
   if (access !== 'public') {
     if (acl === undefined) throw failure('request.denied');
     if (capability !== undefined) {
-      const decision = acl.decide({
-        path,
-        capability,
-        sudo: access === 'sudo',
-        parameters: data,
-        wrapTtlMs: request.wrapTtlMs ?? 0,
-      });
+      const decision = decided(exchange, acl, capability, access === 'sudo');
       exchange.decision = decision;
-      if (!decision.allowed || isDeniedUnderOtherName(acl, path, capability, exchange.match?.route.caseless))
-        throw failure('request.denied');
+      if (!decision.allowed) throw failure('request.denied');
     } else if (acl.capabilities(path).includes('deny')) {
       // Who asks for help needs some right there: else anybody with a token could find out what is mounted where.
       throw failure('request.denied');
@@ -227,6 +223,28 @@ function authorize(exchange: Exchange): void {
   if (exchange.operation === undefined) throw failure('request.unsupported');
   if (exchange.verb === 'write' && path.folder)
     throw failure('request.invalid', { reason: "cannot write to a path ending in '/'" });
+}
+
+/** What the rules say; of a path that is asked for again under the same rules, with nothing else to judge, as they said before. */
+function decided(
+  { lead, path, data, request, match }: Exchange,
+  acl: Acl,
+  capability: AclRequest['capability'],
+  sudo: boolean,
+): Decision {
+  const wrapTtlMs = request.wrapTtlMs ?? 0;
+  const isPlain = lead !== undefined && data === NO_MEMBERS && wrapTtlMs === 0;
+  if (isPlain && lead.acl === acl && lead.capability === capability && lead.decision !== undefined)
+    return lead.decision;
+  let decision = acl.decide({ path, capability, sudo, parameters: data, wrapTtlMs });
+  if (decision.allowed && isDeniedUnderOtherName(acl, path, capability, match?.route.caseless))
+    decision = { allowed: false, reason: 'it is denied under another name' };
+  if (isPlain) {
+    lead.acl = acl;
+    lead.capability = capability;
+    lead.decision = decision;
+  }
+  return decision;
 }
 
 /**
@@ -291,8 +309,12 @@ const isUnrecorded = (problem: Failure | undefined, { quotas }: Services): boole
   isFailure(problem, 'quota.exceeded') && !quotas.config.auditRefused;
 
 function validate(exchange: Exchange): void {
-  const { operation, match, request, data } = exchange;
+  const { operation, match, request, data, lead } = exchange;
   if (operation === undefined || match === undefined || request.help === true) return;
+  if (lead?.operation === operation && data === NO_MEMBERS) {
+    exchange.input = lead.input;
+    return;
+  }
   const given: Record<string, unknown> =
     operation.body === 'bytes'
       ? { ...match.params, body: bytesOf(request) }
@@ -304,6 +326,9 @@ function validate(exchange: Exchange): void {
   const read = operation.input.safeParse(given);
   if (!read.success) throw failure('request.invalid', { reason: reasonOf(read.error) });
   exchange.input = read.data;
+  if (given !== match.params || lead === undefined) return;
+  lead.operation = operation;
+  lead.input = Object.freeze(read.data);
 }
 
 function runOperation(exchange: Exchange): Soon<void> {
