@@ -18,8 +18,7 @@ test('what came before is known, and hardly anything that did not', () => {
 
 test('what came once among very many is forgotten', () => {
   const doorkeeper = new Doorkeeper(1024);
-  names(1000).forEach((name) => doorkeeper.knows(name));
-  names(50_000, 1000).forEach((name) => doorkeeper.knows(name));
+  for (const name of [...names(1000), ...names(50_000, 1000)]) doorkeeper.knows(name);
   expect(names(1000).filter((name) => doorkeeper.knows(name)).length).toBeLessThan(50);
 });
 

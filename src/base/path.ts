@@ -22,13 +22,21 @@ export class KeptPath implements Path {
   readonly text: string;
   readonly segments: readonly string[];
   readonly folder: boolean;
-  /** What was made of it by whoever serves it, and tells it from what others made. */
-  made: unknown = undefined;
+  /** Not a member that others see: the path itself goes to other threads and nodes. */
+  #made: unknown = undefined;
 
   constructor({ text, segments, folder }: Path) {
     this.text = text;
     this.segments = segments;
     this.folder = folder;
+  }
+
+  /** What was made of it by whoever serves it, and tells it from what others made. */
+  get made(): unknown {
+    return this.#made;
+  }
+  set made(made: unknown) {
+    this.#made = made;
   }
 }
 
