@@ -163,47 +163,52 @@ export function createAuditBroker({
     return entry.device;
   };
 
+  const tell = ({ path, settings }: Active, request: string | undefined, error: unknown): void => {
+    const to = placeOf(settings.target);
+    log.error('an audit device did not take a line', {
+      device: path,
+      ...(to === undefined ? {} : { to }),
+      ...(request === undefined ? {} : { request }),
+      error,
+    });
+  };
+
+  const refuse = (lines: LineCounts): never => {
+    count(lines, 'failures');
+    throw failure('audit.failed');
+  };
+
   /** Gives each device its lines, which `putFor` puts down for it. @param request names the request in the log */
   const give = (
     lines: LineCounts,
     request: string | undefined,
-    putFor: (entry: Active, sheet: Sheet) => void,
+    putFor: (sheet: Sheet, entry: Active) => void,
   ): Promise<void> => {
     count(lines, 'lines');
-    const number = lines.request + lines.response;
     const write = (entry: Active): Promise<void> => {
-      const put = (sheet: Sheet): void => putFor(entry, sheet);
       const { device } = entry;
+      const number = lines.request + lines.response;
+      const put = (sheet: Sheet): void => putFor(sheet, entry);
       return device === undefined
         ? reopened(entry).then((opened) => opened.write(number, put))
         : device.write(number, put);
     };
-    const tell = ({ path, settings }: Active, error: unknown): void => {
-      const to = placeOf(settings.target);
-      log.error('an audit device did not take a line', {
-        device: path,
-        ...(to === undefined ? {} : { to }),
-        ...(request === undefined ? {} : { request }),
-        error,
-      });
-    };
-    const refuse = (): never => {
-      count(lines, 'failures');
-      throw failure('audit.failed');
-    };
-    const [first, ...others] = active.values();
-    if (first !== undefined && others.length === 0)
-      return write(first).catch((error: unknown) => {
-        tell(first, error);
-        refuse();
-      });
-    const all = [...active.values()].map((entry) =>
-      write(entry).catch((error: unknown) => {
-        tell(entry, error);
+    // Mostly there is one, and a request more or less waits for this alone.
+    if (active.size === 1)
+      for (const only of active.values())
+        return write(only).catch((error: unknown) => {
+          tell(only, request, error);
+          refuse(lines);
+        });
+    const told =
+      (entry: Active) =>
+      (error: unknown): never => {
+        tell(entry, request, error);
         throw error;
-      }),
+      };
+    return Promise.any([...active.values()].map((entry) => write(entry).catch(told(entry)))).catch(() =>
+      refuse(lines),
     );
-    return Promise.any(all).catch(refuse);
   };
 
   /** Upstream's test message: a device that would refuse every line must not be enabled, and refuse every request. */
@@ -228,7 +233,7 @@ export function createAuditBroker({
     },
     counts: () => counts,
     append: ({ counts: lines, bytes }) =>
-      give(lines, undefined, ({ path }, sheet) => {
+      give(lines, undefined, (sheet, { path }) => {
         const own = bytes.get(path);
         // Enabled while the lines were on their way: whoever asked is asked anew, and gets lines for it too.
         if (own === undefined) throw new Error('the line was made before the device was enabled');
@@ -237,7 +242,7 @@ export function createAuditBroker({
     record(lines, exchange) {
       if (active.size === 0) return Promise.resolve();
       const at = clock.now();
-      return give(countsOf(lines), exchange.request.id, ({ layout }, sheet) =>
+      return give(countsOf(lines), exchange.request.id, (sheet, { layout }) =>
         layout.put(sheet, lines, exchange, at),
       );
     },

@@ -15,10 +15,12 @@ export class AuditedHeaders {
   readonly #storage: Storage;
   /** Name in lower case -> whether it is hashed. */
   #kept: Readonly<Record<string, boolean>>;
+  #names: readonly string[];
 
   private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
     this.#storage = storage;
     this.#kept = kept;
+    this.#names = Object.keys(kept);
   }
 
   static async open(storage: Storage): Promise<AuditedHeaders> {
@@ -46,19 +48,21 @@ export class AuditedHeaders {
         readonly clear: readonly string[];
       }
     | undefined {
-    const found: Record<string, readonly string[]> = {};
-    const clear: string[] = [];
-    for (const [name, hashed] of Object.entries(this.#kept)) {
+    let found: { readonly headers: Record<string, readonly string[]>; readonly clear: string[] } | undefined;
+    for (const name of this.#names) {
       const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
       if (value === undefined) continue;
-      found[name] = [value];
-      if (!hashed) clear.push(name);
+      // Many requests have none of them.
+      found ??= { headers: {}, clear: [] };
+      found.headers[name] = [value];
+      if (this.#kept[name] === false) found.clear.push(name);
     }
-    return Object.keys(found).length === 0 ? undefined : { headers: found, clear };
+    return found;
   }
 
   async #store(kept: Readonly<Record<string, boolean>>): Promise<void> {
     await this.#storage.commit([{ key: KEY, value: encode(kept) }]);
     this.#kept = kept;
+    this.#names = Object.keys(kept);
   }
 }
