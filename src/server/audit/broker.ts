@@ -51,7 +51,7 @@ export interface LineCounts {
 export interface AuditedLines {
   readonly counts: LineCounts;
   /** As they go out, hashed for each device, by its path. */
-  readonly bytes: ReadonlyMap<string, Uint8Array>;
+  readonly texts: ReadonlyMap<string, string>;
 }
 
 export interface ManagedAuditBroker extends AuditBroker {
@@ -232,12 +232,12 @@ export function createAuditBroker({
       return active.size > 0;
     },
     counts: () => counts,
-    append: ({ counts: lines, bytes }) =>
+    append: ({ counts: lines, texts }) =>
       give(lines, undefined, (sheet, { path }) => {
-        const own = bytes.get(path);
+        const own = texts.get(path);
         // Enabled while the lines were on their way: whoever asked is asked anew, and gets lines for it too.
         if (own === undefined) throw new Error('the line was made before the device was enabled');
-        sheet.bytes(own);
+        sheet.text(own);
       }),
     record(lines, exchange) {
       if (active.size === 0) return Promise.resolve();

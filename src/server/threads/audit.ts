@@ -43,17 +43,19 @@ export async function relayedAudit(
   }
 
   let gathered: Gathered | undefined;
+  const newSheets = (): Gathered['sheets'] => new Map([...layouts.keys()].map((path) => [path, new Sheet()]));
+  let spare: Gathered['sheets'] | undefined;
   const send = async ({ counts, sheets }: Omit<Gathered, 'taken'>): Promise<void> => {
     await new Promise((resolve) => setImmediate(resolve));
     if (gathered?.sheets === sheets) gathered = undefined;
-    const bytes = new Map([...sheets].map(([path, sheet]) => [path, sheet.copy()]));
-    if (!(await append({ counts, bytes }))) throw failure('audit.failed');
+    const texts = new Map([...sheets].map(([path, sheet]) => [path, sheet.toString()]));
+    for (const sheet of sheets.values()) sheet.cleared();
+    spare = sheets;
+    if (!(await append({ counts, texts }))) throw failure('audit.failed');
   };
   const begin = (): Gathered => {
-    const empty = {
-      counts: { request: 0, response: 0 },
-      sheets: new Map([...layouts.keys()].map((path) => [path, new Sheet()])),
-    };
+    const empty = { counts: { request: 0, response: 0 }, sheets: spare ?? newSheets() };
+    spare = undefined;
     const taken = send(empty);
     // Whoever waits is told.
     taken.catch(() => undefined);

@@ -123,7 +123,7 @@ describe('threads that read', () => {
   test('hear the answer of the thread that writes, and that no device took a line', async () => {
     const ask = `post({ kind: 'ask', id: 1, asked: { verb: 'read', path: { text: 'a', segments: ['a'], folder: false },
       headers: {}, remote: { address: '', port: 0 }, streamed: false } });
-      post({ kind: 'lines', id: 2, lines: { counts: { request: 1, response: 0 }, bytes: new Map([['file/', Buffer.from('{}\\n')]]) } });`;
+      post({ kind: 'lines', id: 2, lines: { counts: { request: 1, response: 0 }, texts: new Map([['file/', '{}\\n']]) } });`;
     const { crew, observed } = await crewOf(thread("post({ kind: 'sealed' })") + ask);
     await vi.waitFor(() => {
       expect(observed).toContainEqual(['told', '{"errors":[]}', 'ok']);
