@@ -70,7 +70,14 @@ export async function relayedAudit(
     if (gathered === undefined || isFull(gathered)) gathered = begin();
     const { counts, sheets, taken } = gathered;
     const at = clock.now();
-    for (const [path, sheet] of sheets) sheet.whole(() => layouts.get(path)?.put(sheet, lines, exchange, at));
+    const before = [...sheets.values()].map((sheet) => [sheet, sheet.length] as const);
+    try {
+      for (const [path, sheet] of sheets) layouts.get(path)?.put(sheet, lines, exchange, at);
+    } catch (error) {
+      // Not for one device and not for the other: the numbers of their lines are the same.
+      for (const [sheet, length] of before) sheet.length = length;
+      throw error;
+    }
     counts.request += more.request;
     counts.response += more.response;
     return taken;
