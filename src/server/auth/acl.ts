@@ -50,6 +50,8 @@ export interface Granted {
 
 export interface Acl {
   readonly root: boolean;
+  /** What no other rules have: by it, who keeps what they decided tells them from others, and does not keep them. */
+  readonly mark: object;
   decide(request: AclRequest): Decision;
   /** In the order that upstream prints; ["deny"] for none, ["root"] for root. */
   capabilities(path: Path): readonly string[];

@@ -103,6 +103,7 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity, fol
   let folded: Acl | undefined;
   return {
     root: false,
+    mark: {},
     folded() {
       folded ??= compileAcl(policies, identity, true);
       return folded;
@@ -135,6 +136,7 @@ export function compileAcl(policies: readonly Policy[], identity?: Identity, fol
 
 const rootAcl: Acl = {
   root: true,
+  mark: {},
   folded: () => rootAcl,
   decide: () => ({ allowed: true, rule: 'root' }),
   capabilities: () => ['root'],

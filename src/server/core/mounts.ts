@@ -14,7 +14,7 @@ import { compileRoutes, type Match, type Matcher } from '../../plugin/match.ts';
 import type { Dial, Mount, Operation, Plugin, PluginEvent, PluginType } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { Clear } from '../audit/audit.ts';
-import type { Acl, AclRequest, Decision } from '../auth/acl.ts';
+import type { AclRequest, Decision } from '../auth/acl.ts';
 import { encode, load, wipe } from '../auth/records.ts';
 
 export type MountKind = PluginType['kind'];
@@ -421,8 +421,8 @@ export class Lead {
   operation: Operation | undefined;
   /** What that operation was given: the same each time, so nobody may change it. */
   input: unknown;
-  /** Whose rules decided about it last, what for, and how. */
-  acl: Acl | undefined;
+  /** The mark of the rules that decided about it last, what for, and how. */
+  judge: object | undefined;
   capability: AclRequest['capability'] | undefined;
   decision: Decision | undefined;
 
@@ -433,7 +433,7 @@ export class Lead {
     this.path = path;
     this.operation = undefined;
     this.input = undefined;
-    this.acl = undefined;
+    this.judge = undefined;
     this.capability = undefined;
     this.decision = undefined;
   }

@@ -234,13 +234,13 @@ function decided(
 ): Decision {
   const wrapTtlMs = request.wrapTtlMs ?? 0;
   const isPlain = lead !== undefined && data === NO_MEMBERS && wrapTtlMs === 0;
-  if (isPlain && lead.acl === acl && lead.capability === capability && lead.decision !== undefined)
+  if (isPlain && lead.judge === acl.mark && lead.capability === capability && lead.decision !== undefined)
     return lead.decision;
   let decision = acl.decide({ path, capability, sudo, parameters: data, wrapTtlMs });
   if (decision.allowed && isDeniedUnderOtherName(acl, path, capability, match?.route.caseless))
     decision = { allowed: false, reason: 'it is denied under another name' };
   if (isPlain) {
-    lead.acl = acl;
+    lead.judge = acl.mark;
     lead.capability = capability;
     lead.decision = decision;
   }
