@@ -12,6 +12,7 @@ import { parsePath } from '../../base/path.ts';
 import type { Answer, Request } from '../core/request.ts';
 import type { Following } from '../follow/follower.ts';
 import type { Place } from '../follow/reach.ts';
+import { remoteOf } from '../http/intake.ts';
 import { refuseUpgrade } from '../http/listener.ts';
 import { courseOf, fateOf } from './decide.ts';
 import type { ClusterNode } from './node.ts';
@@ -125,7 +126,7 @@ const headOf = (message: IncomingMessage): Request => ({
   verb: 'read',
   path: parsePath('sys/events/subscribe'),
   headers: {},
-  remote: { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
+  remote: remoteOf(message.socket),
   signal: new AbortController().signal,
 });
 

@@ -15,7 +15,7 @@ import type { Core } from '../core/core.ts';
 import { subscribe } from '../core/subscribe.ts';
 import { toCloudEvent } from '../events/cloudevent.ts';
 import type { ServerEvent } from '../events/events.ts';
-import { headersOf, tokenOf } from './intake.ts';
+import { headersOf, remoteOf, tokenOf } from './intake.ts';
 
 export interface EventSocketDeps {
   readonly core: Core;
@@ -53,7 +53,7 @@ export async function takeEventSocket(
       path,
       type,
       token: tokenOf(headersOf(message)),
-      remote: remote ?? { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 },
+      remote: remote ?? remoteOf(message.socket),
       requestId: randomUUID(),
       signal: AbortSignal.any([over.signal, closing]),
       ...(after === undefined ? {} : { after }),

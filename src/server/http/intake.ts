@@ -4,6 +4,7 @@
  */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { parseDuration } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
@@ -109,8 +110,7 @@ export function readHead(message: IncomingMessage, response: ServerResponse): Wi
   const token = tokenOf(headers);
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl']);
   const certificate = certificateOf(message);
-  const remote = { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 };
-  const request = new WireRequest({ verb, path, headers, remote }, response);
+  const request = new WireRequest({ verb, path, headers, remote: remoteOf(message.socket) }, response);
   if (help) request.help = true;
   if (headers['content-type']?.startsWith('application/x-www-form-urlencoded')) request.form = true;
   if (message.method === 'HEAD') request.headersOnly = true;
@@ -120,6 +120,14 @@ export function readHead(message: IncomingMessage, response: ServerResponse): Wi
   if (wrapTtlMs !== undefined) request.wrapTtlMs = wrapTtlMs;
   if (certificate !== undefined) request.peerCertificate = certificate;
   return request;
+}
+
+/** The other end of a socket, which stays the same: asking the socket costs as much as finding a route. */
+const REMOTE = Symbol('the other end');
+
+export function remoteOf(socket: Socket & { [REMOTE]?: Request['remote'] }): Request['remote'] {
+  socket[REMOTE] ??= { address: socket.remoteAddress ?? '', port: socket.remotePort ?? 0 };
+  return socket[REMOTE];
 }
 
 /** @throws Failure path.* where it is neither canonical nor, in a read, one that ends in base64 */

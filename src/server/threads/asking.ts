@@ -5,6 +5,7 @@ import type { Socket } from 'node:net';
 import { pipeline } from 'node:stream/promises';
 import type { AuditedLines } from '../audit/broker.ts';
 import type { Answer, Request } from '../core/request.ts';
+import { remoteOf } from '../http/intake.ts';
 import type { Asked, FromReader, FromWriter, Told } from './messages.ts';
 import { Streams } from './streams.ts';
 
@@ -63,7 +64,7 @@ export class Asking {
   /** Joins a socket that asks for events to the other thread, its upgrade's words first. */
   join(message: IncomingMessage, socket: Socket, head: Buffer): void {
     const id = ++this.#number;
-    const remote = { address: message.socket.remoteAddress ?? '', port: message.socket.remotePort ?? 0 };
+    const remote = remoteOf(message.socket);
     const back = this.#streams.receive(id);
     this.#post({ kind: 'events', id, remote });
     const words = wordsOf(message);
