@@ -81,7 +81,7 @@ describe('a chain of lines', () => {
   it('calls whole lines that nothing closes torn where a writer ended, and a change everywhere else', () => {
     const { lines: all, anchor } = trail(2);
     const [a = '', b = ''] = all;
-    const open = '{"time":"t","type":"request"}';
+    const open = '{"time":"t","type":"request","chain":{"open":true}}';
     for (const lines of [
       [open, ...all],
       [...all, open],
@@ -94,6 +94,12 @@ describe('a chain of lines', () => {
       [...all, open.slice(0, 9), open],
     ])
       expect(verifyChain(lines, { anchors: [anchor] }).map(({ kind }) => kind)).toEqual(['changed']);
+    // Nor does a server leave a line that says nothing of a chain, wherever it stands.
+    const foreign = '{"time":"t","type":"request"}';
+    for (const lines of [[foreign], [foreign, ...all], [...all, foreign], [...all, open, foreign]])
+      expect(
+        verifyChain(lines, { anchors: lines.length < 3 ? [] : [anchor] }).map(({ kind }) => kind),
+      ).toEqual(['changed']);
     // The server knows that somebody was answered for the third line.
     const known = { ...anchor, seq: 3 };
     expect(verifyChain([...all, open], { anchors: [known] }).map(({ kind }) => kind)).toEqual([
@@ -130,7 +136,7 @@ describe('a chain of groups', () => {
   const sizes = fc.array(fc.integer({ min: 1, max: 6 }), { minLength: 1, maxLength: 5 });
   const last = <T>(all: readonly T[]): T => all.at(-1) as T;
 
-  it('is whole as it was written, and only the last line of each group is longer than its text', () => {
+  it('is whole as it was written, and the last line of each group closes it', () => {
     const { lines, heads } = trail([3, 1, 2]);
     expect(verifyChain(lines, { anchors: [last(heads)] })).toEqual([]);
     expect(lines.map((line) => JSON.parse(line)['chain']?.lines)).toEqual([
@@ -154,7 +160,7 @@ describe('a chain of groups', () => {
         const put = line[pos] === 'x' ? 'y' : 'x';
         const changed = all.with(at, line.slice(0, pos) + put + line.slice(pos + 1));
         const without = all.filter((_, i) => i !== at);
-        const more = [...all.slice(0, at), '{"n":0}', ...all.slice(at)];
+        const more = [...all.slice(0, at), '{"n":0,"chain":{"open":true}}', ...all.slice(at)];
         const swapped = all.with(at, all[other % all.length] ?? '').with(other % all.length, line);
         for (const bad of [
           changed,

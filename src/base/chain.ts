@@ -1,7 +1,7 @@
 /**
  * A chain of lines: what makes a changed byte or a lost line of a trail show. Lines are written in groups, as many at a time as
  * were waiting; the last line of a group ends in who wrote it, its number, how many lines it closes, the sum of the group
- * before and the sum of its own. Whoever can write the file can also write a new chain: against that, heads are kept in a
+ * before and the sum of its own; the others say that they are open. Whoever can write the file can also write a new chain: against that, heads are kept in a
  * safer place, as anchors, and a chain must agree with them.
  */
 
@@ -19,6 +19,9 @@ export const FIRST = '0'.repeat(64);
 /** The most lines of a group, and so the most among which one that is gone has to be looked for. */
 export const GROUP_LINES = 256;
 
+/** How a line ends that its group has not closed, with its line feed: what does not was never written by a server. */
+export const OPEN = ',"chain":{"open":true}}\n';
+
 const TAIL =
   /,"chain":\{"writer":"([^"\\]*)","seq":(\d{1,15}),"lines":(\d{1,4}),"prev":"([0-9a-f]{64})","sum":"([0-9a-f]{64})"\}\}$/;
 
@@ -33,8 +36,8 @@ export const closingSpace = ({ writer }: Anchor): number => 3 * writer.length + 
 
 /**
  * Closes the group of lines after `head`, where it stands.
- * @param room holds them from its beginning up to `end`: texts of JSON objects, each with a line feed behind it, and has
- *   `closingSpace` behind them
+ * @param room holds them from its beginning up to `end`: texts of JSON objects, each with `OPEN` in place of its last brace,
+ *   and has `closingSpace` behind them
  * @returns where the group now ends, and the new head
  */
 export function closeGroup(
@@ -45,8 +48,7 @@ export function closeGroup(
 ): { readonly end: number; readonly head: Anchor } {
   const { writer, sum: prev } = head;
   const seq = head.seq + lines;
-  // Over the brace that closes the last object: the chain is its last member.
-  let at = end - '}\n'.length;
+  let at = end - OPEN.length;
   at += room.write(
     `,"chain":{"writer":${JSON.stringify(writer)},"seq":${seq},"lines":${lines},"prev":"${prev}"`,
     at,
@@ -61,7 +63,7 @@ export function link(
   head: Anchor,
   bodies: readonly string[],
 ): { readonly lines: readonly string[]; readonly head: Anchor } {
-  const text = bodies.map((body) => `${body}\n`).join('');
+  const text = bodies.map((body) => body.slice(0, -1) + OPEN).join('');
   const room = Buffer.alloc(Buffer.byteLength(text) + closingSpace(head));
   const { end, head: next } = closeGroup(head, room, room.write(text), bodies.length);
   return { lines: room.toString('utf8', 0, end - 1).split('\n'), head: next };
@@ -239,7 +241,7 @@ export class ChainVerifier {
   }
 
   /**
-   * Lines that belong to no group. A crash leaves some whole ones and then one that is cut, where a writer ended; if the
+   * Lines that belong to no group. A crash leaves some open ones and then one that is cut, where a writer ended; if the
    * server knows that more of them were acknowledged, that was no crash.
    */
   #leftOver(lines: readonly Unclosed[], hasEnded: boolean): void {
@@ -248,16 +250,17 @@ export class ChainVerifier {
     const anchor = this.#current === undefined ? undefined : this.#anchors.get(this.#current);
     const seen = this.#current === undefined ? undefined : this.#writers.get(this.#current);
     const acknowledged = anchor !== undefined && anchor.seq > (seen?.head.seq ?? 0);
-    if (!hasEnded || acknowledged || !lines.slice(0, -1).every(({ text }) => isObject(text)))
-      return this.#strange(lines);
+    const isTorn = lines.every(
+      ({ text }, at) => isOpen(text) || (at === lines.length - 1 && !isObject(text)),
+    );
+    if (!hasEnded || acknowledged || !isTorn) return this.#strange(lines);
     this.#tell({ kind: 'torn', line: first.line, message: this.#tornOf(lines, this.#place(first.line)) });
   }
 
   #tornOf(lines: readonly Unclosed[], first: string): string {
     if (lines.length > 1)
       return `${lines.length} lines from ${first} on were being written when the server ended`;
-    const isWhole = isObject(lines[0]?.text);
-    return `${first} was ${isWhole ? 'being written when the server ended' : 'cut while it was written'}`;
+    return `${first} was ${isOpen(lines[0]?.text) ? 'being written when the server ended' : 'cut while it was written'}`;
   }
 
   /** Lines that this server did not write, or that are no longer what it wrote. */
@@ -281,6 +284,9 @@ export class ChainVerifier {
     this.#tell({ kind: 'missing', line, writer, from, to, message });
   }
 }
+
+const isOpen = (text: string | undefined): boolean =>
+  text?.endsWith(OPEN.trimEnd()) === true && isObject(text);
 
 /** Whether the text is a whole object: what was cut while it was written never is. */
 function isObject(text: string | undefined): boolean {

@@ -146,7 +146,7 @@ async function asked(
   env: ProviderEnv,
   signal: AbortSignal | undefined,
 ): Promise<Answer | undefined> {
-  const capability = { '': 'read', GET: 'read', LIST: 'list', DELETE: 'delete' }[method] ?? 'update';
+  const capability = CAPABILITIES.get(method) ?? 'update';
   const request = async (): Promise<Answer> => {
     switch (method) {
       case '':
@@ -238,3 +238,10 @@ function retryOf({ retrySettings: settings }: Spec): Pick<ProviderEnv, 'retry'> 
     },
   };
 }
+
+const CAPABILITIES: ReadonlyMap<string, string> = new Map([
+  ['', 'read'],
+  ['GET', 'read'],
+  ['LIST', 'list'],
+  ['DELETE', 'delete'],
+]);

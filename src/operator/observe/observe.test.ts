@@ -197,6 +197,16 @@ describe('requests to stores', () => {
     expect(webCall(provider, request)).toEqual({ provider: name, call }),
   );
 
+  test('are of no kind by a name that every object has', () => {
+    const { call } = webCall('azurekv', {
+      method: 'GET',
+      url: 'http://a.aa/valueOf/x',
+      headers: {},
+      body: '',
+    });
+    expect(call).toBe('Token');
+  });
+
   test('never bring a text of the request into a label', () => {
     fc.assert(
       fc.property(

@@ -65,7 +65,7 @@ export class Device {
 
   /**
    * Resolves when the sink has the lines, one behind the other.
-   * @param put puts down so many lines, each the text of a JSON object and a line feed
+   * @param put puts down so many lines, each the text of a JSON object that is ended by the sheet
    */
   write(lines: number, put: (sheet: Sheet) => void): Promise<void> {
     if (this.#closed) return Promise.reject(new Error('the audit device is closed'));

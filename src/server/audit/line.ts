@@ -36,7 +36,7 @@ export class Layout {
     this.#options = options;
   }
 
-  /** Puts down the lines, each a JSON object and a line feed; `at` in milliseconds since the epoch. */
+  /** Puts down the lines, each a JSON object that its group has not closed; `at` in milliseconds since the epoch. */
   put(sheet: Sheet, lines: Lines, exchange: AuditedExchange, at: number): void {
     const { request, auth, response, error } = exchange;
     const begin = `{"time":"${this.#time(at)}","type":`;
@@ -47,12 +47,14 @@ export class Layout {
     sheet.text(this.#request(exchange, by?.identity ?? this.#identity(request)));
     const to = sheet.length;
     if (lines === 'both') {
-      sheet.text(`}\n${begin}"response"`);
+      sheet.endLine();
+      sheet.text(`${begin}"response"`);
       // What was asked, and by whom, is the same in both.
       sheet.again(from, to);
     }
     if (lines !== 'request' && response !== undefined) this.#response(sheet, exchange, response);
-    sheet.text(`${member('error', error)}}\n`);
+    if (error !== undefined) sheet.text(member('error', error));
+    sheet.endLine();
   }
 
   #time(at: number): string {

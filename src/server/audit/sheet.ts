@@ -3,7 +3,7 @@
  * put together, flattened and encoded, each a copy of the whole.
  */
 
-import { type Anchor, closeGroup, closingSpace } from '../../base/chain.ts';
+import { type Anchor, closeGroup, closingSpace, OPEN } from '../../base/chain.ts';
 
 const FIRST_BYTES = 64 * 1024;
 /** What one long line made a sheet grow to is not kept for the next. */
@@ -18,6 +18,11 @@ export class Sheet {
     // Three bytes of UTF-8 for each unit of UTF-16 are the most; counting them is worth it only where they would not fit.
     if (this.length + 3 * text.length > this.#room.length) this.#need(Buffer.byteLength(text));
     this.length += this.#room.write(text, this.length);
+  }
+
+  /** Ends a line, in place of the last brace of its object. */
+  endLine(): void {
+    this.text(OPEN);
   }
 
   bytes(bytes: Uint8Array): void {
