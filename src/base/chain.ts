@@ -1,8 +1,8 @@
 /**
  * A chain of lines: what makes a changed byte or a lost line of a trail show. Lines are written in groups, as many at a time as
  * were waiting; the last line of a group ends in who wrote it, its number, how many lines it closes, the sum of the group
- * before and the sum of its own; the others say that they are open. Whoever can write the file can also write a new chain: against that, heads are kept in a
- * safer place, as anchors, and a chain must agree with them.
+ * before and the sum of its own; the others say that they are open. Whoever can write the file can also write a new chain:
+ * against that, heads are kept in a safer place, as anchors, and a chain must agree with them.
  */
 
 import { hash } from 'node:crypto';

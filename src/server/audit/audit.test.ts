@@ -213,6 +213,20 @@ describe('the lines', () => {
     expect(verifyChain(lines(), { anchors: await broker.anchors('file/') })).toEqual([]);
   });
 
+  it('have what is asked for before each of them, whatever it is, and nothing of it within', async () => {
+    const { broker } = setup();
+    await broker.enable('file/', config({ log_raw: 'true', prefix: "$& $' @cee: ", skip_test: 'true' }));
+    const data = { text: 'a\u2028{b\u2029{c' };
+    await Promise.all(
+      [1, 2, 3].map(() => broker.record('both', { request: { ...request, data }, auth, response })),
+    );
+    const written = lines().filter((line) => line !== '');
+    expect(written).toHaveLength(6);
+    for (const line of written) expect(line.startsWith("$& $' @cee: {")).toBe(true);
+    expect(text().split("$& $' @cee: ")).toHaveLength(7);
+    expect(verifyChain(lines(), { anchors: await broker.anchors('file/') })).toEqual([]);
+  });
+
   it('count a listing where asked to, and leave accessors plain where asked to', async () => {
     const { broker } = setup();
     await broker.enable('file/', config({ elide_list_responses: 'true', hmac_accessor: 'false' }));

@@ -63,11 +63,7 @@ export class Sheet {
     this.#need(closingSpace(head));
     const { end, head: next } = closeGroup(head, this.#room, this.length, lines);
     const bytes = this.#room.subarray(0, end);
-    // A line is JSON, which has no line feed within.
-    return {
-      bytes: prefix === '' ? bytes : Buffer.from(bytes.toString().replace(/^(?=\{)/gm, prefix)),
-      head: next,
-    };
+    return { bytes: prefix === '' ? bytes : prefixed(bytes, prefix), head: next };
   }
 
   /** Empty again, for other lines. */
@@ -85,3 +81,7 @@ export class Sheet {
     this.#room = larger;
   }
 }
+
+/** A line is JSON: it has no line feed within, but may have what a regular expression takes for the end of a line. */
+const prefixed = (lines: Buffer, prefix: string): Buffer =>
+  Buffer.from(lines.toString().replace(/(^|\n)(?=\{)/g, (feed) => feed + prefix));
