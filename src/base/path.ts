@@ -69,10 +69,13 @@ export function parsePath(text: string): Path {
 /** What most paths are: segments of characters that have one spelling, none of which begins with a dot. */
 const PLAIN = /^[\w\-~:@=+,][\w\-~:@=+,.]*(?:\/[\w\-~:@=+,][\w\-~:@=+,.]*)*\/?$/;
 
-/** Some twenty megabytes of paths at most. */
-const KEPT = 32_768;
-const kept = new Recent<KeptPath>(KEPT);
-const doorkeeper = new Doorkeeper(2 * KEPT);
+/** Anybody can ask, with a token or without, for paths as long as may be: so what they weigh is bounded, not their number. */
+const KEPT_BYTES = 24 * 1024 * 1024;
+const kept = new Recent<KeptPath>(KEPT_BYTES);
+const doorkeeper = new Doorkeeper(65_536);
+
+/** About, in bytes: the text twice over, as the key and in its segments, and what is made of it. */
+const weightOf = ({ text, segments }: Path): number => 512 + 2 * text.length + 32 * segments.length;
 
 /**
  * Reads the path of a URL: percent-decodes it once. An encoded slash, dot segment or percent sign that would decode
@@ -89,7 +92,7 @@ export function parseUrlPath(raw: string): Path {
     const path = { text: raw, segments: (folder ? raw.slice(0, -1) : raw).split('/'), folder };
     if (!doorkeeper.knows(raw)) return path;
     const again = new KeptPath(path);
-    kept.set(raw, again);
+    kept.set(raw, again, weightOf(again));
     return again;
   }
   if (/%(2f|5c|00)/i.test(raw)) throw notCanonical('it holds an encoded slash, backslash or NUL');
