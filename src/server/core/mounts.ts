@@ -175,15 +175,15 @@ export class MountTable {
     return found;
   }
 
-  /** What `path` leads to, undefined where that is nothing; worked out once for a path that is kept. */
+  /** What `path` leads to, undefined where nothing is mounted; worked out once for a path that is kept. */
   lead(path: Path): Lead | undefined {
-    if (path instanceof KeptPath && path.made instanceof Lead && path.made.state === this.#state)
-      return path.made;
+    const kept = path instanceof KeptPath ? path : undefined;
+    if (kept?.made instanceof Lead && kept.made.state === this.#state) return kept.made;
     const mount = this.find(path);
-    const match = mount && routeOf(mount, path);
-    if (mount === undefined || match === undefined) return undefined;
-    const lead = new Lead(this.#state, mount, match, judgedPath(match, path));
-    if (path instanceof KeptPath) path.made = lead;
+    if (mount === undefined) return undefined;
+    if (kept === undefined) return new Lead(mount, path);
+    const lead = new Lead(mount, path, this.#state);
+    kept.made = lead;
     return lead;
   }
 
@@ -412,9 +412,11 @@ export class MountTable {
 
 /** What a path leads to, as long as no mount comes or goes. */
 export class Lead {
-  readonly state: object;
+  /** The state of the mounts that it was found in; undefined where it is of one request. */
+  readonly state: object | undefined;
   readonly mount: LiveMount;
-  readonly match: Match;
+  /** Undefined where the mount has nothing at that path. */
+  readonly match: Match | undefined;
   /** The path as policy is asked about it. */
   readonly path: Path;
   /** An operation that was asked for with nothing but the path. */
@@ -426,11 +428,11 @@ export class Lead {
   capability: AclRequest['capability'] | undefined;
   decision: Decision | undefined;
 
-  constructor(state: object, mount: LiveMount, match: Match, path: Path) {
+  constructor(mount: LiveMount, asked: Path, state?: object) {
     this.state = state;
     this.mount = mount;
-    this.match = match;
-    this.path = path;
+    this.match = routeOf(mount, asked);
+    this.path = this.match === undefined ? asked : judgedPath(this.match, asked);
     this.operation = undefined;
     this.input = undefined;
     this.judge = undefined;
@@ -453,7 +455,7 @@ function depthOf(path: string): number {
 }
 
 /** The path that policy is asked about: what was asked, with the names folded that its route knows without case. */
-export function judgedPath(match: Match, asked: Path): Path {
+function judgedPath(match: Match, asked: Path): Path {
   if (match.route.lowercase === undefined) return asked;
   if (match.segments.every((segment, at) => segment === asked.segments.at(at - match.segments.length)))
     return asked;

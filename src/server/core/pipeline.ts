@@ -23,7 +23,7 @@ import { Exchange, ExchangeCall } from './exchange.ts';
 import { makeToken } from './grant.ts';
 import { helpOf } from './help.ts';
 import { gathered, isPaged, streamed } from './listing.ts';
-import { judgedPath, routeOf } from './mounts.ts';
+import { Lead } from './mounts.ts';
 import type { Answer, Envelope, Request } from './request.ts';
 import { changesRights } from './rightschanges.ts';
 import { wrap } from './wrapping.ts';
@@ -103,27 +103,27 @@ function findRoute(exchange: Exchange): void {
   const { core, request } = exchange;
   exchange.services = core.services();
   const services = exchange.services;
-  const isSystem = request.path.text.startsWith('sys/');
-  const lead = isSystem ? undefined : services?.mounts.lead(request.path);
-  const mount = lead?.mount ?? (isSystem ? core.system : services?.mounts.find(request.path));
-  const match = lead?.match ?? (mount && routeOf(mount, request.path));
-  exchange.lead = lead;
+  const { path } = request;
+  // That answers while the server is sealed, too.
+  const lead = path.text.startsWith('sys/') ? new Lead(core.system, path) : services?.mounts.lead(path);
+  const match = lead?.match;
   if (services === undefined && match?.route.sealed !== true && !isOpenMetrics(exchange))
     throw failure(core.initialized() ? 'server.sealed' : 'server.uninitialized');
   // Whatever else lies at that path was not asked for by its one name.
   if (request.opaque === true && (match?.route.opaque !== true || match.route.access !== 'public'))
     throw failure('path.not_canonical', { reason: 'it holds an encoded slash, backslash or NUL' });
-  exchange.mount = mount;
-  if (mount === undefined || match === undefined) {
+  exchange.lead = lead;
+  exchange.mount = lead?.mount;
+  if (lead === undefined || match === undefined) {
     // Told only after policy allowed to ask: else a stranger could find out what is mounted where.
     exchange.nowhere =
-      mount === undefined
-        ? failure('request.no_handler', { path: request.path.text })
+      lead === undefined
+        ? failure('request.no_handler', { path: path.text })
         : failure('request.unsupported_path');
     return;
   }
   exchange.match = match;
-  exchange.path = lead?.path ?? judgedPath(match, request.path);
+  exchange.path = lead.path;
   exchange.operation = match.route.operations[exchange.verb];
 }
 
@@ -233,7 +233,7 @@ function decided(
   sudo: boolean,
 ): Decision {
   const wrapTtlMs = request.wrapTtlMs ?? 0;
-  const isPlain = lead !== undefined && data === NO_MEMBERS && wrapTtlMs === 0;
+  const isPlain = lead?.state !== undefined && data === NO_MEMBERS && wrapTtlMs === 0;
   if (isPlain && lead.judge === acl.mark && lead.capability === capability && lead.decision !== undefined)
     return lead.decision;
   let decision = acl.decide({ path, capability, sudo, parameters: data, wrapTtlMs });
@@ -326,7 +326,7 @@ function validate(exchange: Exchange): void {
   const read = operation.input.safeParse(given);
   if (!read.success) throw failure('request.invalid', { reason: reasonOf(read.error) });
   exchange.input = read.data;
-  if (given !== match.params || lead === undefined) return;
+  if (given !== match.params || lead?.state === undefined) return;
   lead.operation = operation;
   lead.input = Object.freeze(read.data);
 }

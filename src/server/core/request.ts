@@ -63,6 +63,7 @@ export interface WrapInfo {
 }
 
 export interface Envelope {
+  /** A UUID. */
   readonly requestId: string;
   readonly lease?: LeaseInfo | undefined;
   readonly data?: unknown;

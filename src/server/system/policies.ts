@@ -10,7 +10,6 @@ import type { Acl } from '../auth/acl.ts';
 import { authorityOf } from '../core/authority.ts';
 import { type Core, services } from '../core/core.ts';
 import { exchangeOf } from '../core/exchange.ts';
-import { judgedPath, routeOf } from '../core/mounts.ts';
 
 const none = z.object({});
 /** The older paths tell the same under another name as well. */
@@ -97,11 +96,7 @@ function plainText(given: string): string {
 }
 
 /** The path as a request for it would be judged: names without case are folded there as well. */
-function asJudged(core: Core, path: Path): Path {
-  const mount = services(core).mounts.find(path);
-  const match = mount && routeOf(mount, path);
-  return match === undefined ? path : judgedPath(match, path);
-}
+const asJudged = (core: Core, path: Path): Path => services(core).mounts.lead(path)?.path ?? path;
 
 function capabilityRoutes(core: Core): Route[] {
   const input = z.object({
