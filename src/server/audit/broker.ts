@@ -98,14 +98,12 @@ const TIMEOUT_MS = 5000;
 /** How often a device that did not open is tried again. */
 const RETRY_MS = 1000;
 
-const COUNTS: Readonly<Record<Lines, LineCounts>> = {
+/** How many lines each way of recording an exchange makes. */
+export const COUNTS: Readonly<Record<Lines, LineCounts>> = {
   request: { request: 1, response: 0 },
   response: { request: 0, response: 1 },
   both: { request: 1, response: 1 },
 };
-
-/** How many lines each way of recording an exchange makes. */
-export const countsOf = (lines: Lines): LineCounts => COUNTS[lines];
 
 const normal = (path: string): string => (path.endsWith('/') ? path : `${path}/`);
 /** One storage name per path, whatever slashes it holds. */
@@ -194,12 +192,12 @@ export function createAuditBroker({
         : device.write(number, put);
     };
     // Mostly there is one, and a request more or less waits for this alone.
-    if (active.size === 1)
-      for (const only of active.values())
-        return write(only).catch((error: unknown) => {
-          tell(only, request, error);
-          refuse(lines);
-        });
+    const [first, another] = active.values();
+    if (first !== undefined && another === undefined)
+      return write(first).catch((error: unknown) => {
+        tell(first, request, error);
+        refuse(lines);
+      });
     const told =
       (entry: Active) =>
       (error: unknown): never => {
@@ -242,7 +240,7 @@ export function createAuditBroker({
     record(lines, exchange) {
       if (active.size === 0) return Promise.resolve();
       const at = clock.now();
-      return give(countsOf(lines), exchange.request.id, (sheet, { layout }) =>
+      return give(COUNTS[lines], exchange.request.id, (sheet, { layout }) =>
         layout.put(sheet, lines, exchange, at),
       );
     },

@@ -8,7 +8,7 @@ import { hex } from '../../base/bytes.ts';
 import { type Anchor, FIRST, GROUP_LINES } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AuditSink } from './audit.ts';
-import { Sheet } from './sheet.ts';
+import { Sheet, whole } from './sheet.ts';
 
 export interface DeviceOptions {
   readonly sink: AuditSink;
@@ -74,7 +74,7 @@ export class Device {
     if (batch === undefined) return Promise.reject(new Error('the audit device is too slow'));
     this.#busy ??= this.#drain();
     try {
-      batch.sheet.whole(put);
+      whole([batch.sheet], () => put(batch.sheet));
     } catch (error) {
       return Promise.reject(error);
     }

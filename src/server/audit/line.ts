@@ -17,6 +17,8 @@ export interface LineOptions {
 /** Headers that say nothing secret and join lines to other logs, where nobody said otherwise. */
 const PLAIN_HEADERS: readonly string[] = ['correlation-id', 'x-correlation-id', 'user-agent'];
 
+const RESPONSE = ',"response":';
+
 /** What is written of who asks. */
 interface By {
   /** The member of a line, with a comma before it. */
@@ -96,15 +98,14 @@ export class Layout {
   }
 
   #response(sheet: Sheet, { request, clear }: AuditedExchange, from: AuditResponse): void {
-    let text = this.#mount(request);
+    let text = RESPONSE + this.#mount(request);
     if (from.auth !== undefined) text += `,"auth":${this.#auth(from.auth, from.auth.clientToken)}`;
     if (from.leaseId !== undefined) text += member('secret', { lease_id: from.leaseId });
-    // Without the comma before its first member.
-    sheet.text(`,"response":{${text.slice(1)}`);
-    const answered = this.#answered(request, from, clear);
-    sheet.bytes(text === '' ? answered.subarray(1) : answered);
-    const rest = this.#afterwards(from);
-    sheet.text(`${text === '' && answered.length === 0 ? rest.slice(1) : rest}}`);
+    const members = sheet.length + RESPONSE.length;
+    sheet.text(text);
+    sheet.bytes(this.#answered(request, from, clear));
+    sheet.text(this.#afterwards(from));
+    sheet.object(members);
   }
 
   #afterwards({ warnings, wrap }: AuditResponse): string {

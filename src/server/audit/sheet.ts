@@ -8,6 +8,8 @@ import { type Anchor, closeGroup, closingSpace, OPEN } from '../../base/chain.ts
 const FIRST_BYTES = 64 * 1024;
 /** What one long line made a sheet grow to is not kept for the next. */
 const KEPT_BYTES = 4 * 1024 * 1024;
+const OPENING_BRACE = 0x7b;
+const CLOSING_BRACE = 0x7d;
 
 export class Sheet {
   #room = Buffer.allocUnsafeSlow(FIRST_BYTES);
@@ -31,22 +33,19 @@ export class Sheet {
     this.length += bytes.length;
   }
 
+  /** Makes an object of the members that stand from `from` on, each with a comma before it. */
+  object(from: number): void {
+    this.#need(2);
+    if (this.length === from) this.length++;
+    this.#room[from] = OPENING_BRACE;
+    this.#room[this.length++] = CLOSING_BRACE;
+  }
+
   /** What stands from `from` up to `to`, once more. */
   again(from: number, to: number): void {
     this.#need(to - from);
     this.#room.copyWithin(this.length, from, to);
     this.length += to - from;
-  }
-
-  /** Whatever `put` puts down, or nothing of it where it fails. */
-  whole(put: (sheet: Sheet) => void): void {
-    const before = this.length;
-    try {
-      put(this);
-    } catch (error) {
-      this.length = before;
-      throw error;
-    }
   }
 
   /** All of it as a text: to another thread that is cheaper to send than bytes. */
@@ -79,6 +78,17 @@ export class Sheet {
     const larger = Buffer.allocUnsafeSlow(Math.max(needed, 2 * this.#room.length));
     this.#room.copy(larger, 0, 0, this.length);
     this.#room = larger;
+  }
+}
+
+/** Whatever `put` puts down on the sheets, or nothing of it on any where it fails. */
+export function whole(sheets: readonly Sheet[], put: () => void): void {
+  const before = sheets.map((sheet) => sheet.length);
+  try {
+    put();
+  } catch (error) {
+    for (const [at, sheet] of sheets.entries()) sheet.length = before[at] ?? 0;
+    throw error;
   }
 }
 

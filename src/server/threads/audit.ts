@@ -8,11 +8,11 @@ import type { Clock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
 import type { Storage } from '../../storage/storage.ts';
 import type { AuditBroker } from '../audit/audit.ts';
-import { type AuditedLines, countsOf, DEVICES } from '../audit/broker.ts';
+import { type AuditedLines, COUNTS, DEVICES } from '../audit/broker.ts';
 import { Hasher } from '../audit/hash.ts';
 import { Layout } from '../audit/line.ts';
 import { keptDevice, readSettings } from '../audit/settings.ts';
-import { Sheet } from '../audit/sheet.ts';
+import { Sheet, whole } from '../audit/sheet.ts';
 import type { Audit } from '../options.ts';
 
 /** What is recorded in one turn of the loop, or as much of it as one group of the trail takes: it crosses as one message. */
@@ -64,20 +64,16 @@ export async function relayedAudit(
 
   const record: AuditBroker['record'] = (lines, exchange) => {
     if (layouts.size === 0 || exchange.error === HANDED_ON) return Promise.resolve();
-    const more = countsOf(lines);
+    const more = COUNTS[lines];
     const isFull = (now: Gathered): boolean =>
       now.counts.request + now.counts.response + more.request + more.response > GROUP_LINES;
     if (gathered === undefined || isFull(gathered)) gathered = begin();
     const { counts, sheets, taken } = gathered;
     const at = clock.now();
-    const before = [...sheets.values()].map((sheet) => [sheet, sheet.length] as const);
-    try {
+    // Not for one device and not for the other: the numbers of their lines are the same.
+    whole([...sheets.values()], () => {
       for (const [path, sheet] of sheets) layouts.get(path)?.put(sheet, lines, exchange, at);
-    } catch (error) {
-      // Not for one device and not for the other: the numbers of their lines are the same.
-      for (const [sheet, length] of before) sheet.length = length;
-      throw error;
-    }
+    });
     counts.request += more.request;
     counts.response += more.response;
     return taken;
