@@ -6,6 +6,7 @@
 
 import { base64, sha256, utf8 } from '../base/bytes.ts';
 import type { Failure } from '../base/errors.ts';
+import { own } from '../base/own.ts';
 import { base62, uuid } from '../crypto/random.ts';
 
 /** What a name is made for, and when (milliseconds since the epoch). */
@@ -142,7 +143,7 @@ class Reader {
 }
 
 function fieldOf(field: string, fields: Fields): Make {
-  const known = Object.hasOwn(fields, field) ? fields[field] : undefined;
+  const known = own(fields, field);
   if (known !== undefined) return known;
   const names = Object.keys(fields).map((name) => `.${name}`);
   throw bad(`there is no .${field}; ${names.join(' and ')} are known`);
@@ -177,7 +178,7 @@ const FUNCTIONS: Readonly<Record<string, { readonly arity: number; readonly run:
 
 function call(name: string, args: readonly Make[]): Make {
   if (name === 'printf') return printf(args);
-  const known = Object.hasOwn(FUNCTIONS, name) ? FUNCTIONS[name] : undefined;
+  const known = own(FUNCTIONS, name);
   if (known === undefined) throw bad(`there is no function ${name.slice(0, 40)}`);
   if (args.length !== known.arity) throw bad(`${name} takes ${known.arity} values`);
   return (facts) =>

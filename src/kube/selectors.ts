@@ -1,6 +1,7 @@
 /** Label selectors as objects carry them (`matchLabels`, `matchExpressions`). Source: apimachinery's LabelSelector. */
 
 import { failure } from '../base/errors.ts';
+import { own } from '../base/own.ts';
 
 export interface LabelSelector {
   readonly matchLabels?: Readonly<Record<string, string>> | undefined;
@@ -51,6 +52,3 @@ function holds(key: string, operator: string, values: readonly string[], labels:
       });
   }
 }
-
-const own = (labels: Labels, key: string): string | undefined =>
-  Object.hasOwn(labels, key) ? labels[key] : undefined;

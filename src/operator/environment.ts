@@ -6,6 +6,7 @@
 import { asFailure, failure } from '../base/errors.ts';
 import type { Log } from '../base/log.ts';
 import { nearest } from '../base/nearest.ts';
+import { own } from '../base/own.ts';
 import type { Kube, KubeObject, Name, Resource } from '../kube/kube.ts';
 import type { WayOut } from '../provider/egress.ts';
 import type { ProviderEnv } from '../provider/provider.ts';
@@ -63,7 +64,7 @@ export function environmentOf(world: World, asker: Asker): ProviderEnv {
     const object = await read(resource, ref);
     const what = { kind: resource.kind, name: ref.name, namespace: object.metadata.namespace ?? '' };
     const data = (object['data'] ?? {}) as Readonly<Record<string, string>>;
-    const value = Object.hasOwn(data, ref.key) ? data[ref.key] : undefined;
+    const value = own(data, ref.key);
     if (value === undefined) {
       const near = nearest(ref.key, Object.keys(data));
       throw failure('operator.ref_key', { ...what, key: ref.key, near });

@@ -3,6 +3,8 @@
  * environment and the home of the server for what a string leaves out. Whoever writes the string is the administrator.
  */
 
+import { own } from '../base/own.ts';
+
 export interface PostgresTarget {
   readonly host: string;
   readonly port: number;
@@ -79,7 +81,7 @@ function parameters(query: string): Pick<PostgresTarget, 'tls' | 'connectTimeout
     if (seen.has(name)) throw new BadTarget('it gives a parameter twice');
     seen.add(name);
     if (name === 'sslmode') {
-      const known = Object.hasOwn(MODES, value) ? MODES[value] : undefined;
+      const known = own(MODES, value);
       if (known === undefined) throw new BadTarget(`its sslmode is none of ${Object.keys(MODES).join(', ')}`);
       mode = known;
     } else if (name === 'connect_timeout') {

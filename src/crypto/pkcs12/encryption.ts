@@ -5,6 +5,7 @@
 
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 import { failure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 import {
   children,
   contentOf,
@@ -83,7 +84,7 @@ const HMAC_SHA256 = '1.2.840.113549.2.9';
 /** The hash of an HMAC that an AlgorithmIdentifier names. @throws Unsupported */
 export function hmacHash(algorithm: Element | undefined): string {
   const id = readOid(children(algorithm)[0]);
-  const hash = Object.hasOwn(HMACS, id) ? HMACS[id] : undefined;
+  const hash = own(HMACS, id);
   if (hash === undefined) throw new Unsupported(`the HMAC ${id} is not supported`);
   return hash;
 }
@@ -108,7 +109,7 @@ export function decrypt(
   const [id, parameters] = children(algorithm);
   const name = readOid(id);
   if (name === PBES2) return decryptPbes2(parameters, data, password, pay);
-  const scheme = Object.hasOwn(OLD_SCHEMES, name) ? OLD_SCHEMES[name] : undefined;
+  const scheme = own(OLD_SCHEMES, name);
   if (scheme === undefined) throw new Unsupported(`the encryption ${name} is not supported`);
   const [saltElement, count] = children(parameters);
   const salt = contentOf(saltElement, TAG.octets);
@@ -128,7 +129,7 @@ function decryptPbes2(
   const [derivation, encryption] = children(parameters);
   const [cipherId, ivElement] = children(encryption);
   const cipherName = readOid(cipherId);
-  const cipher = Object.hasOwn(CIPHERS, cipherName) ? CIPHERS[cipherName] : undefined;
+  const cipher = own(CIPHERS, cipherName);
   if (cipher === undefined) throw new Unsupported(`the cipher ${cipherName} is not supported`);
   const iv = contentOf(ivElement, TAG.octets);
   if (iv.length !== cipher.block) throw failure('pki.malformed');

@@ -5,6 +5,7 @@
 
 import { createHmac, timingSafeEqual } from 'node:crypto';
 import { failure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 import { children, contentOf, type Element, readOid, readOne, TAG } from '../x509/der.ts';
 import { derOf } from './ber.ts';
 import { decrypt, derivedBy, hmacHash, readCount, Unsupported, WrongPassword } from './encryption.ts';
@@ -116,7 +117,7 @@ function hasMac(macData: Element, content: Buffer, password: Password, pay: Pay)
       .update(content)
       .digest();
   } else {
-    const known = Object.hasOwn(DIGESTS, name) ? DIGESTS[name] : undefined;
+    const known = own(DIGESTS, name);
     if (known === undefined) throw new Unsupported(`the MAC ${name} is not supported`);
     const salt = contentOf(saltElement, TAG.octets);
     const iterations = count === undefined ? 1 : readCount(count);

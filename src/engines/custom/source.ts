@@ -4,6 +4,7 @@ import { baseAddress } from '../../base/address.ts';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 import { isCertificates } from '../../crypto/pem.ts';
 import type { Mount } from '../../plugin/plugin.ts';
 import { isWellFormed } from './answer.ts';
@@ -119,7 +120,7 @@ export class Source {
 
 function standsFor(place: string, facts: Facts, { secrets }: Config): string {
   const [from, name] = isSecret(place) ? [secrets, place.slice('secret.'.length)] : [facts, place];
-  const value = Object.hasOwn(from, name) ? from[name] : undefined;
+  const value = own(from, name);
   if (value === undefined) throw failure('custom.no_secret', { name });
   return value;
 }

@@ -1,6 +1,7 @@
 /** The kinds of database, under the names that clients know. */
 
 import { failure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 import type { DatabaseKind } from './kinds/kind.ts';
 import { MYSQL, MYSQL_LEGACY } from './kinds/mysql.ts';
 import { POSTGRESQL } from './kinds/postgresql.ts';
@@ -18,7 +19,7 @@ const KINDS: Readonly<Record<string, DatabaseKind>> = {
 
 /** @throws Failure database.plugin */
 export function kindOf(plugin: string): DatabaseKind {
-  const kind = Object.hasOwn(KINDS, plugin) ? KINDS[plugin] : undefined;
+  const kind = own(KINDS, plugin);
   if (kind === undefined)
     throw failure('database.plugin', { name: plugin.slice(0, 80), known: Object.keys(KINDS).join(', ') });
   return kind;

@@ -5,6 +5,7 @@
  */
 
 import { failure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 
 /** What a piece of a statement is: `escaped` is a text with backslashes, `dollar` a body of SQL in dollar quotes. */
 export type Kind = 'bare' | 'text' | 'escaped' | 'name' | 'dollar' | 'comment';
@@ -105,7 +106,7 @@ function fillBody(
 }
 
 function valueFor(values: Readonly<Record<string, string>>, name: string): string {
-  const value = Object.hasOwn(values, name) ? values[name] : undefined;
+  const value = own(values, name);
   if (value === undefined) throw bad(`there is no value for {{${name.slice(0, 40)}}} in this statement`);
   // The server reads a statement up to the first NUL.
   if (value.includes('\0')) throw bad(`the value of {{${name}}} holds a NUL`);

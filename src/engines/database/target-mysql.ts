@@ -1,6 +1,7 @@
 /** How MySQL and MariaDB are addressed: a DSN of go-sql-driver, `USER:PASSWORD@tcp(HOST:PORT)/DATABASE?tls=true`. */
 
 import { parseDuration } from '../../base/duration.ts';
+import { own } from '../../base/own.ts';
 import {
   bad,
   bounded,
@@ -95,7 +96,7 @@ function parameters(query: string): { tls: TlsMode | undefined; connectTimeoutMs
   let connectTimeoutMs = CONNECT_TIMEOUT_MS;
   for (const [name, value] of new URLSearchParams(query)) {
     if (name === 'tls') {
-      const mode = Object.hasOwn(MODES, value) ? MODES[value] : undefined;
+      const mode = own(MODES, value);
       if (mode === undefined) throw bad(`tls must be one of ${Object.keys(MODES).join(', ')}`);
       tls = mode;
     } else if (name === 'timeout') connectTimeoutMs = timeout(value);

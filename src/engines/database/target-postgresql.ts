@@ -1,5 +1,6 @@
 /** How PostgreSQL is addressed: a URI, as libpq takes it. */
 
+import { own } from '../../base/own.ts';
 import {
   bad,
   bounded,
@@ -51,7 +52,7 @@ function parameters(query: string): { tls: TlsMode; connectTimeoutMs: number } {
   let connectTimeoutMs = CONNECT_TIMEOUT_MS;
   for (const [name, value] of new URLSearchParams(query)) {
     if (name === 'sslmode') {
-      const mode = Object.hasOwn(MODES, value) ? MODES[value] : undefined;
+      const mode = own(MODES, value);
       if (mode === undefined) throw bad(`sslmode must be one of ${Object.keys(MODES).join(', ')}`);
       tls = mode;
     } else if (name === 'connect_timeout') {

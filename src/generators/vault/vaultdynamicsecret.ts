@@ -44,6 +44,14 @@ const stateSchema = z.object({
 });
 type Known = z.output<typeof stateSchema>;
 
+/** What a policy must allow for a method; every other one changes something. */
+const CAPABILITIES: ReadonlyMap<string, string> = new Map([
+  ['', 'read'],
+  ['GET', 'read'],
+  ['LIST', 'list'],
+  ['DELETE', 'delete'],
+]);
+
 /** @param clouds by which who is known to a cloud logs in */
 export const createVaultDynamicSecret = (
   clock: Pick<Clock, 'now'>,
@@ -238,10 +246,3 @@ function retryOf({ retrySettings: settings }: Spec): Pick<ProviderEnv, 'retry'> 
     },
   };
 }
-
-const CAPABILITIES: ReadonlyMap<string, string> = new Map([
-  ['', 'read'],
-  ['GET', 'read'],
-  ['LIST', 'list'],
-  ['DELETE', 'delete'],
-]);

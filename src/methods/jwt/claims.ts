@@ -6,6 +6,7 @@
 import { type Failure, failure } from '../../base/errors.ts';
 import { globMatches } from '../../base/glob.ts';
 import { Exact, type Json } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 import type { Claims } from '../jws.ts';
 
 /** A value that a claim may be bound to. Numbers are compared as numbers, to the digit. */
@@ -39,8 +40,6 @@ function step(value: Json | undefined, part: string): Json | undefined {
   if (typeof value !== 'object' || value === null || value instanceof Exact) return undefined;
   return own(value as Claims, part);
 }
-
-const own = (of: Claims, name: string): Json | undefined => (Object.hasOwn(of, name) ? of[name] : undefined);
 
 /** The audiences of a token: one may stand alone (RFC 7519 section 4.1.3). Undefined where the claim is neither. */
 export function audiencesOf(claims: Claims): readonly string[] | undefined {

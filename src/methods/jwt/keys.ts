@@ -2,6 +2,7 @@
 
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import type { Json } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 import type { Claims, Jws } from '../jws.ts';
 
 export interface SigningKey {
@@ -40,7 +41,7 @@ export function readKeySet(set: Json): readonly SigningKey[] | undefined {
 function readKey(jwk: Json): SigningKey | undefined {
   if (!isObject(jwk)) return undefined;
   const { kty, use, kid, alg } = jwk;
-  const members = typeof kty === 'string' && Object.hasOwn(MEMBERS, kty) ? MEMBERS[kty] : undefined;
+  const members = typeof kty === 'string' ? own(MEMBERS, kty) : undefined;
   if (members === undefined || (use !== undefined && use !== 'sig')) return undefined;
   try {
     const bare = Object.fromEntries(members.map((name) => [name, jwk[name]]));

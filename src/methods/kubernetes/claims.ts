@@ -1,6 +1,7 @@
 /** What a service account token says of itself, and whether that fits what is asked of it. Pure; nothing here is proof. */
 
 import type { Json } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 import type { Claims } from '../jws.ts';
 
 export interface ServiceAccount {
@@ -65,7 +66,7 @@ export function isFor(claims: Claims, audience: string): boolean {
 
 /** The object under a name; never one that every object inherits. */
 function member(of: Claims, name: string): Claims | undefined {
-  const value = Object.hasOwn(of, name) ? of[name] : undefined;
+  const value = own(of, name);
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Claims) : undefined;
 }
 

@@ -3,6 +3,7 @@
  * (`externalsecret_provider_api_calls_count`). Only names of services and calls are taken, never what they were asked for.
  */
 
+import { own } from '../../base/own.ts';
 import type { WebRequest } from '../../base/web.ts';
 import type { WayOut } from '../../provider/egress.ts';
 
@@ -93,7 +94,7 @@ function kubernetesCall(method: string, path: string): string {
   if (method === 'POST' && path.includes('selfsubject')) return 'CreateSelfSubjectRulesReview';
   if (method === 'GET') return path.endsWith('/secrets') ? 'ListSecrets' : 'GetSecret';
   return (
-    named(
+    own(
       { POST: 'CreateSecret', PUT: 'UpdateSecret', PATCH: 'PatchSecret', DELETE: 'DeleteSecret' },
       method,
     ) ?? 'Other'
@@ -108,20 +109,16 @@ function googleCall(method: string, url: string): string {
   if (verb !== undefined) return word(verb);
   if (!path.includes('/secrets')) return 'Token';
   if (method === 'GET') return /\/secrets$/.test(path) ? 'ListSecrets' : 'GetSecret';
-  return named({ POST: 'CreateSecret', PATCH: 'UpdateSecret', DELETE: 'DeleteSecret' }, method) ?? 'Other';
+  return own({ POST: 'CreateSecret', PATCH: 'UpdateSecret', DELETE: 'DeleteSecret' }, method) ?? 'Other';
 }
 
 function azureCall(method: string, url: string): string {
   const [, kind = '', name] = pathOf(url).split('/');
-  const what = named({ secrets: 'Secret', keys: 'Key', certificates: 'Certificate' }, kind);
+  const what = own({ secrets: 'Secret', keys: 'Key', certificates: 'Certificate' }, kind);
   if (what === undefined) return 'Token';
   if (method === 'GET') return name === undefined || name === '' ? `Get${what}s` : `Get${what}`;
-  return `${named({ PUT: 'Set', POST: 'Import', PATCH: 'Update', DELETE: 'Delete' }, method) ?? 'Other'}${what}`;
+  return `${own({ PUT: 'Set', POST: 'Import', PATCH: 'Update', DELETE: 'Delete' }, method) ?? 'Other'}${what}`;
 }
-
-/** What a table has of its own under a text of a request: every object has a `valueOf`. */
-const named = (table: Readonly<Record<string, string>>, key: string): string | undefined =>
-  Object.hasOwn(table, key) ? table[key] : undefined;
 
 const pathOf = (url: string): string => (URL.canParse(url) ? new URL(url).pathname : '');
 

@@ -4,6 +4,7 @@
  */
 
 import { z } from 'zod';
+import { own } from '../../base/own.ts';
 import { type Bag, isBag } from '../../base/shape.ts';
 
 export { withoutNulls } from '../../base/shape.ts';
@@ -53,7 +54,7 @@ function* ofObject(schema: z.ZodObject, value: Bag, path: Path): Iterable<Unknow
   const known = Object.keys(shape);
   const open = schema.def.catchall !== undefined && !(schema.def.catchall instanceof z.ZodNever);
   for (const [field, member] of Object.entries(value)) {
-    const of = Object.hasOwn(shape, field) ? shape[field] : undefined;
+    const of = own(shape, field);
     if (of !== undefined) yield* unknownFields(of, member, [...path, field]);
     else if (!open) yield { path, field, known };
   }

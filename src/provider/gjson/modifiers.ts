@@ -1,6 +1,7 @@
 /** The modifiers of GJSON paths (`@keys`, `@flatten:{"deep":true}`), one row each. Pure. */
 
 import { Ordered, type OrderedJson, parseOrdered, stringify } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 
 export type Modifier = (value: OrderedJson, argument: string) => OrderedJson | undefined;
 
@@ -52,8 +53,7 @@ const MODIFIERS: Readonly<Record<string, Modifier>> = {
 };
 
 /** The modifier of a name, or undefined where there is none. */
-export const modifierOf = (name: string): Modifier | undefined =>
-  Object.hasOwn(MODIFIERS, name) ? MODIFIERS[name] : undefined;
+export const modifierOf = (name: string): Modifier | undefined => own(MODIFIERS, name);
 
 function option(argument: string, name: string): boolean {
   if (argument === '') return false;

@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { textOf } from '../../base/bytes.ts';
 import { parseDuration } from '../../base/duration.ts';
 import { failure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 import type { LineOptions } from './line.ts';
 import type { LinkTarget } from './link.ts';
 import { FACILITIES, LOCAL_SYSLOG } from './syslog.ts';
@@ -42,7 +43,7 @@ const bad = (reason: string) => failure('audit.bad_option', { reason });
 /** @throws Failure audit.unknown_type, audit.bad_option */
 export function readSettings(config: { readonly type: string; readonly options: Options }): DeviceSettings {
   const { type, options } = config;
-  const kind = Object.hasOwn(KINDS, type) ? KINDS[type] : undefined;
+  const kind = own(KINDS, type);
   if (kind === undefined) throw failure('audit.unknown_type', { type });
   const known = [...kind.keys, ...COMMON];
   const unknown = Object.keys(options).find((key) => !known.includes(key));

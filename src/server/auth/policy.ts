@@ -8,6 +8,7 @@ import { parseDuration } from '../../base/duration.ts';
 import { Failure, failure } from '../../base/errors.ts';
 import { blocksOf, type HclBlock, type HclItem, type HclValue, kindOf, parseHcl } from '../../base/hcl.ts';
 import { Exact, type Json } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 import { parsePath } from '../../base/path.ts';
 import type { Capability } from './acl.ts';
 import { parseTemplate, type TemplatePart } from './template.ts';
@@ -201,7 +202,7 @@ function capability(name: string, fail: Fail): Capability {
 
 function legacy(value: HclValue, fail: Fail): readonly Capability[] {
   const word = value.kind === 'string' ? value.value : '';
-  const granted = Object.hasOwn(LEGACY, word) ? LEGACY[word] : undefined;
+  const granted = own(LEGACY, word);
   if (granted === undefined) throw fail(`invalid policy "${word}"`, 'use deny, read, write or sudo');
   return granted;
 }

@@ -5,6 +5,7 @@
  */
 
 import type { Failure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 import { parsePath } from '../../base/path.ts';
 
 export type TemplatePart = string | { readonly reference: readonly string[] };
@@ -157,6 +158,3 @@ function lookUp(reference: readonly string[], identity: Identity | undefined): s
   if (third === 'name') return group.name;
   return own(group.metadata, more.join('.'));
 }
-
-const own = (record: Readonly<Record<string, string>>, key: string): string | undefined =>
-  Object.hasOwn(record, key) ? record[key] : undefined;

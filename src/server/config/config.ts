@@ -6,6 +6,7 @@
 
 import { type Failure, failure, isFailure } from '../../base/errors.ts';
 import { blocksOf, parseHcl } from '../../base/hcl.ts';
+import { own } from '../../base/own.ts';
 import { type BackupSettings, readBackups } from './backup.ts';
 import { type EgressRule, egressRule } from './egress.ts';
 import { type ListenerSettings, readListeners } from './listener.ts';
@@ -219,7 +220,7 @@ function readRegistration(placed: Placed): Registration {
 
 function levelOf(top: Stanza, env: Readonly<Record<string, string | undefined>>): ServerConfig['logLevel'] {
   const text = (env['VAULT_LOG_LEVEL'] || top.text('log_level') || 'info').toLowerCase();
-  const level = Object.hasOwn(LEVELS, text) ? LEVELS[text] : undefined;
+  const level = own(LEVELS, text);
   if (level !== undefined) return level;
   throw failure('config.refused', {
     reason: `there is no log level ${JSON.stringify(text.slice(0, 40))}`,

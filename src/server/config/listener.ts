@@ -2,6 +2,7 @@
 
 import { isIP } from 'node:net';
 import { blocksOf, type HclBlock } from '../../base/hcl.ts';
+import { own } from '../../base/own.ts';
 import { type Placed, refusal, Stanza } from './stanza.ts';
 
 export interface TlsFiles {
@@ -105,7 +106,7 @@ function readListener(file: string, block: HclBlock, notes: string[]): ListenerS
       'Name both files, or write tls_disable = true where something in front of it ends TLS.',
     );
   const version = stanza.text('tls_min_version') ?? 'tls12';
-  const minVersion = Object.hasOwn(VERSIONS, version) ? VERSIONS[version] : undefined;
+  const minVersion = own(VERSIONS, version);
   if (minVersion === undefined)
     throw refusal(
       lineOf('tls_min_version'),

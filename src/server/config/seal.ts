@@ -5,6 +5,7 @@
  */
 
 import { blocksOf, type HclBlock } from '../../base/hcl.ts';
+import { own } from '../../base/own.ts';
 import { AWSKMS_KEYS, type AwsKmsSettings, readAwsKms } from './seals/awskms.ts';
 import { AZUREKEYVAULT_KEYS, type AzureKeyVaultSettings, readAzureKeyVault } from './seals/azurekeyvault.ts';
 import { type At, type Env, Fields } from './seals/fields.ts';
@@ -124,7 +125,7 @@ function readSeal(file: string, block: HclBlock, env: Env, notes: string[]): Rea
       );
     return { at, settings: undefined, disabled: false };
   }
-  const kind = Object.hasOwn(KINDS, label) ? KINDS[label] : undefined;
+  const kind = own(KINDS, label);
   if (kind === undefined)
     throw refusal(
       at,

@@ -1,5 +1,6 @@
 /** Which request headers the audit trail keeps, and whether in the clear. All others are never written down. */
 
+import { own } from '../../base/own.ts';
 import type { Storage } from '../../storage/storage.ts';
 import { decode, encode } from '../auth/records.ts';
 
@@ -15,12 +16,10 @@ export class AuditedHeaders {
   readonly #storage: Storage;
   /** Name in lower case -> whether it is hashed. */
   #kept: Readonly<Record<string, boolean>>;
-  #names: readonly string[];
 
   private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
     this.#storage = storage;
     this.#kept = kept;
-    this.#names = Object.keys(kept);
   }
 
   static async open(storage: Storage): Promise<AuditedHeaders> {
@@ -49,8 +48,8 @@ export class AuditedHeaders {
       }
     | undefined {
     let found: { readonly headers: Record<string, readonly string[]>; readonly clear: string[] } | undefined;
-    for (const name of this.#names) {
-      const value = Object.hasOwn(headers, name) ? headers[name] : undefined;
+    for (const name in this.#kept) {
+      const value = own(headers, name);
       if (value === undefined) continue;
       // Many requests have none of them.
       found ??= { headers: {}, clear: [] };
@@ -63,6 +62,5 @@ export class AuditedHeaders {
   async #store(kept: Readonly<Record<string, boolean>>): Promise<void> {
     await this.#storage.commit([{ key: KEY, value: encode(kept) }]);
     this.#kept = kept;
-    this.#names = Object.keys(kept);
   }
 }

@@ -5,6 +5,7 @@
 
 import { base64, fromBase64, hex, utf8 } from '../../base/bytes.ts';
 import { isFailure } from '../../base/errors.ts';
+import { own } from '../../base/own.ts';
 import { KEY_BYTES, openBytes, sealBytes } from '../../crypto/aead.ts';
 import { hmac } from '../../crypto/kdf.ts';
 import { randomKey } from '../../crypto/random.ts';
@@ -42,7 +43,7 @@ export function kubernetesSeal({
   const keyIn = async (of: string, signal: AbortSignal): Promise<Uint8Array> => {
     const data = await asked(secret.read(signal));
     if (data === undefined) throw trouble(KUBERNETES, 'lost', 'its Secret is not there');
-    const text = Object.hasOwn(data, of) ? data[of] : undefined;
+    const text = own(data, of);
     if (text === undefined) throw trouble(KUBERNETES, 'lost', 'its Secret has no such key');
     const key = fromBase64(text);
     if (key?.length === KEY_BYTES) return key;

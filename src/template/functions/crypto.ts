@@ -5,6 +5,7 @@
 
 import { createCipheriv, createDecipheriv, createHash, createHmac, scryptSync } from 'node:crypto';
 import bcryptjs from 'bcryptjs';
+import { own } from '../../base/own.ts';
 import { toBytes, toText } from '../text.ts';
 import { type Call, CallError, fn, type Row, type Table } from './table.ts';
 
@@ -162,7 +163,7 @@ function derivePassword(
   user: string,
   site: string,
 ): string {
-  const shapes = Object.hasOwn(SHAPES, shape) ? SHAPES[shape] : undefined;
+  const shapes = own(SHAPES, shape);
   if (shapes === undefined) return `cannot find password template ${shape}`;
   call.meter.spend(4096);
   const number = (value: number): Buffer => {

@@ -1,6 +1,7 @@
 /** Regular expressions in RE2's syntax, which never take more than linear time, with Go's rules for finding all. */
 
 import { RE2JS, RE2JSException } from 're2js';
+import { own } from '../../base/own.ts';
 import type { Meter } from '../fuel.ts';
 import { fromText, toText } from '../text.ts';
 import { strings } from '../value.ts';
@@ -95,7 +96,7 @@ function expand(template: string, { groups }: Match, names: Readonly<Record<stri
   return template.replace(/\$(?:\$|\{(\w+)\}|(\w+))/g, (whole, braced?: string, bare?: string) => {
     const name = braced ?? bare;
     if (name === undefined) return whole === '$$' ? '$' : whole;
-    const index = /^\d+$/.test(name) ? Number(name) : Object.hasOwn(names, name) ? names[name] : undefined;
+    const index = /^\d+$/.test(name) ? Number(name) : own(names, name);
     return index === undefined ? '' : (groups[index] ?? '');
   });
 }

@@ -7,6 +7,7 @@ import { createPublicKey, type KeyObject } from 'node:crypto';
 import { calculateJwkThumbprint, flattenedVerify } from 'jose';
 import { textOf } from '../../../base/bytes.ts';
 import { type Json, parseJson } from '../../../base/json.ts';
+import { own } from '../../../base/own.ts';
 import { AcmeError } from './problem.ts';
 import type { Jwk } from './records.ts';
 
@@ -106,7 +107,7 @@ export async function readKey(given: Members): Promise<SignerKey> {
     OKP: ['kty', 'crv', 'x'],
   };
   const kty = given['kty'];
-  const wanted = typeof kty === 'string' && Object.hasOwn(names, kty) ? names[kty] : undefined;
+  const wanted = typeof kty === 'string' ? own(names, kty) : undefined;
   if (wanted === undefined) throw bad('the key must be of type RSA, EC or OKP');
   if (given['d'] !== undefined || given['k'] !== undefined) throw bad('the key is a private one');
   const jwk: Record<string, string> = {};

@@ -2,6 +2,7 @@
 
 import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
+import { own } from '../../../base/own.ts';
 import { duration, flag, integer } from '../../../base/schema.ts';
 import type { HashName } from '../../../crypto/algorithms.ts';
 import { publicText } from '../../../crypto/keys.ts';
@@ -25,7 +26,7 @@ const OAEP_HASHES: Readonly<Record<string, HashName>> = {
 /** @throws Failure transit.import */
 export function hashNameOf(given: string): HashName {
   const name = given.toUpperCase().replace(/^SHA-/, 'SHA');
-  const hash = Object.hasOwn(OAEP_HASHES, name) ? OAEP_HASHES[name] : undefined;
+  const hash = own(OAEP_HASHES, name);
   if (hash === undefined)
     throw refused(`unsupported hash function; known: ${Object.keys(OAEP_HASHES).join(', ')}`);
   return hash;

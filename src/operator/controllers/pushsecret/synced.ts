@@ -1,6 +1,7 @@
 /** `status.syncedPushSecrets`: which place of which store holds what, so that it can be taken away again. */
 
 import { sameJson } from '../../../base/equal.ts';
+import { own } from '../../../base/own.ts';
 import type { PushData, Synced } from '../../api/pushsecret.ts';
 import { storeId } from '../externalsecret/observed.ts';
 import type { Entry } from './entries.ts';
@@ -13,7 +14,7 @@ import type { StoreSeen } from './observed.ts';
 export function placeName({ match }: PushData, taken: Readonly<Record<string, PushData>> = {}): string {
   const { remoteKey, property } = match.remoteRef;
   const name = property === '' ? remoteKey : `${remoteKey}/${property}`;
-  const other = Object.hasOwn(taken, name) ? taken[name] : undefined;
+  const other = own(taken, name);
   return other === undefined || samePlace(other, match.remoteRef) ? name : `${remoteKey}//${property}`;
 }
 
@@ -87,7 +88,7 @@ function patchOf(before: Bag, after: Bag): object | undefined {
   const patch: Record<string, unknown> = {};
   for (const name of Object.keys(before)) if (!Object.hasOwn(after, name)) patch[name] = null;
   for (const [name, now] of Object.entries(after)) {
-    const was = Object.hasOwn(before, name) ? before[name] : undefined;
+    const was = own(before, name);
     if (sameJson(was, now)) continue;
     patch[name] = isBag(was) && isBag(now) ? patchOf(was, now) : now;
   }

@@ -10,6 +10,7 @@ import {
 } from 'node:crypto';
 import { promisify } from 'node:util';
 import { base64url, textOf, utf8 } from '../../../base/bytes.ts';
+import { own } from '../../../base/own.ts';
 import { uuid } from '../../../crypto/random.ts';
 
 const makePair = promisify(generateKeyPair);
@@ -130,7 +131,7 @@ function membersOf(part: string): Readonly<Record<string, unknown>> | undefined 
 }
 
 function rowOf(algorithm: string): Algorithm {
-  const row = Object.hasOwn(ALGORITHMS, algorithm) ? ALGORITHMS[algorithm] : undefined;
+  const row = own(ALGORITHMS, algorithm);
   if (row === undefined) throw new Error('a signing key of an unknown algorithm was stored');
   return row;
 }

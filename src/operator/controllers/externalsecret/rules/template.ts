@@ -6,6 +6,7 @@
 import { textOf, utf8 } from '../../../../base/bytes.ts';
 import { failure } from '../../../../base/errors.ts';
 import { nearest } from '../../../../base/nearest.ts';
+import { own } from '../../../../base/own.ts';
 import { parseYaml } from '../../../../base/yaml.ts';
 import type { KubeObject } from '../../../../kube/kube.ts';
 import type { Template, TemplateFrom } from '../../../api/externalsecret.ts';
@@ -73,7 +74,7 @@ function* rendered(
     if (object === undefined) throw failure('operator.source_missing', { kind: known, name: source.name });
     const held = (object['data'] ?? {}) as Readonly<Record<string, string>>;
     for (const { key, templateAs } of source.items) {
-      const raw = Object.hasOwn(held, key) ? held[key] : undefined;
+      const raw = own(held, key);
       if (raw === undefined) {
         throw failure('operator.source_key', {
           kind: known,
