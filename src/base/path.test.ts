@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isFailure } from './errors.ts';
-import { asFolder, asLeaf, KeptPath, type Path, parsePath, parseUrlPath } from './path.ts';
+import { API, asFolder, asLeaf, KeptPath, type Path, parseApiPath, parsePath, parseUrlPath } from './path.ts';
 
 const plain = ({ text, segments, folder }: Path) => ({ text, segments, folder });
 
@@ -61,6 +61,8 @@ test('a text that is the same encoded and decoded is read as one, however often 
       for (let time = 0; time < 3; time++) {
         expect(made(() => parseUrlPath(text))).toEqual(expected);
         expect(made(() => parseUrlPath(encodeURI(text)))).toEqual(expected);
+        expect(made(() => parseApiPath(API + text))).toEqual(expected);
+        expect(made(() => parseApiPath(API + encodeURI(text)))).toEqual(expected);
       }
     }),
   );
@@ -72,19 +74,19 @@ test('a folder and a leaf have each other', () => {
 });
 
 test('a path that comes again is kept as one, until others have weighed it out', () => {
-  const asked = 'secret/data/kept';
-  expect(parseUrlPath(asked)).not.toBe(parseUrlPath(asked));
-  const kept = parseUrlPath(asked);
+  const asked = `${API}secret/data/kept`;
+  expect(parseApiPath(asked)).not.toBe(parseApiPath(asked));
+  const kept = parseApiPath(asked);
   expect(kept).toBeInstanceOf(KeptPath);
-  expect(parseUrlPath(asked)).toBe(kept);
+  expect(parseApiPath(asked)).toBe(kept);
 
-  const ofManySegments = (number: number): string => `${'s/'.repeat(1000)}${number}`;
+  const ofManySegments = (number: number): string => `${API}${'s/'.repeat(1000)}${number}`;
   const askedOften = (number: number): Path =>
-    [0, 1, 2].map(() => parseUrlPath(ofManySegments(number)))[2] as Path;
+    [0, 1, 2].map(() => parseApiPath(ofManySegments(number)))[2] as Path;
   const first = askedOften(0);
-  expect(parseUrlPath(ofManySegments(0))).toBe(first);
+  expect(parseApiPath(ofManySegments(0))).toBe(first);
   // Of 35 kB each: 2,000 would be 70 MB.
   for (let number = 1; number < 2000; number++) askedOften(number);
-  expect(parseUrlPath(ofManySegments(0))).not.toBe(first);
-  expect(parseUrlPath(asked)).not.toBe(kept);
+  expect(parseApiPath(ofManySegments(0))).not.toBe(first);
+  expect(parseApiPath(asked)).not.toBe(kept);
 });

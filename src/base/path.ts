@@ -74,8 +74,22 @@ const KEPT_BYTES = 24 * 1024 * 1024;
 const kept = new Recent<KeptPath>(KEPT_BYTES);
 const doorkeeper = new Doorkeeper(65_536);
 
-/** About, in bytes: the text twice over, as the key and in its segments, and what is made of it. */
-const weightOf = ({ text, segments }: Path): number => 512 + 2 * text.length + 32 * segments.length;
+/** About, in bytes: the text as the key, in its segments, and in what is made of it. */
+const weightOf = ({ text, segments }: Path): number => 768 + 3 * text.length + 32 * segments.length;
+
+/** What the path of every request to the API begins with. */
+export const API = '/v1/';
+
+/** As `parseUrlPath`, of a URL that begins with `API`: what stands behind that. */
+export function parseApiPath(url: string): Path {
+  const known = kept.get(url);
+  if (known !== undefined) return known;
+  const path = parseUrlPath(url.slice(API.length));
+  if (url.length > PATH_LIMIT || !doorkeeper.knows(url)) return path;
+  const again = new KeptPath(path);
+  kept.set(url, again, weightOf(again));
+  return again;
+}
 
 /**
  * Reads the path of a URL: percent-decodes it once. An encoded slash, dot segment or percent sign that would decode
@@ -84,16 +98,10 @@ const weightOf = ({ text, segments }: Path): number => 512 + 2 * text.length + 3
  */
 export function parseUrlPath(raw: string): Path {
   if (raw.length > 3 * PATH_LIMIT) throw failure('path.too_long', { limit: PATH_LIMIT });
-  const known = kept.get(raw);
-  if (known !== undefined) return known;
   // Nothing below could refuse or change it.
   if (raw.length <= PATH_LIMIT && PLAIN.test(raw)) {
     const folder = raw.endsWith('/');
-    const path = { text: raw, segments: (folder ? raw.slice(0, -1) : raw).split('/'), folder };
-    if (!doorkeeper.knows(raw)) return path;
-    const again = new KeptPath(path);
-    kept.set(raw, again, weightOf(again));
-    return again;
+    return { text: raw, segments: (folder ? raw.slice(0, -1) : raw).split('/'), folder };
   }
   if (/%(2f|5c|00)/i.test(raw)) throw notCanonical('it holds an encoded slash, backslash or NUL');
   let text: string;

@@ -1,5 +1,5 @@
 import { failure, isFailure } from '../base/errors.ts';
-import { near } from './near.ts';
+import { placeOf } from './near.ts';
 import type { Storage, Write } from './storage.ts';
 
 /**
@@ -14,7 +14,7 @@ export function prefixed(storage: Storage, prefix: string): Storage {
       const entry = await storage.get(inside(key));
       return entry && { key, value: entry.value, revision: entry.revision };
     },
-    ...(storage.near === undefined ? {} : { near: (key: string) => near(storage, inside(key)) }),
+    ...(storage.place === undefined ? {} : { place: (key: string) => placeOf(storage, inside(key)) }),
     list: (folder, page) => storage.list(inside(folder), page),
     async *scan(folder, signal) {
       for await (const entry of storage.scan(inside(folder), signal))

@@ -25,9 +25,15 @@ export interface Entry {
   readonly derived?: Derivations | undefined;
 }
 
+/** Where an entry lies: its key is put together once, and the entry is found without it where it was found before. */
+export interface Place {
+  /** As `get`, from memory where it may be there; `near` in near.ts says what holds. */
+  near(): Soon<Entry | undefined>;
+}
+
 /** Where an entry that is kept in memory holds what was worked out of it (near.ts). */
 export interface Derivations {
-  of<T>(entry: Entry, make: (entry: Entry) => T): T;
+  of<T>(make: (entry: Entry) => T): T;
   charge(bytes: number): void;
 }
 
@@ -42,8 +48,8 @@ export const KEY_LIMIT = 1900;
 
 export interface Storage {
   get(key: string): Promise<Entry | undefined>;
-  /** As `get`, from memory where it may be there; `near` in near.ts says what holds. Absent: there is no such memory. */
-  near?(key: string): Soon<Entry | undefined>;
+  /** Where an entry lies whose key is asked for again and again, maybe in memory. Absent: there is no such memory. */
+  place?(key: string): Place;
   /**
    * The direct children of `prefix` (which is empty or ends in "/"), relative to it; folders end in "/". Byte order; an
    * entry "a" and a folder "a/" are two children. Costs as much as it returns, however much lies below.

@@ -4,7 +4,7 @@ import { failure } from '../../base/errors.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import { readable } from '../keyspace.ts';
 import { isReadable, type Secret } from './secret.ts';
-import type { Found, SecretStore } from './store.ts';
+import type { Found, Named, SecretStore } from './store.ts';
 
 /** Writers may trim or forget a version between our two reads this often before we say that the store is broken. */
 const MOST_TRIES = 8;
@@ -22,22 +22,20 @@ export function readSecret(store: SecretStore, given: string): Soon<Secret | und
 }
 
 /**
- * @param given the "*path" of a route
  * @param wanted number of the version; 0 for the current one
  * @returns undefined where there is no such secret or version
  * @throws Failure storage.corrupt where a version that must be there is not
  */
 export function readVersion(
   store: SecretStore,
-  given: string,
+  named: Named,
   wanted: number,
   now: number,
   tries = 0,
 ): Soon<Found | undefined> {
-  const path = readable(given);
-  if (path === undefined) return undefined;
+  if (readable(named.given) === undefined) return undefined;
   // A value that is gone shows that the record in memory is older than the store: from then on nothing but the store is asked.
-  return after(store.known(path, tries > 0), (known) => {
+  return after(store.known(named, tries > 0), (known) => {
     if (known === undefined) return undefined;
     const { secret, newest } = known;
     if (wanted === 0 && newest !== undefined && isReadable(newest.version, now)) return newest;
@@ -47,8 +45,8 @@ export function readVersion(
     if (!isReadable(version, now)) return { secret, number, version, value: undefined };
     return after(store.value(known, number), (value) => {
       if (value !== undefined) return { secret, number, version, value };
-      if (tries === MOST_TRIES) throw failure('storage.corrupt', { key: given });
-      return readVersion(store, given, wanted, now, tries + 1);
+      if (tries === MOST_TRIES) throw failure('storage.corrupt', { key: named.key });
+      return readVersion(store, named, wanted, now, tries + 1);
     });
   });
 }

@@ -18,8 +18,8 @@ import { hex, textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Mount, Reply } from '../../plugin/plugin.ts';
-import { charge, derived, near } from '../../storage/near.ts';
-import type { Check, Entry, Page, Write } from '../../storage/storage.ts';
+import { charge, derived, near, placeOf } from '../../storage/near.ts';
+import type { Check, Entry, Page, Place, Storage, Write } from '../../storage/storage.ts';
 import { KeyQueue } from './queue.ts';
 import { type Config, DEFAULT_CONFIG, newSecret, type Secret, type Version } from './secret.ts';
 
@@ -80,6 +80,20 @@ export interface Changed<T> {
   readonly revision: number | undefined;
 }
 
+/** A name that secrets are read by: what belongs to it is worked out once, for who asks for it again and again. */
+export class Named {
+  /** The "*path" of a route. */
+  readonly given: string;
+  readonly key: string;
+  readonly place: Place;
+
+  constructor(given: string, storage: Storage) {
+    this.given = given;
+    this.key = metaKey(given);
+    this.place = placeOf(storage, this.key);
+  }
+}
+
 export class SecretStore {
   readonly #mount: Mount;
   readonly #queue = new KeyQueue();
@@ -111,14 +125,19 @@ export class SecretStore {
   }
 
   secret(path: string): Soon<Secret | undefined> {
-    return after(this.known(path), (known) => known?.secret);
+    return after(this.known(this.named(path)), (known) => known?.secret);
+  }
+
+  named(path: string): Named {
+    return new Named(path, this.#mount.storage);
   }
 
   /** A secret, from memory where it was read before; `fresh` asks the store itself. */
-  known(path: string, fresh = false): Soon<Known | undefined> {
-    const { storage } = this.#mount;
-    const key = metaKey(path);
-    return after(fresh ? storage.get(key) : near(storage, key), (entry) => entry && derived(entry, knownOf));
+  known({ key, place }: Named, fresh = false): Soon<Known | undefined> {
+    return after(
+      fresh ? this.#mount.storage.get(key) : place.near(),
+      (entry) => entry && derived(entry, knownOf),
+    );
   }
 
   /** A version; undefined where it was trimmed, destroyed or forgotten since the secret was read. */

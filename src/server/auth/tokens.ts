@@ -19,8 +19,8 @@ import { hkdf } from '../../crypto/kdf.ts';
 import { base62 } from '../../crypto/random.ts';
 import { wipe as wipeBytes } from '../../crypto/wipe.ts';
 import type { Grant } from '../../plugin/plugin.ts';
-import { derived, near } from '../../storage/near.ts';
-import type { Entry, Storage, Write } from '../../storage/storage.ts';
+import { derived, near, placeOf } from '../../storage/near.ts';
+import type { Entry, Place, Storage, Write } from '../../storage/storage.ts';
 import type { ExpiryIndex } from '../lease/expiry.ts';
 import { decode, encode, load } from './records.ts';
 import { isBatch, openBatch, sealBatch } from './tokens-batch.ts';
@@ -111,7 +111,7 @@ export class TokenStore {
   readonly #batchKey: Buffer;
   readonly #release: (hash: string) => Promise<void>;
   /** Found by a digest under a key of this process, so that no token stays in memory by which one could be guessed at. */
-  readonly #hashes = new Recent<string>(HASH_LIMIT);
+  readonly #shown = new Recent<Place>(HASH_LIMIT);
   readonly #shownKey = randomBytes(32).toString('base64');
   readonly #watchers = new Set<(hash: string) => void>();
   /** Auth mounts that are gone, whose batch tokens have not run out by themselves yet. */
@@ -266,17 +266,17 @@ export class TokenStore {
       return known && this.current({ ...known, hash: this.hash(token) });
     }
     if (token === '' || token.length > TOKEN_LENGTH) return undefined;
-    return this.byHash(this.#shownHash(token));
+    return this.#living(this.#placeOf(token).near());
   }
 
-  /** As `hash`, for what callers show with each request: one digest in one call, where the HMAC costs several. */
-  #shownHash(token: string): string {
+  /** Where what callers show with each request lies: found by one digest in one call, where the HMAC costs several. */
+  #placeOf(token: string): Place {
     const shown = digest('sha256', this.#shownKey + token, 'base64');
-    const known = this.#hashes.get(shown);
+    const known = this.#shown.get(shown);
     if (known !== undefined) return known;
-    const hash = this.hash(token);
-    this.#hashes.set(shown, hash);
-    return hash;
+    const place = placeOf(this.#storage, idKey(this.hash(token)));
+    this.#shown.set(shown, place);
+    return place;
   }
 
   /** The token as it now is, or undefined where it is no longer alive. */
@@ -289,9 +289,13 @@ export class TokenStore {
 
   /** The living token of this hash. Whether it still lives is asked each time: its end comes without a commit. */
   byHash(hash: string): Soon<TokenEntry | undefined> {
-    return after(near(this.#storage, idKey(hash)), (found) => {
-      const entry = found && derived(found, tokenOf);
-      return entry !== undefined && this.alive(entry) ? entry : undefined;
+    return this.#living(near(this.#storage, idKey(hash)));
+  }
+
+  #living(entry: Soon<Entry | undefined>): Soon<TokenEntry | undefined> {
+    return after(entry, (found) => {
+      const token = found && derived(found, tokenOf);
+      return token !== undefined && this.alive(token) ? token : undefined;
     });
   }
 
@@ -438,7 +442,7 @@ export class TokenStore {
   }
 
   close(): void {
-    this.#hashes.clear();
+    this.#shown.clear();
     wipeBytes(this.#salt, this.#batchKey);
   }
 

@@ -5,6 +5,7 @@ import { failure } from '../../base/errors.ts';
 import { randomKey } from '../../crypto/random.ts';
 import { describeBackend } from '../../storage/conformance.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
+import { near as nearTo } from '../../storage/near.ts';
 import type { Backend, Check, Write } from '../../storage/storage.ts';
 import { Barrier, KEYRING, SET_HASH } from './barrier.ts';
 
@@ -269,7 +270,7 @@ describe('the medium', () => {
 
 describe('what is near', () => {
   const near = async (key: string) => {
-    const entry = await barrier.view('').near?.(key);
+    const entry = await nearTo(barrier.view(''), key);
     return entry && textOf(entry.value);
   };
 

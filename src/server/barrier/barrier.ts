@@ -13,7 +13,7 @@ import { assertKeys } from '../../storage/keys.ts';
 import { conflict, prefixed } from '../../storage/prefixed.ts';
 import type { Backend, Change, Check, Entry, Feed, Page, Storage, Write } from '../../storage/storage.ts';
 import { type Commit, firstBroken, type Sealed, together, touched } from './batch.ts';
-import { EntryCache } from './cache.ts';
+import { CachedPlace, EntryCache, type Source } from './cache.ts';
 import { closeEnvelope, openEnvelope } from './envelope.ts';
 import { Keyring } from './keyring.ts';
 import { lockByRoot } from './rootlock.ts';
@@ -360,16 +360,14 @@ export class Barrier implements Feed {
 
   #sealedStorage(): Storage {
     const barrier = this;
+    const source: Source = { assertOpen: () => void this.#opened(), fetch: (key) => this.#fetch(key) };
     return {
       async get(key) {
         barrier.#opened();
         const entry = RESERVED.has(key) ? undefined : await barrier.#backend.get(key);
         return entry && barrier.#reveal(entry);
       },
-      near(key) {
-        barrier.#opened();
-        return barrier.#cache.get(key) ?? (barrier.#cache.isAbsent(key) ? undefined : barrier.#fetch(key));
-      },
+      place: (key) => new CachedPlace(key, barrier.#cache, source),
       async list(prefix, page = {}) {
         barrier.#opened();
         if (prefix !== RESERVED_FOLDER) return barrier.#backend.list(prefix, page);

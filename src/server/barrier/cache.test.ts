@@ -150,13 +150,13 @@ test('what is kept, and what is hung on it, stays below the bound, and what is u
   put('used');
   for (let at = 0; at < 500; at++) {
     put(`k${at}`);
-    expect(cache.get('used')).toBeDefined();
+    expect(cache.find('used')?.value).toBeDefined();
     expect(cache.size).toBeLessThanOrEqual(100_000);
   }
-  expect(cache.get('k0')).toBeUndefined();
+  expect(cache.find('k0')?.value).toBeUndefined();
   const before = cache.size;
   charge(put('heavy'), 20_000);
   expect(cache.size).toBeGreaterThanOrEqual(before + 20_000 - 100_000 / 2);
   put('too large for it', 50_000);
-  expect(cache.get('too large for it')).toBeUndefined();
+  expect(cache.find('too large for it')?.value).toBeUndefined();
 });

@@ -4,15 +4,93 @@
  * commit is asked for until the outcome is known, and a read that was under way then is not kept.
  */
 
-import { Recent } from '../../base/recent.ts';
+import { type Held, Recent } from '../../base/recent.ts';
+import type { Soon } from '../../base/soon.ts';
 import { wipe } from '../../crypto/wipe.ts';
-import { Derived } from '../../storage/near.ts';
-import type { Entry } from '../../storage/storage.ts';
+import type { Derivations, Entry, Place } from '../../storage/storage.ts';
 
 /** What an entry costs beside its bytes: the objects, and the places in two maps. */
 const OVERHEAD_BYTES = 512;
 /** How many names are remembered of which nothing is there: strangers can ask for names without end. */
 const ABSENT_NAMES = 4096;
+
+/**
+ * What derives of a value, in multiples of it: its text, its record, the answer that it is in, and its hashes in the audit trail.
+ * As measured with secrets of 500 bytes, whose hashes are longer than they are.
+ */
+const DERIVED_COPIES = 5;
+
+/**
+ * What is asked for a second time is kept: in a large store most is asked for once, and of that only the bytes stay, which are
+ * a sixth of it. One place for one thing: of two kinds of readers of one entry the later would have it made anew each time.
+ */
+class CachedEntry implements Entry, Derivations {
+  readonly key: string;
+  readonly value: Uint8Array;
+  readonly revision: number;
+  readonly #among: Recent<Entry>;
+  #asked = false;
+  #make: unknown;
+  #made: unknown;
+
+  constructor({ key, value, revision }: Entry, among: Recent<Entry>) {
+    this.key = key;
+    this.value = value;
+    this.revision = revision;
+    this.#among = among;
+  }
+
+  get derived(): Derivations {
+    return this;
+  }
+
+  charge(bytes: number): void {
+    this.#among.grow(this.key, this, bytes);
+  }
+
+  /** What `make` gives for the entry; from the second time on it is the same. */
+  of<T>(make: (entry: Entry) => T): T {
+    if (this.#make === make) return this.#made as T;
+    const made = make(this);
+    if (this.#asked) {
+      if (this.#make === undefined) this.charge(DERIVED_COPIES * this.value.length);
+      this.#make = make;
+      this.#made = made;
+    }
+    this.#asked = true;
+    return made;
+  }
+}
+
+/** Where entries are read that are not in memory. */
+export interface Source {
+  /** @throws Failure server.sealed */
+  assertOpen(): void;
+  fetch(key: string): Promise<Entry | undefined>;
+}
+
+/** Where an entry lies, in memory or not. */
+export class CachedPlace implements Place {
+  readonly #key: string;
+  readonly #cache: EntryCache;
+  readonly #source: Source;
+  #held: Held<Entry> | undefined;
+
+  constructor(key: string, cache: EntryCache, source: Source) {
+    this.#key = key;
+    this.#cache = cache;
+    this.#source = source;
+  }
+
+  near(): Soon<Entry | undefined> {
+    this.#source.assertOpen();
+    const entry = this.#held && this.#cache.again(this.#held);
+    if (entry !== undefined) return entry;
+    this.#held = this.#cache.find(this.#key);
+    if (this.#held !== undefined) return this.#held.value;
+    return this.#cache.isAbsent(this.#key) ? undefined : this.#source.fetch(this.#key);
+  }
+}
 
 /** One or several reads of one key that are under way. */
 export interface Reading {
@@ -42,8 +120,13 @@ export class EntryCache {
     return this.#kept.weight;
   }
 
-  get(key: string): Entry | undefined {
-    return this.#kept.get(key);
+  find(key: string): Held<Entry> | undefined {
+    return this.#kept.find(key);
+  }
+
+  /** The entry that `find` gave, where it is kept still. */
+  again(held: Held<Entry>): Entry | undefined {
+    return this.#kept.again(held);
   }
 
   /** Whether it is known that there is no such entry. */
@@ -73,12 +156,7 @@ export class EntryCache {
       this.#absent.set(key, true);
       return undefined;
     }
-    const kept: Entry = {
-      key,
-      value: entry.value,
-      revision: entry.revision,
-      derived: new Derived((bytes) => this.#kept.grow(key, kept, bytes)),
-    };
+    const kept = new CachedEntry(entry, this.#kept);
     this.#kept.set(key, kept, OVERHEAD_BYTES + 2 * key.length + entry.value.length);
     return kept;
   }

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import { type WebSocket, WebSocketServer } from 'ws';
 import { asFailure, type Failure, failure } from '../../base/errors.ts';
 import { stringify } from '../../base/json.ts';
-import { parseUrlPath } from '../../base/path.ts';
+import { API, type Path, parseApiPath } from '../../base/path.ts';
 import { Gone } from '../../storage/storage.ts';
 import type { Core } from '../core/core.ts';
 import { subscribe } from '../core/subscribe.ts';
@@ -107,11 +107,11 @@ const send = (client: WebSocket, text: string): Promise<void> =>
     client.send(text, (error) => (error ? reject(error) : resolve()));
   });
 
-function readAsked(url: string): { path: ReturnType<typeof parseUrlPath>; type: string; after?: number } {
+function readAsked(url: string): { path: Path; type: string; after?: number } {
   const [raw = '', ...query] = url.split('?');
   const asked = new URLSearchParams(query.join('?'));
-  if (!raw.startsWith('/v1/')) throw failure('request.unsupported_path');
-  const path = parseUrlPath(raw.slice('/v1/'.length));
+  if (!raw.startsWith(API)) throw failure('request.unsupported_path');
+  const path = parseApiPath(raw);
   const type = path.text.slice(PREFIX.length);
   if (!path.text.startsWith(PREFIX) || type === '') throw failure('request.unsupported_path');
   if (asked.get('json') !== 'true')

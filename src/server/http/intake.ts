@@ -9,7 +9,7 @@ import type { TLSSocket } from 'node:tls';
 import { parseDuration } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
-import { asFolder, type Path, parseUrlPath } from '../../base/path.ts';
+import { API, asFolder, type Path, parseApiPath } from '../../base/path.ts';
 import type { Verb } from '../../plugin/plugin.ts';
 import { add } from '../core/body.ts';
 import type { Request } from '../core/request.ts';
@@ -17,7 +17,6 @@ import { base64Path } from './base64path.ts';
 
 /** As upstream bounds it. */
 export const BODY_LIMIT = 32 * 1024 * 1024;
-const PREFIX = '/v1/';
 const QUERY_LIMIT = 16 * 1024;
 const PARAMETERS_LIMIT = 256;
 
@@ -84,10 +83,10 @@ export function readHead(message: IncomingMessage, response: ServerResponse): Wi
   const url = message.url ?? '';
   const mark = url.indexOf('?');
   const raw = mark === -1 ? url : url.slice(0, mark);
-  if (!raw.startsWith(PREFIX) || raw === PREFIX) return undefined;
+  if (!raw.startsWith(API) || raw === API) return undefined;
   let verb = VERBS[message.method ?? ''];
   if (verb === undefined) throw failure('request.unsupported');
-  const asked = readPath(raw.slice(PREFIX.length), verb);
+  const asked = readPath(raw, verb);
   let { path } = asked;
   const query = mark === -1 ? undefined : readQuery(url.slice(mark + 1));
   const headers = headersOf(message);
@@ -133,9 +132,9 @@ export function remoteOf(socket: Socket & { [REMOTE]?: Request['remote'] }): Req
 /** @throws Failure path.* where it is neither canonical nor, in a read, one that ends in base64 */
 function readPath(raw: string, verb: Verb): { readonly path: Path; readonly opaque: boolean } {
   try {
-    return { path: parseUrlPath(raw), opaque: false };
+    return { path: parseApiPath(raw), opaque: false };
   } catch (error) {
-    const path = verb === 'read' ? base64Path(raw) : undefined;
+    const path = verb === 'read' ? base64Path(raw.slice(API.length)) : undefined;
     if (path === undefined) throw error;
     return { path, opaque: true };
   }

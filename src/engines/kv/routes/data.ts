@@ -22,6 +22,7 @@ const write = z.object({
 
 export function dataRoute(mount: Mount, store: SecretStore): Route {
   const now = (): number => mount.clock.now();
+  const read = path.transform((given) => store.named(given));
 
   return {
     path: 'data/*path',
@@ -29,12 +30,12 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
     operations: {
       read: operation({
         summary: 'Read a version of a secret, the current one unless told.',
-        input: z.object({ path, version: integer().optional() }),
+        input: z.object({ path: read, version: integer().optional() }),
         output: dataAnswer,
         effect: 'none',
-        run({ path: given, version }) {
-          if (given === '') return WRONG_PATH;
-          return after(readVersion(store, given, version ?? 0, now()), (found) =>
+        run({ path: named, version }) {
+          if (named.given === '') return WRONG_PATH;
+          return after(readVersion(store, named, version ?? 0, now()), (found) =>
             found === undefined ? {} : answerOf(found),
           );
         },

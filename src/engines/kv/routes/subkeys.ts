@@ -24,7 +24,7 @@ export const subkeysRoute = (mount: Mount, store: SecretStore): Route => ({
       effect: 'none',
       async run({ path: given, version, depth }) {
         if (given === '') return WRONG_PATH;
-        const found = await readVersion(store, given, version ?? 0, mount.clock.now());
+        const found = await readVersion(store, store.named(given), version ?? 0, mount.clock.now());
         if (found === undefined) return {};
         const metadata = versionData(found.secret, found.number, found.version);
         if (found.value === undefined) return { status: 404, data: { subkeys: null, metadata } };
