@@ -70,12 +70,12 @@ export function parsePath(text: string): Path {
 const PLAIN = /^[\w\-~:@=+,][\w\-~:@=+,.]*(?:\/[\w\-~:@=+,][\w\-~:@=+,.]*)*\/?$/;
 
 /** Anybody can ask, with a token or without, for paths as long as may be: so what they weigh is bounded, not their number. */
-const KEPT_BYTES = 24 * 1024 * 1024;
+const KEPT_BYTES = 16 * 1024 * 1024;
 const kept = new Recent<KeptPath>(KEPT_BYTES);
-const doorkeeper = new Doorkeeper(65_536);
+const doorkeeper = new Doorkeeper(16_384);
 
 /** About, in bytes: the text as the key, in its segments, and in what is made of it. */
-const weightOf = ({ text, segments }: Path): number => 768 + 3 * text.length + 32 * segments.length;
+const weightOf = ({ text, segments }: Path): number => 1024 + 3 * text.length + 32 * segments.length;
 
 /** What the path of every request to the API begins with. */
 export const API = '/v1/';

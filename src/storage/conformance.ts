@@ -72,6 +72,17 @@ export function describeBackend(name: string, open: () => Promise<Opened>): void
       expect(await backend.getMany([])).toEqual(new Map());
     });
 
+    test('gives at once, where it can, what it gives', async () => {
+      const { getNow } = backend;
+      if (getNow === undefined) return;
+      await backend.commit([put('a', '1'), put('gone')]);
+      const before = getNow.call(backend, 'a');
+      await backend.commit([put('a', '2'), drop('gone')]);
+      expect(textOf((before as Entry).value)).toBe('1');
+      for (const key of ['a', 'gone', 'never', 'x'.repeat(KEY_LIMIT + 1)])
+        expect(getNow.call(backend, key)).toEqual(await backend.get(key));
+    });
+
     test('gives and takes copies: nobody can change an entry through a buffer', async () => {
       const given = utf8('before');
       const done = backend.commit([{ key: 'a', value: given }]);

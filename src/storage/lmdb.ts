@@ -158,6 +158,10 @@ class Lmdb implements LmdbBackend, LmdbReader {
   }
 
   async get(key: string): Promise<Entry | undefined> {
+    return this.getNow(key);
+  }
+
+  getNow(key: string): Entry | undefined {
     this.#assertOpen();
     return canKeep(key) ? this.#read(key) : undefined;
   }

@@ -92,6 +92,8 @@ export class Gone extends Error {
 /** A storage with its feed, as an engine of the medium provides it. */
 export interface Backend extends Storage, Feed {
   readonly name: string;
+  /** As `get`, of a medium in this process, which nothing has to be waited for. */
+  getNow?(key: string): Entry | undefined;
   /**
    * The entries of these keys that are there, all from one snapshot, as one question to the medium: what a batch of many
    * writers has to know must not cost a way to a database for each of its keys.

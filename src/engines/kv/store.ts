@@ -33,6 +33,8 @@ const MOST_TRIES = 32;
 export interface Value {
   /** JSON. */
   readonly text: string;
+  /** Whether it stays in memory, and what is made of it with it. */
+  readonly kept: boolean;
   /** The answer that tells it, once it was made. */
   told?: Reply;
 }
@@ -152,7 +154,7 @@ export class SecretStore {
     const found = key === undefined ? undefined : await this.#mount.storage.get(key);
     const text = found && textOf(found.value);
     if (text === undefined) return undefined;
-    const value: Value = { text };
+    const value: Value = { text, kept: entry.derived !== undefined };
     charge(entry, VALUE_BYTES + 3 * text.length);
     known.older ??= new Map();
     known.older.set(version, value);
@@ -246,7 +248,12 @@ function knownOf(entry: Entry): Known {
   const current = text.slice(end + 1);
   const number = secret.current;
   const version = secret.versions[number];
-  const newest = version && { secret, number, version, value: { text: current } };
+  const newest = version && {
+    secret,
+    number,
+    version,
+    value: { text: current, kept: entry.derived !== undefined },
+  };
   return { secret, entry, current, newest, older: undefined };
 }
 

@@ -6,6 +6,7 @@
 
 import { compareBytes, sameSecret } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
+import type { Soon } from '../../base/soon.ts';
 import { KEY_BYTES } from '../../crypto/aead.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import { GroupCommit } from '../../storage/group.ts';
@@ -441,19 +442,23 @@ export class Barrier implements Feed {
     });
   }
 
-  async #fetch(key: string): Promise<Entry | undefined> {
+  #fetch(key: string): Soon<Entry | undefined> {
     if (RESERVED.has(key)) return undefined;
     const reading = this.#cache.begin(key);
-    let entry: Entry | undefined;
-    try {
-      const sealed = await this.#backend.get(key);
-      entry = sealed && this.#reveal(sealed);
-    } catch (error) {
+    const found = (sealed: Entry | undefined): Entry | undefined =>
+      this.#cache.end(key, reading, sealed && this.#reveal(sealed));
+    const failed = (error: unknown): never => {
       // What could not be read is not known to be absent.
       this.#cache.abandon(key, reading);
       throw error;
+    };
+    const backend = this.#backend;
+    if (backend.getNow === undefined) return backend.get(key).then(found).catch(failed);
+    try {
+      return found(backend.getNow(key));
+    } catch (error) {
+      return failed(error);
     }
-    return this.#cache.end(key, reading, entry);
   }
 
   /** One change of keys at a time: one that began under a root key or a term which another replaced would lose it. */

@@ -1,16 +1,20 @@
 /**
- * The one memory of opened entries. It holds secrets in plain, so it is bounded in bytes, kept by nobody else, and wiped when
+ * The one memory of opened entries, of those that are read a second time: in a large store most is read once, and to take that in and
+ * throw it out again costs more than reading it. It holds secrets in plain, so it is bounded in bytes, kept by nobody else, and wiped when
  * the barrier closes. Nothing is answered from it that a commit may be replacing: a key is held out of it from before its
  * commit is asked for until the outcome is known, and a read that was under way then is not kept.
  */
 
+import { Doorkeeper } from '../../base/doorkeeper.ts';
 import { type Held, Recent } from '../../base/recent.ts';
 import type { Soon } from '../../base/soon.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Derivations, Entry, Place } from '../../storage/storage.ts';
 
 /** What an entry costs beside its bytes: the objects, and the places in two maps. */
-const OVERHEAD_BYTES = 512;
+const OVERHEAD_BYTES = 1024;
+/** Of how many keys it is known, roughly, that they were read before: about as many as there is room for. */
+const KNOWN_KEYS = 16_384;
 /** How many names are remembered of which nothing is there: strangers can ask for names without end. */
 const ABSENT_NAMES = 4096;
 
@@ -20,16 +24,12 @@ const ABSENT_NAMES = 4096;
  */
 const DERIVED_COPIES = 5;
 
-/**
- * What is asked for a second time is kept: in a large store most is asked for once, and of that only the bytes stay, which are
- * a sixth of it. One place for one thing: of two kinds of readers of one entry the later would have it made anew each time.
- */
+/** One place for one thing that is worked out: of two kinds of readers of one entry the later would have it made anew each time. */
 class CachedEntry implements Entry, Derivations {
   readonly key: string;
   readonly value: Uint8Array;
   readonly revision: number;
   readonly #among: Recent<Entry>;
-  #asked = false;
   #make: unknown;
   #made: unknown;
 
@@ -48,16 +48,13 @@ class CachedEntry implements Entry, Derivations {
     this.#among.grow(this.key, this, bytes);
   }
 
-  /** What `make` gives for the entry; from the second time on it is the same. */
+  /** What `make` gives for the entry; from then on it is the same. */
   of<T>(make: (entry: Entry) => T): T {
     if (this.#make === make) return this.#made as T;
     const made = make(this);
-    if (this.#asked) {
-      if (this.#make === undefined) this.charge(DERIVED_COPIES * this.value.length);
-      this.#make = make;
-      this.#made = made;
-    }
-    this.#asked = true;
+    if (this.#make === undefined) this.charge(DERIVED_COPIES * this.value.length);
+    this.#make = make;
+    this.#made = made;
     return made;
   }
 }
@@ -66,7 +63,7 @@ class CachedEntry implements Entry, Derivations {
 export interface Source {
   /** @throws Failure server.sealed */
   assertOpen(): void;
-  fetch(key: string): Promise<Entry | undefined>;
+  fetch(key: string): Soon<Entry | undefined>;
 }
 
 /** Where an entry lies, in memory or not. */
@@ -103,6 +100,7 @@ export class EntryCache {
   readonly #kept: Recent<Entry>;
   /** Names of nothing, in a room of their own: what strangers ask for in vain pushes out no entry. */
   readonly #absent: Recent<true>;
+  readonly #doorkeeper = new Doorkeeper(KNOWN_KEYS);
   readonly #reading = new Map<string, Reading>();
   /** Keys whose commits are under way, and how many. */
   readonly #held = new Map<string, number>();
@@ -136,7 +134,7 @@ export class EntryCache {
 
   /** To be asked before a key is read from the store; undefined where what is read shall not be kept. */
   begin(key: string): Reading | undefined {
-    if (!this.#enabled || this.#held.has(key)) return undefined;
+    if (!this.#enabled || this.#held.has(key) || !this.#doorkeeper.knows(key)) return undefined;
     const others = this.#reading.get(key);
     if (others !== undefined) {
       others.readers++;

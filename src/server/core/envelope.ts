@@ -1,5 +1,6 @@
 /** The envelope that every answer of the Vault API comes in, as text: the same for the wire and for what is wrapped. */
 
+import { utf8, view } from '../../base/bytes.ts';
 import { seconds } from '../../base/duration.ts';
 import { stringify } from '../../base/json.ts';
 import { united } from './authority.ts';
@@ -51,7 +52,8 @@ export function envelopeBody(envelope: Envelope): { readonly head: string; reado
   if (lasting === undefined || !isPlain) return { head: envelopeText(envelope) };
   let tail = lasting.made;
   if (!(tail instanceof Tail && tail.mountType === mountType)) {
-    tail = new Tail(mountType, Buffer.from(envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length)));
+    // Not of Node's pool, which all stays for as long as one small piece of it does.
+    tail = new Tail(mountType, view(utf8(envelopeText({ ...envelope, requestId: '' }).slice(NO_ID.length))));
     lasting.made = tail;
   }
   return { head: `{"request_id":"${envelope.requestId}"`, tail: (tail as Tail).bytes };

@@ -50,6 +50,7 @@ export function announced(backend: Backend, announcer: Announcer): Backend {
   return {
     name: backend.name,
     get: (key) => backend.get(key),
+    ...(backend.getNow === undefined ? {} : { getNow: backend.getNow.bind(backend) }),
     getMany: (keys) => backend.getMany(keys),
     list: (prefix, page) => backend.list(prefix, page),
     scan: (prefix, signal) => backend.scan(prefix, signal),

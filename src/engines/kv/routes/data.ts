@@ -114,14 +114,14 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
 
 type Answer = z.input<typeof dataAnswer>;
 
-/** The answer of a version that can be read is made once, and kept with the value, which stands as long as its secret does. */
+/** The answer of a version that can be read is made once where the value is kept, which stands as long as its secret does. */
 function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
   if (value === undefined)
     return { status: 404, data: { data: null, metadata: versionData(secret, number, version) } };
-  if (value.told === undefined) {
-    const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
-    value.told = { data, lasting: { made: undefined } };
-  }
+  if (value.told !== undefined) return value.told as Reply<Answer>;
+  const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
+  if (!value.kept) return { data };
+  value.told = { data, lasting: { made: undefined } };
   return value.told as Reply<Answer>;
 }
 
