@@ -5,6 +5,9 @@
 
 import { median } from './percentile.mjs';
 
+/** How long each runs before it is measured. */
+const SETTLE_S = 1;
+
 /**
  * @param entries what is measured: { contender, variant, kind, params }; ratios are against the first one of the same kind
  * @param counts numbers of clients, each measured for itself
@@ -38,6 +41,8 @@ export async function measureInTurns({
     for (const clients of counts)
       for (const index of turned(entries.length, round)) {
         const { usage } = entries[index].contender;
+        // It stood idle while the others had their time: its memory was given back, and the caches are theirs.
+        await generator.run(job(entries[index], clients, Math.min(warmup, SETTLE_S)));
         const before = usage();
         const result = await generator.run(job(entries[index], clients, seconds));
         found.push({ round, index, clients, ...result, cpuUs: cpuPerAnswer(before, usage(), result) });
