@@ -16,6 +16,8 @@ import { asFolder, KeptPath, parsePath } from '../base/path.ts';
 import { kv } from '../engines/kv/index.ts';
 import { operation, type PluginType, type Verb } from '../plugin/plugin.ts';
 import { MemoryBackend } from '../storage/memory.ts';
+import type { Backend } from '../storage/storage.ts';
+import { AtOnce } from '../storage/testing-atonce.ts';
 import { envelopeText } from './core/envelope.ts';
 import type { Answer } from './core/request.ts';
 import { createServer, type Server } from './server.ts';
@@ -78,7 +80,7 @@ const POLICIES: readonly string[] = [
 /** One of the two servers, with the names by which the steps know what it drew at random. */
 class Life {
   readonly clock = new ManualClock();
-  readonly #backend = new MemoryBackend();
+  readonly #backend: Backend;
   readonly #keeps: boolean;
   #server!: Server;
   #keys: readonly Uint8Array[] = [];
@@ -86,7 +88,9 @@ class Life {
   readonly #tokens = new Map<number, string>();
   readonly #paths = new Map<string, KeptPath>();
 
-  constructor(keeps: boolean) {
+  /** @param backend of which what is read is kept from the first time on, or from the second where it is at hand */
+  constructor(backend: Backend, keeps: boolean) {
+    this.#backend = backend;
     this.#keeps = keeps;
   }
 
@@ -446,8 +450,9 @@ test('a server that keeps what it read answers as one that keeps nothing, whatev
   timeout: 600_000,
 }, async () => {
   await fc.assert(
-    fc.asyncProperty(life, async (steps) => {
-      const [kept, plain] = [new Life(true), new Life(false)];
+    fc.asyncProperty(life, fc.boolean(), async (steps, atHand) => {
+      const kept = new Life(atHand ? new AtOnce() : new MemoryBackend(), true);
+      const plain = new Life(new MemoryBackend(), false);
       await Promise.all([kept.begin(), plain.begin()]);
       try {
         const names: string[] = [];

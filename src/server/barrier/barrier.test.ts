@@ -273,8 +273,6 @@ describe('what is near', () => {
     const entry = await nearTo(barrier.view(''), key);
     return entry && textOf(entry.value);
   };
-  // What is asked once is not remembered.
-  beforeEach(() => near('a'));
 
   test('knows that there is nothing until there is something, and asks the medium once', async () => {
     expect(await near('a')).toBeUndefined();

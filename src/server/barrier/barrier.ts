@@ -87,7 +87,7 @@ export class Barrier implements Feed {
   /** @param cacheBytes how much memory opened entries may take that `near` reads; 0: none are kept */
   constructor(backend: Backend, { cacheBytes = CACHE_BYTES }: { readonly cacheBytes?: number } = {}) {
     this.#backend = backend;
-    this.#cache = new EntryCache(cacheBytes);
+    this.#cache = new EntryCache(cacheBytes, backend.getNow !== undefined);
     this.#root = this.#sealedStorage();
   }
 

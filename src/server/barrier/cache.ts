@@ -1,6 +1,5 @@
 /**
- * The one memory of opened entries, of those that are read a second time: in a large store most is read once, and to take that in and
- * throw it out again costs more than reading it. It holds secrets in plain, so it is bounded in bytes, kept by nobody else, and wiped when
+ * The one memory of opened entries. It holds secrets in plain, so it is bounded in bytes, kept by nobody else, and wiped when
  * the barrier closes. Nothing is answered from it that a commit may be replacing: a key is held out of it from before its
  * commit is asked for until the outcome is known, and a read that was under way then is not kept.
  */
@@ -100,14 +99,19 @@ export class EntryCache {
   readonly #kept: Recent<Entry>;
   /** Names of nothing, in a room of their own: what strangers ask for in vain pushes out no entry. */
   readonly #absent: Recent<true>;
-  readonly #doorkeeper = new Doorkeeper(KNOWN_KEYS);
+  readonly #doorkeeper: Doorkeeper | undefined;
   readonly #reading = new Map<string, Reading>();
   /** Keys whose commits are under way, and how many. */
   readonly #held = new Map<string, number>();
   readonly #enabled: boolean;
 
-  /** @param limitBytes how much memory it may take, roughly; 0 switches it off */
-  constructor(limitBytes: number) {
+  /**
+   * @param limitBytes how much memory it may take, roughly; 0 switches it off
+   * @param choosy keeps only what is read a second time: in a large store most is read once, and to take that in and throw it out
+   *   again costs more than to read it from a medium that is at hand
+   */
+  constructor(limitBytes: number, choosy: boolean) {
+    this.#doorkeeper = choosy ? new Doorkeeper(KNOWN_KEYS) : undefined;
     this.#kept = new Recent(limitBytes);
     this.#absent = new Recent(limitBytes > 0 ? ABSENT_NAMES : 0);
     this.#enabled = limitBytes > 0;
@@ -134,7 +138,7 @@ export class EntryCache {
 
   /** To be asked before a key is read from the store; undefined where what is read shall not be kept. */
   begin(key: string): Reading | undefined {
-    if (!this.#enabled || this.#held.has(key) || !this.#doorkeeper.knows(key)) return undefined;
+    if (!this.#enabled || this.#held.has(key) || this.#doorkeeper?.knows(key) === false) return undefined;
     const others = this.#reading.get(key);
     if (others !== undefined) {
       others.readers++;
