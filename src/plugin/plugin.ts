@@ -120,9 +120,12 @@ export type Reply<O = unknown> =
   | { readonly auth: Grant; readonly warnings?: readonly string[] }
   | { readonly raw: RawReply };
 
-/** Of an answer that stays as it is: room for what the server makes of it. Undefined at first. */
-export interface Lasting {
-  made: unknown;
+/** Of an answer that stays as it is: room for what the server makes of it. */
+export class Lasting {
+  /** How it goes out. */
+  made: unknown = undefined;
+  /** How audit devices write it. */
+  audited: unknown = undefined;
 }
 
 export interface RawReply {

@@ -5,6 +5,7 @@
  */
 
 import type { Json } from '../../base/json.ts';
+import type { Lasting } from '../../plugin/plugin.ts';
 
 /** Where lines go: whole lines, already hashed for this device and closed by line feeds, one or many at a time. */
 export interface AuditSink {
@@ -74,8 +75,8 @@ export interface AuditedWrap {
 export interface AuditResponse {
   readonly auth?: AuditAuth | undefined;
   readonly data?: Json | undefined;
-  /** The very object `data` is kept and answered again: so may be what a device writes of it. */
-  readonly lasting?: boolean | undefined;
+  /** Where the very object `data` is answered again: what a device writes of it is kept there. */
+  readonly lasting?: Pick<Lasting, 'audited'> | undefined;
   readonly leaseId?: string | undefined;
   readonly warnings?: readonly string[] | undefined;
   readonly wrap?: AuditedWrap | undefined;

@@ -116,7 +116,7 @@ export function auditedResponse({ reply, auth, wrap, entityCreated, warnings }: 
   return {
     auth: auth && auditedGrant(auth, entityCreated),
     data: wrap === undefined ? data : undefined,
-    lasting: reply !== undefined && 'lasting' in reply,
+    lasting: reply !== undefined && 'lasting' in reply ? reply.lasting : undefined,
     leaseId: lease?.id || undefined,
     warnings: warnings.length === 0 ? undefined : warnings,
     wrap: wrap && { ...wrap, createdAt: timestamp(wrap.createdAt) },

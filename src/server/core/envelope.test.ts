@@ -1,11 +1,12 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { Lasting } from '../../plugin/plugin.ts';
 import { envelopeBody, envelopeText } from './envelope.ts';
 import type { Envelope } from './request.ts';
 
 const datas = [{ a: 1 }, { ü: 'é', '😀': null }, { data: { x: '1' }, metadata: { version: 3 } }];
 /** As an engine keeps it beside its data, from one answer to the next, whatever mount each of them is of. */
-const lasting = new Map(datas.map((data) => [data, { made: undefined }]));
+const lasting = new Map(datas.map((data) => [data, new Lasting()]));
 
 const envelope = fc.record({
   requestId: fc.uuid(),

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { failure } from '../../../base/errors.ts';
 import { integer, rawJson } from '../../../base/schema.ts';
 import { after } from '../../../base/soon.ts';
-import { type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
+import { Lasting, type Mount, operation, type Reply, type Route } from '../../../plugin/plugin.ts';
 import { path, writable } from '../../keyspace.ts';
 import { parseValue, rawValue, sentText, valueText } from '../../value.ts';
 import { announce } from '../announce.ts';
@@ -121,7 +121,7 @@ function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
   if (value.told !== undefined) return value.told as Reply<Answer>;
   const data = { data: rawValue(value.text), metadata: versionData(secret, number, version) };
   if (!value.kept) return { data };
-  value.told = { data, lasting: { made: undefined } };
+  value.told = { data, lasting: new Lasting() };
   return value.told as Reply<Answer>;
 }
 
