@@ -34,7 +34,7 @@ export function responding(options: RespondOptions): (request: Request) => Soon<
       path,
       operation: request.verb,
       address: request.remote.address,
-      startedAt: clock.now(),
+      began,
       place: 0,
     };
     underWay.add(self);

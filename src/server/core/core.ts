@@ -73,7 +73,8 @@ export interface UnderWay {
   readonly path: string;
   readonly operation: string;
   readonly address: string;
-  readonly startedAt: number;
+  /** Monotonic. */
+  readonly began: number;
   /** Among those that are under way. */
   place: number;
 }

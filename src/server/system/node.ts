@@ -149,15 +149,18 @@ export function nodeRoutes({ core, seal, version, startedAt, node, ha }: Platfor
           effect: 'none',
           async run() {
             services(core);
+            const { clock } = core;
+            // When the clock that never jumps began, as the other one shows it now.
+            const start = clock.now() - clock.monotonic();
             return {
               data: Object.fromEntries(
-                core.underWay().map(({ id, path, operation: verb, address, startedAt: at }) => [
+                core.underWay().map(({ id, path, operation: verb, address, began }) => [
                   id,
                   {
                     request_path: `/v1/${path}`,
                     request_method: verb,
                     client_remote_address: address,
-                    start_time: timestamp(at),
+                    start_time: timestamp(start + began),
                   },
                 ]),
               ),
