@@ -393,7 +393,6 @@ export class Barrier implements Feed {
           open,
           sealed,
           checks.map(({ key, revision }) => ({ key, revision })),
-          writes,
         );
       },
     };
@@ -489,30 +488,12 @@ export class Barrier implements Feed {
     );
   }
 
-  /** @param plain what the writes say, to be remembered in place of what was in memory */
-  #enqueue(
-    open: Open,
-    writes: Member['writes'],
-    checks: readonly Check[],
-    plain: readonly Write[] = [],
-  ): Promise<number> {
-    const known = this.#cache.hold(writes.keys());
-    // Copies: whoever wrote may use the bytes anew.
-    const renewed = new Map<string, Uint8Array>();
-    for (const write of plain)
-      if ('value' in write && known.has(write.key) && writes.get(write.key) !== undefined)
-        renewed.set(write.key, Uint8Array.from(write.value));
+  #enqueue(open: Open, writes: Member['writes'], checks: readonly Check[]): Promise<number> {
+    this.#cache.hold(writes.keys());
     let held = true;
-    const release = (revision?: number): void => {
-      if (!held) return;
+    const release = (): void => {
+      if (held) this.#cache.release(writes.keys());
       held = false;
-      this.#cache.release(writes.keys());
-      for (const [key, reading] of known) {
-        const value = renewed.get(key);
-        if (revision === undefined || value === undefined || this.#open !== open)
-          this.#cache.abandon(key, reading);
-        else this.#cache.end(key, reading, { key, value, revision });
-      }
     };
     return new Promise((resolve, reject) =>
       this.#queue.add({
@@ -520,7 +501,7 @@ export class Barrier implements Feed {
         writes,
         checks,
         resolve(revision) {
-          release(revision);
+          release();
           resolve(revision);
         },
         reject(reason) {

@@ -88,14 +88,12 @@ export class CachedPlace implements Place {
   }
 }
 
-/** One or several reads of one key that are under way, or a write of it. */
+/** One or several reads of one key that are under way. */
 export interface Reading {
   readers: number;
   /** What they bring may be older than what was answered meanwhile. */
   stale: boolean;
 }
-
-const NONE: ReadonlyMap<string, Reading> = new Map();
 
 export class EntryCache {
   readonly #kept: Recent<Entry>;
@@ -172,23 +170,13 @@ export class EntryCache {
     if (reading.readers === 0 && this.#reading.get(key) === reading) this.#reading.delete(key);
   }
 
-  /**
-   * Drops the keys and keeps them out until `release`: they are about to be written. Those of which it had an entry it gives, each
-   * with what is to be ended as a read is, once it is known what was written: who drops the key meanwhile knows of something newer.
-   */
-  hold(keys: Iterable<string>): ReadonlyMap<string, Reading> {
-    if (!this.#enabled) return NONE;
-    const known = new Map<string, Reading>();
+  /** Drops the keys and keeps them out until `release`: they are about to be written. */
+  hold(keys: Iterable<string>): void {
+    if (!this.#enabled) return;
     for (const key of keys) {
-      const wasKept = this.#kept.find(key) !== undefined;
       this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
       this.#drop(key);
-      if (!wasKept) continue;
-      const reading = { readers: 1, stale: false };
-      this.#reading.set(key, reading);
-      known.set(key, reading);
     }
-    return known;
   }
 
   /** The outcome of the write that `hold` was for is known, whatever it is. */
