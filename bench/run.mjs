@@ -120,7 +120,7 @@ async function usage() {
     '',
     '--seconds N     how long each contender is measured in a round (3)',
     '--rounds N      how many rounds (3); figures are medians of them',
-    '--warmup N      seconds of each contender that do not count (2)',
+    '--warmup N      seconds of each contender that do not count (2); before each turn up to one more',
     '--minutes N     how long the soak is (10)',
     '--clients LIST  numbers of clients (1,64)',
     '--only TEXT     only the variants of our server whose name holds it, "audit off" for instance',

@@ -72,7 +72,9 @@ const PLAIN = /^[\w\-~:@=+,][\w\-~:@=+,.]*(?:\/[\w\-~:@=+,][\w\-~:@=+,.]*)*\/?$/
 /** Anybody can ask, with a token or without, for paths as long as may be: so what they weigh is bounded, not their number. */
 const KEPT_BYTES = 16 * 1024 * 1024;
 const kept = new Recent<KeptPath>(KEPT_BYTES);
-const doorkeeper = new Doorkeeper(16_384);
+/** More than are kept: of plain ones some ten thousand. */
+const KNOWN_PATHS = 16_384;
+const doorkeeper = new Doorkeeper(KNOWN_PATHS);
 
 /** About, in bytes: the text as the key, in its segments, and in what is made of it. */
 const weightOf = ({ text, segments }: Path): number => 1024 + 3 * text.length + 32 * segments.length;
@@ -80,7 +82,7 @@ const weightOf = ({ text, segments }: Path): number => 1024 + 3 * text.length + 
 /** What the path of every request to the API begins with. */
 export const API = '/v1/';
 
-/** As `parseUrlPath`, of a URL that begins with `API`: what stands behind that. */
+/** As `parseUrlPath`, of a URL that begins with `API`: what stands behind that. @throws Failure path.* */
 export function parseApiPath(url: string): Path {
   const known = kept.get(url);
   if (known !== undefined) return known;

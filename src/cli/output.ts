@@ -11,6 +11,7 @@ import {
   RawJson,
   stringify,
 } from '../base/json.ts';
+import { own } from '../base/own.ts';
 import type { Answer } from '../client/client.ts';
 import { setting } from './settings.ts';
 import { Exit, type Terminal } from './terminal.ts';
@@ -142,7 +143,7 @@ export function printField(
   fields: Readonly<Record<string, Json>>,
   name: string,
 ): void {
-  const value = Object.hasOwn(fields, name) ? (fields[name] ?? null) : null;
+  const value = own(fields, name) ?? null;
   if (value === null) {
     terminal.err(`Field ${JSON.stringify(name)} not present in secret\n`);
     throw new Exit(1);

@@ -6,6 +6,7 @@ import { ClusterNode } from './cluster/node.ts';
 import { type Belonging, belongingOf, followingTypes } from './cluster/part.ts';
 import type { Pace } from './cluster/tenure.ts';
 import type { Core, Services } from './core/core.ts';
+import { Lead } from './core/mounts.ts';
 import { answer } from './core/pipeline.ts';
 import type { Request } from './core/request.ts';
 import type { Following } from './follow/follower.ts';
@@ -120,11 +121,10 @@ const tracedLead = (tracer: Tracer | undefined, core: Core, lead: Member['dispat
 
 const belongingIn = ({ types, sealedSystem }: Surroundings) => {
   const following = followingTypes(types());
-  return (request: Request, services: Services | undefined): Belonging =>
-    belongingOf(
-      request,
-      services?.mounts.find(request.path) ??
-        (request.path.segments[0] === 'sys' ? sealedSystem() : undefined),
-      following,
-    );
+  return (request: Request, services: Services | undefined): Belonging => {
+    const { path } = request;
+    const sealed = (): Lead | undefined =>
+      path.segments[0] === 'sys' ? new Lead(sealedSystem(), path) : undefined;
+    return belongingOf(request, services?.mounts.lead(path) ?? sealed(), following);
+  };
 };

@@ -12,8 +12,7 @@ import type { Entry, Place, Storage } from './storage.ts';
  * belongs to all who read it, so nobody may change or wipe its value, and its key is the store's and not the view's. Without
  * such a memory it is `get`.
  */
-export const near = (storage: Storage, key: string): Soon<Entry | undefined> =>
-  storage.place === undefined ? storage.get(key) : storage.place(key).near();
+export const near = (storage: Storage, key: string): Soon<Entry | undefined> => placeOf(storage, key).near();
 
 /** As `near`, for who asks for one key again and again. */
 export const placeOf = (storage: Storage, key: string): Place =>

@@ -1,5 +1,6 @@
 /** Which traces are recorded, by the names that OpenTelemetry's specification gives its built-in samplers. Pure. */
 
+import { own } from '../own.ts';
 import type { TraceContext } from './context.ts';
 
 /** @param traceId of the trace that begins or goes on; @param parent absent where it begins here */
@@ -38,6 +39,6 @@ export const SAMPLERS: readonly string[] = [
 export function samplerOf(name: string, share: number): Sampler | undefined {
   const follows = name.startsWith('parentbased_');
   const bare = follows ? name.slice('parentbased_'.length) : name;
-  const root = Object.hasOwn(ROOTS, bare) ? ROOTS[bare]?.(share) : undefined;
+  const root = own(ROOTS, bare)?.(share);
   return root === undefined || !follows ? root : byParent(root);
 }

@@ -5,6 +5,7 @@
 
 import { createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto';
 import { base64, base64url, fromBase64 } from '../../base/bytes.ts';
+import { own } from '../../base/own.ts';
 import { mpint, Reader, string } from './wire.ts';
 
 export interface SshPublicKey {
@@ -56,7 +57,7 @@ export function parsePublicBlob(bytes: Uint8Array): SshPublicKey | undefined {
   try {
     const reader = new Reader(bytes);
     const type = reader.text();
-    const body = Object.hasOwn(TYPES, type) ? TYPES[type]?.(reader) : undefined;
+    const body = own(TYPES, type)?.(reader);
     reader.end();
     return body && { type, ...body, blob: Buffer.from(bytes) };
   } catch {

@@ -3,6 +3,7 @@
 import { textOf } from '../../base/bytes.ts';
 import { failure } from '../../base/errors.ts';
 import { type Json, parseJson } from '../../base/json.ts';
+import { own } from '../../base/own.ts';
 
 const VALUE_LIMIT = 16 * 1024;
 const POINTER = /^(?:\/(?:[^~/]|~[01])*)+$/;
@@ -54,7 +55,7 @@ function at(whole: Json, pointer: string): unknown {
     const name = raw.replaceAll('~1', '/').replaceAll('~0', '~');
     if (typeof found !== 'object' || found === null) return undefined;
     if (Array.isArray(found) && !/^(?:0|[1-9]\d{0,6})$/.test(name)) return undefined;
-    found = Object.hasOwn(found, name) ? (found as Record<string, unknown>)[name] : undefined;
+    found = own(found as Record<string, unknown>, name);
   }
   return found;
 }

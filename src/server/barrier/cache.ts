@@ -10,7 +10,7 @@ import type { Soon } from '../../base/soon.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Derivations, Entry, Place } from '../../storage/storage.ts';
 
-/** What an entry costs beside its bytes: the objects, and the places in two maps. */
+/** What an entry costs beside its bytes: the objects, and its place in the map. */
 const OVERHEAD_BYTES = 1024;
 /** Of how many keys it is known, roughly, that they were read before: about as many as there is room for. */
 const KNOWN_KEYS = 16_384;

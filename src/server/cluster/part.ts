@@ -1,7 +1,7 @@
 /** The services of a server, as a node of a cluster asks them: where a request belongs, its answer, and what to forget. */
 
 import type { PluginType } from '../../plugin/plugin.ts';
-import { type LiveMount, routeOf } from '../core/mounts.ts';
+import type { Lead } from '../core/mounts.ts';
 import type { Request } from '../core/request.ts';
 import { type Place, placeOf } from '../follow/reach.ts';
 
@@ -12,17 +12,17 @@ export interface Belonging {
 }
 
 /**
- * @param mount the mount that the path lies in, or undefined
+ * @param lead what the path leads to; undefined where nothing is mounted
  * @param types whether the types of mounts say that they follow, by kind and name
  */
 export function belongingOf(
-  request: Pick<Request, 'path' | 'verb' | 'wrapTtlMs' | 'help'>,
-  mount: LiveMount | undefined,
+  request: Pick<Request, 'verb' | 'wrapTtlMs' | 'help'>,
+  lead: Lead | undefined,
   types: ReadonlyMap<string, boolean>,
 ): Belonging {
-  const match = mount && routeOf(mount, request.path);
-  if (mount === undefined || match === undefined) return { place: 'leader', repeatable: false };
-  const { type, kind } = mount.entry;
+  if (lead?.match === undefined) return { place: 'leader', repeatable: false };
+  const { match } = lead;
+  const { type, kind } = lead.mount.entry;
   const operation = match.route.operations[request.verb];
   const place = placeOf(
     { type, kind, route: match.route, operation, wrapped: (request.wrapTtlMs ?? 0) > 0 },

@@ -442,7 +442,7 @@ export class Lead {
 }
 
 /** The route that a path asks for, below its mount. */
-export function routeOf(mount: LiveMount, path: Path): Match | undefined {
+function routeOf(mount: LiveMount, path: Path): Match | undefined {
   const depth = depthOf(mount.entry.path);
   return mount.match(path.segments.slice(depth), path.folder && path.segments.length > depth);
 }

@@ -122,7 +122,7 @@ export function createReader(options: ReaderOptions): Reader {
       placeOf(request) {
         // Who counts how often somebody asks is one for all threads.
         if (request.path.segments[0] === 'sys' || quotas.any) return 'leader';
-        return belongingOf(request, mounts.find(request.path), following).place;
+        return belongingOf(request, mounts.lead(request.path), following).place;
       },
       answer: (request) => answer(own, request),
       forget(what) {

@@ -6,6 +6,7 @@
 import { parseDuration } from '../../../base/duration.ts';
 import { failure } from '../../../base/errors.ts';
 import { type Json, parseJson, RawJson } from '../../../base/json.ts';
+import { own } from '../../../base/own.ts';
 import type { Identity } from '../../auth/template.ts';
 
 /** Claims that the server sets itself, in the order that upstream names them. */
@@ -123,7 +124,7 @@ function pairsValue(
   if (name === member) return json(pairs);
   if (!name.startsWith(`${member}.`)) return undefined;
   const key = name.slice(member.length + 1);
-  return json(Object.hasOwn(pairs, key) ? pairs[key] : '');
+  return json(own(pairs, key) ?? '');
 }
 
 function timeValue(selector: string, now: number): string {
