@@ -87,6 +87,7 @@ class Life {
   #root = '';
   readonly #tokens = new Map<number, string>();
   readonly #paths = new Map<string, KeptPath>();
+  readonly #senders = new Map<string, object>();
 
   /** @param backend of which what is read is kept from the first time on, or from the second where it is at hand */
   constructor(backend: Backend, keeps: boolean) {
@@ -197,9 +198,16 @@ class Life {
       headers: {},
       remote: { address: '', port: 0 },
       signal: new AbortController().signal,
-      ...(token === undefined ? {} : { token }),
+      ...(token === undefined ? {} : { token, ...this.#sender(token) }),
       ...(data === undefined ? {} : { data }),
     });
+  }
+
+  /** As the listener knows who sends the same token again. */
+  #sender(token: string): { readonly sender?: object } {
+    const sender = this.#senders.get(token);
+    if (sender === undefined) this.#senders.set(token, {});
+    return this.#keeps && sender !== undefined ? { sender } : {};
   }
 
   /** As the listener has a path that is asked for again and again: what it leads to is kept with it. */

@@ -236,7 +236,8 @@ class Lmdb implements LmdbBackend, LmdbReader {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
       if (this.#lock === undefined) throw failure('storage.standby');
-      this.#queue.add({ ...pending(writes, checks), resolve, reject });
+      const asked = pending(writes, checks);
+      this.#queue.add({ writes: asked.writes, checks: asked.checks, resolve, reject });
     });
   }
 

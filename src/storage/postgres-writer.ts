@@ -129,7 +129,8 @@ export class PostgresWriter {
 
   commit(writes: readonly Write[], checks: readonly Check[]): Promise<number> {
     return new Promise((resolve, reject) => {
-      this.#queue.add({ ...pending(writes, checks), resolve, reject });
+      const asked = pending(writes, checks);
+      this.#queue.add({ writes: asked.writes, checks: asked.checks, resolve, reject });
     });
   }
 

@@ -49,18 +49,20 @@ export interface AuditAuth {
   readonly displayName?: string;
   readonly policies?: readonly string[];
   readonly tokenPolicies?: readonly string[];
-  readonly identityPolicies?: readonly string[];
+  readonly identityPolicies?: readonly string[] | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
   readonly entityId?: string;
   /** This login was the first of the entity. */
-  readonly entityCreated?: boolean;
+  readonly entityCreated?: boolean | undefined;
   readonly tokenType?: string;
   readonly tokenTtlMs?: number;
   readonly issuedAt?: string;
-  readonly policyResults?: {
-    readonly allowed: boolean;
-    readonly granting: readonly { readonly name: string; readonly type: string }[];
-  };
+  readonly policyResults?:
+    | {
+        readonly allowed: boolean;
+        readonly granting: readonly { readonly name: string; readonly type: string }[];
+      }
+    | undefined;
 }
 
 export interface AuditedWrap {

@@ -121,8 +121,7 @@ export class Layout {
     text += member('data', this.#data(request.data, clear?.request));
     text += `,"remote_address":${quoted(request.remoteAddress)},"remote_port":${request.remotePort}`;
     if (wrapTtlMs !== undefined) text += `,"wrap_ttl":${seconds(wrapTtlMs)}`;
-    if (headers !== undefined)
-      text += member('headers', this.#headers(headers, request.clearHeaders ?? PLAIN_HEADERS));
+    if (headers !== undefined) text += this.#headers(headers, request.clearHeaders ?? PLAIN_HEADERS);
     return `${text}}`;
   }
 
@@ -222,14 +221,19 @@ export class Layout {
     return this.#options.logRaw ? value : this.#hasher.data(value, plain);
   }
 
-  #headers(given: Readonly<Record<string, readonly string[]>>, clear: readonly string[]): unknown {
-    return new Map(
-      Object.entries(given).map(([name, values]) => [
-        name,
-        this.#options.logRaw || clear.includes(name.toLowerCase())
-          ? values
-          : values.map((value) => this.#hasher.hash(value)),
-      ]),
+  /** With a comma before them. */
+  #headers(given: Readonly<Record<string, readonly string[]>>, clear: readonly string[]): string {
+    const asWritten = (name: string, values: readonly string[]): readonly string[] =>
+      this.#options.logRaw || clear.includes(name.toLowerCase())
+        ? values
+        : values.map((value) => this.#hasher.hash(value));
+    return this.#hasher.kept(given, clear, () =>
+      flat(
+        member(
+          'headers',
+          new Map(Object.entries(given).map(([name, values]) => [name, asWritten(name, values)])),
+        ),
+      ),
     );
   }
 }

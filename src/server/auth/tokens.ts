@@ -113,6 +113,7 @@ export class TokenStore {
   /** Found by a digest under a key of this process, so that no token stays in memory by which one could be guessed at. */
   readonly #shown = new Recent<Place>(HASH_LIMIT);
   readonly #shownKey = randomBytes(32).toString('base64');
+  readonly #bySender = new WeakMap<object, Place>();
   readonly #watchers = new Set<(hash: string) => void>();
   /** Auth mounts that are gone, whose batch tokens have not run out by themselves yet. */
   readonly #closedLogins = new Set<string>();
@@ -260,13 +261,22 @@ export class TokenStore {
   }
 
   /** The living token of this text, or undefined for a token that never was, has expired or is used up. */
-  lookup(token: string): Soon<TokenEntry | undefined> {
+  lookup(token: string, sender?: object): Soon<TokenEntry | undefined> {
     if (isBatch(token)) {
       const known = openBatch<Omit<TokenEntry, 'hash'>>(this.#batchKey, token);
       return known && this.current({ ...known, hash: this.hash(token) });
     }
     if (token === '' || token.length > TOKEN_LENGTH) return undefined;
-    return this.#living(this.#placeOf(token).near());
+    return this.#living(this.#placeFor(token, sender).near());
+  }
+
+  #placeFor(token: string, sender: object | undefined): Place {
+    if (sender === undefined) return this.#placeOf(token);
+    const known = this.#bySender.get(sender);
+    if (known !== undefined) return known;
+    const place = this.#placeOf(token);
+    this.#bySender.set(sender, place);
+    return place;
   }
 
   /** Where what callers show with each request lies: found by one digest in one call, where the HMAC costs several. */

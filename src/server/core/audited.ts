@@ -33,7 +33,7 @@ function auditedMount(mount: LiveMount, isSystem: boolean): AuditedMount {
 function newAuditedRequest(exchange: Exchange): AuditRequest {
   const { request, mount, token, data } = exchange;
   const wrapTtlMs = request.wrapTtlMs ?? 0;
-  const kept = exchange.services?.auditedHeaders.of(request.headers);
+  const kept = exchange.services?.auditedHeaders.of(request.headers, request.sender);
   const isEmpty = data === NO_MEMBERS || Object.keys(data).length === 0;
   return {
     id: exchange.id,
@@ -85,30 +85,26 @@ function factsOf(
   authority: Authority | undefined,
   decision: Decision | undefined,
 ): AuditAuth {
-  const facts = entryFacts(token, authority?.identityPolicies ?? []);
-  if (decision === undefined) return facts;
-  const granting = !decision.allowed ? [] : decision.rule === 'root' ? ['root'] : decision.rule.policies;
+  const identityPolicies = authority?.identityPolicies ?? [];
   return {
-    ...facts,
-    policyResults: {
-      allowed: decision.allowed,
-      granting: granting.map((name) => ({ name, type: 'acl' })),
-    },
+    accessor: token.accessor,
+    displayName: token.displayName,
+    policies: united(token.policies, identityPolicies),
+    tokenPolicies: token.policies,
+    identityPolicies: identityPolicies.length === 0 ? undefined : identityPolicies,
+    metadata: token.meta,
+    entityId: token.entityId,
+    tokenType: token.type ?? 'service',
+    tokenTtlMs: token.ttlMs,
+    issuedAt: timestamp(token.createdAt),
+    policyResults: decision && resultsOf(decision),
   };
 }
 
-const entryFacts = (token: TokenEntry, identityPolicies: readonly string[]): AuditAuth => ({
-  accessor: token.accessor,
-  displayName: token.displayName,
-  policies: united(token.policies, identityPolicies),
-  tokenPolicies: token.policies,
-  ...(identityPolicies.length === 0 ? {} : { identityPolicies }),
-  metadata: token.meta,
-  entityId: token.entityId,
-  tokenType: token.type ?? 'service',
-  tokenTtlMs: token.ttlMs,
-  issuedAt: timestamp(token.createdAt),
-});
+function resultsOf({ allowed, rule }: Decision): NonNullable<AuditAuth['policyResults']> {
+  const granting = !allowed || rule === undefined ? [] : rule === 'root' ? ['root'] : rule.policies;
+  return { allowed, granting: granting.map((name) => ({ name, type: 'acl' })) };
+}
 
 export function auditedResponse({ reply, auth, wrap, entityCreated, warnings }: Exchange): AuditResponse {
   const data = reply !== undefined && 'data' in reply ? (reply.data as Json | undefined) : undefined;
@@ -128,10 +124,10 @@ const auditedGrant = (auth: AuthInfo, entityCreated: boolean): AuditAuth => ({
   accessor: auth.accessor,
   policies: united(auth.policies, auth.identityPolicies),
   tokenPolicies: auth.policies,
-  ...(auth.identityPolicies.length === 0 ? {} : { identityPolicies: auth.identityPolicies }),
+  identityPolicies: auth.identityPolicies.length === 0 ? undefined : auth.identityPolicies,
   metadata: auth.metadata,
   entityId: auth.entityId,
-  ...(entityCreated ? { entityCreated: true } : {}),
+  entityCreated: entityCreated ? true : undefined,
   tokenType: auth.type,
   tokenTtlMs: auth.leaseMs,
 });

@@ -12,10 +12,19 @@ const ALWAYS: Readonly<Record<string, boolean>> = {
   'user-agent': false,
 };
 
+interface Kept {
+  readonly headers: Readonly<Record<string, readonly string[]>>;
+  /** The names of those that are not hashed. */
+  readonly clear: readonly string[];
+}
+
+const NONE: Kept = { headers: {}, clear: [] };
+
 export class AuditedHeaders {
   readonly #storage: Storage;
   /** Name in lower case -> whether it is hashed. */
   #kept: Readonly<Record<string, boolean>>;
+  #bySender = new WeakMap<object, Kept>();
 
   private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
     this.#storage = storage;
@@ -40,13 +49,19 @@ export class AuditedHeaders {
     await this.#store(rest);
   }
 
-  /** The headers of a request that are kept, and which of them are not hashed. */
-  of(headers: Readonly<Record<string, string | undefined>>):
-    | {
-        readonly headers: Readonly<Record<string, readonly string[]>>;
-        readonly clear: readonly string[];
-      }
-    | undefined {
+  /**
+   * The headers of a request that are kept; undefined where it has none of them.
+   * @param sender stands for these headers: for one that came before, the answer is the very same
+   */
+  of(headers: Readonly<Record<string, string | undefined>>, sender?: object): Kept | undefined {
+    const known = sender && this.#bySender.get(sender);
+    if (known !== undefined) return known === NONE ? undefined : known;
+    const found = this.#in(headers);
+    if (sender !== undefined) this.#bySender.set(sender, found ?? NONE);
+    return found;
+  }
+
+  #in(headers: Readonly<Record<string, string | undefined>>): Kept | undefined {
     let found: { readonly headers: Record<string, readonly string[]>; readonly clear: string[] } | undefined;
     for (const name in this.#kept) {
       const value = own(headers, name);
@@ -62,5 +77,6 @@ export class AuditedHeaders {
   async #store(kept: Readonly<Record<string, boolean>>): Promise<void> {
     await this.#storage.commit([{ key: KEY, value: encode(kept) }]);
     this.#kept = kept;
+    this.#bySender = new WeakMap();
   }
 }

@@ -31,7 +31,8 @@ export function authorityOf(services: Judges, token: Bearer): Soon<Authority> {
   const { policies, identity } = services;
   const from = { policies: policies.revision, identity: identity.revision };
   return after(workedOut(services, token), (authority) => {
-    const found = { ...from, authority };
+    // Member by member: what is made with a spread has a shape of its own, which each request would look for.
+    const found = { policies: from.policies, identity: from.identity, authority };
     // Changed while it was worked out, it is still what held when it was asked for, and nothing for the next to rely on.
     if (stands(found, services)) kept.set(token, found);
     return authority;

@@ -152,7 +152,8 @@ function findToken(exchange: Exchange): Soon<void> {
   const { request, services } = exchange;
   if (services === undefined) return;
   const isPublic = accessOf(exchange) === 'public';
-  const shown = request.token === undefined ? undefined : services.tokens.lookup(request.token);
+  const shown =
+    request.token === undefined ? undefined : services.tokens.lookup(request.token, request.sender);
   return after(shown, (entry) => {
     if (entry !== undefined && inCidrs(request.remote.address, entry.boundCidrs))
       return findAuthority(exchange, services, entry, isPublic);

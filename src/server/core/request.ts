@@ -24,6 +24,8 @@ export interface Request {
   /** The body is a form, not JSON. */
   readonly form?: boolean;
   readonly token?: string;
+  /** Stands for the headers and with them for the token, where the same ones came before: who knows it need not read them. */
+  readonly sender?: object;
   /** Absent or 0: the answer is not wrapped. */
   readonly wrapTtlMs?: number;
   /** Asks what the path is, not for what lies there. */

@@ -15,7 +15,8 @@ import type { Core } from '../core/core.ts';
 import { subscribe } from '../core/subscribe.ts';
 import { toCloudEvent } from '../events/cloudevent.ts';
 import type { ServerEvent } from '../events/events.ts';
-import { headersOf, remoteOf, tokenOf } from './intake.ts';
+import { remoteOf } from './intake.ts';
+import { headersOf, tokenOf } from './sender.ts';
 
 export interface EventSocketDeps {
   readonly core: Core;

@@ -14,6 +14,7 @@ import type { Verb } from '../../plugin/plugin.ts';
 import { add } from '../core/body.ts';
 import type { Request } from '../core/request.ts';
 import { base64Path } from './base64path.ts';
+import type { Sender } from './sender.ts';
 
 /** As upstream bounds it. */
 export const BODY_LIMIT = 32 * 1024 * 1024;
@@ -46,6 +47,7 @@ export class WireRequest implements Request {
   stream?: AsyncIterable<Uint8Array>;
   form?: boolean;
   token?: string;
+  sender?: object;
   wrapTtlMs?: number;
   help?: boolean;
   peerCertificate?: Uint8Array;
@@ -79,7 +81,11 @@ export class WireRequest implements Request {
 }
 
 /** What a request asks for, but for its body; undefined where the path is none of the API's. @throws Failure */
-export function readHead(message: IncomingMessage, response: ServerResponse): WireRequest | undefined {
+export function readHead(
+  message: IncomingMessage,
+  response: ServerResponse,
+  sender: Sender,
+): WireRequest | undefined {
   const url = message.url ?? '';
   const mark = url.indexOf('?');
   const raw = mark === -1 ? url : url.slice(0, mark);
@@ -89,7 +95,7 @@ export function readHead(message: IncomingMessage, response: ServerResponse): Wi
   const asked = readPath(raw, verb);
   let { path } = asked;
   const query = mark === -1 ? undefined : readQuery(url.slice(mark + 1));
-  const headers = headersOf(message);
+  const { headers, token } = sender;
   let help = false;
   let data: Readonly<Record<string, Json>> | undefined;
   if (query !== undefined) {
@@ -106,7 +112,6 @@ export function readHead(message: IncomingMessage, response: ServerResponse): Wi
     if (given.split(';')[0]?.trim().toLowerCase() !== 'application/merge-patch+json')
       throw failure('request.patch_type', { given: plain(given) });
   }
-  const token = tokenOf(headers);
   const wrapTtlMs = wrapTtlOf(headers['x-vault-wrap-ttl']);
   const certificate = certificateOf(message);
   const request = new WireRequest({ verb, path, headers, remote: remoteOf(message.socket) }, response);
@@ -116,6 +121,7 @@ export function readHead(message: IncomingMessage, response: ServerResponse): Wi
   if (asked.opaque) request.opaque = true;
   if (data !== undefined) request.data = data;
   if (token !== undefined) request.token = token;
+  if (sender.repeats) request.sender = sender;
   if (wrapTtlMs !== undefined) request.wrapTtlMs = wrapTtlMs;
   if (certificate !== undefined) request.peerCertificate = certificate;
   return request;
@@ -151,8 +157,8 @@ export const isStreamed = ({ verb, path }: Request): boolean => verb === 'write'
 /** Whether the verb's body means anything; of the others it is not even read. */
 export const takesBody = (verb: Verb): boolean => verb === 'write' || verb === 'patch';
 
-export const sendsBody = (message: IncomingMessage): boolean =>
-  message.headers['transfer-encoding'] !== undefined || Number(message.headers['content-length'] ?? 0) > 0;
+export const sendsBody = ({ headers }: Sender): boolean =>
+  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
 /** The body, or request.too_large as soon as that is known, without reading on. @throws Failure request.too_large */
 export function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> {
@@ -182,21 +188,6 @@ export function readBody(message: IncomingMessage, limit: number): Promise<Uint8
     message.once('error', cut);
     message.once('close', cut);
   });
-}
-
-export function tokenOf(headers: Request['headers']): string | undefined {
-  const own = headers['x-vault-token'];
-  if (own !== undefined && own !== '') return own;
-  const bearer = /^Bearer +(\S+)$/i.exec(headers['authorization'] ?? '');
-  return bearer?.[1];
-}
-
-/** Node's own shape, with what can come several times joined. */
-export function headersOf(message: IncomingMessage): Request['headers'] {
-  const { headers } = message;
-  return Array.isArray(headers['set-cookie'])
-    ? { ...headers, 'set-cookie': '' }
-    : (headers as Request['headers']);
 }
 
 function readQuery(text: string): Record<string, Json> {

@@ -19,6 +19,7 @@ import { type GateOptions, refused } from './gate.ts';
 import { BODY_LIMIT, isStreamed, readBody, readHead, sendsBody, takesBody } from './intake.ts';
 import { handBack, type ParserError, remember } from './list.ts';
 import { cutOff, writeAnswer, writeFailure, writeJson } from './reply.ts';
+import { senderOf } from './sender.ts';
 import { errorText, NOTHING, statusOf } from './status.ts';
 
 /** PEM. */
@@ -235,13 +236,13 @@ class Front {
   };
 
   #answer(message: IncomingMessage, response: ServerResponse): Soon<void> {
-    const why = refused(message, this.#options);
-    if (why !== undefined) return writeFailure(message, response, why);
-    const namespace = message.headers['x-vault-namespace'];
-    if (typeof namespace === 'string') response.setHeader('x-vault-namespace', namespace);
-    const request = readHead(message, response);
+    const sender = senderOf(message, this.#options);
+    if (sender.refused !== undefined) return writeFailure(message, response, sender.refused);
+    const namespace = sender.headers['x-vault-namespace'];
+    if (namespace !== undefined) response.setHeader('x-vault-namespace', namespace);
+    const request = readHead(message, response, sender);
     if (request === undefined) {
-      if (sendsBody(message)) cutOff(message, response);
+      if (sendsBody(sender)) cutOff(message, response);
       return writeJson(response, 404, NOTHING);
     }
     if (this.#options.openMetrics === true) request.openMetrics = true;
@@ -251,7 +252,7 @@ class Front {
         request.body = body;
         return this.#ask(message, response, request);
       });
-    else if (sendsBody(message)) cutOff(message, response);
+    else if (sendsBody(sender)) cutOff(message, response);
     return this.#ask(message, response, request);
   }
 

@@ -1,0 +1,82 @@
+/** What the headers of a request say of who sends it: read once for as long as a connection sends the same ones. */
+
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
+import type { Failure } from '../../base/errors.ts';
+import type { Request } from '../core/request.ts';
+import { type GateOptions, refused } from './gate.ts';
+
+export interface Sender {
+  readonly headers: Request['headers'];
+  readonly token: string | undefined;
+  /** Why nothing is answered to it. */
+  readonly refused: Failure | undefined;
+  /** It is known from an earlier request: whoever knows it by this object may remember what it found out of its headers. */
+  repeats: boolean;
+}
+
+/** Headers as they came, name and value in turn, and where among them lies what proves who one is. */
+interface Heard {
+  readonly raw: readonly string[];
+  readonly plain: readonly number[];
+  readonly secret: readonly number[];
+  readonly sender: Sender;
+}
+
+const NEWEST = Symbol('who sent the newest request');
+type Tagged = Socket & { [NEWEST]?: Heard };
+
+/**
+ * Who sends a request. Clients keep their connections and send the same headers with each request; to read them, and to find
+ * the token among all that there are, costs as much as the answer.
+ */
+export function senderOf(message: IncomingMessage, gate: GateOptions): Sender {
+  const socket = message.socket as Tagged;
+  const heard = socket[NEWEST];
+  if (heard !== undefined && isSame(heard, message.rawHeaders)) {
+    heard.sender.repeats = true;
+    return heard.sender;
+  }
+  const headers = headersOf(message);
+  const sender = { headers, token: tokenOf(headers), refused: refused(message, gate), repeats: false };
+  socket[NEWEST] = { raw: message.rawHeaders, ...parted(message.rawHeaders), sender };
+  return sender;
+}
+
+export function tokenOf(headers: Request['headers']): string | undefined {
+  const own = headers['x-vault-token'];
+  if (own !== undefined && own !== '') return own;
+  const bearer = /^Bearer +(\S+)$/i.exec(headers['authorization'] ?? '');
+  return bearer?.[1];
+}
+
+/** Node's own shape, with what can come several times joined. */
+export function headersOf(message: IncomingMessage): Request['headers'] {
+  const { headers } = message;
+  return Array.isArray(headers['set-cookie'])
+    ? { ...headers, 'set-cookie': '' }
+    : (headers as Request['headers']);
+}
+
+/** Where in headers as they came there is what proves who one is, and where all else. */
+function parted(raw: readonly string[]): Pick<Heard, 'plain' | 'secret'> {
+  const isSecret = (at: number): boolean =>
+    at % 2 === 1 && /^(?:x-vault-token|authorization)$/i.test(raw[at - 1] ?? '');
+  const all = [...raw.keys()];
+  return { plain: all.filter((at) => !isSecret(at)), secret: all.filter(isSecret) };
+}
+
+function isSame({ raw, plain, secret }: Heard, other: readonly string[]): boolean {
+  if (raw.length !== other.length) return false;
+  for (const at of plain) if (raw[at] !== other[at]) return false;
+  for (const at of secret) if (!isSameSecret(raw[at] ?? '', other[at] ?? '')) return false;
+  return true;
+}
+
+/** In a time that tells nothing of where they differ: a proxy may bring many callers over one connection. */
+function isSameSecret(one: string, other: string): boolean {
+  if (one.length !== other.length) return false;
+  let differs = 0;
+  for (let at = 0; at < one.length; at++) differs |= one.charCodeAt(at) ^ other.charCodeAt(at);
+  return differs === 0;
+}
