@@ -54,10 +54,11 @@ export function writeJson(
   response: ServerResponse,
   status: number,
   text: string,
-  extra: Readonly<Record<string, string>> = {},
+  extra?: Readonly<Record<string, string>>,
 ): void {
   const bytes = Buffer.byteLength(text);
-  response.writeHead(status, { ...jsonHead(bytes), ...extra });
+  const head = jsonHead(bytes);
+  response.writeHead(status, extra === undefined ? head : { ...head, ...extra });
   // As text: Node then sends head and body in one write. Where each character is a byte, they need not be encoded.
   response.end(text, bytes === text.length ? 'latin1' : 'utf8');
 }

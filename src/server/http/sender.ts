@@ -15,11 +15,9 @@ export interface Sender {
   repeats: boolean;
 }
 
-/** Headers as they came, name and value in turn, and where among them lies what proves who one is. */
+/** Headers as they came, name and value in turn. */
 interface Heard {
   readonly raw: readonly string[];
-  readonly plain: readonly number[];
-  readonly secret: readonly number[];
   readonly sender: Sender;
 }
 
@@ -27,19 +25,19 @@ const NEWEST = Symbol('who sent the newest request');
 type Tagged = Socket & { [NEWEST]?: Heard };
 
 /**
- * Who sends a request. Clients keep their connections and send the same headers with each request; to read them, and to find
- * the token among all that there are, costs as much as the answer.
+ * Who sends a request. Clients keep their connections and send the same headers with each request: to read them again, and to
+ * find by a digest the one token among all that there are, is a part of a cached read that shows.
  */
 export function senderOf(message: IncomingMessage, gate: GateOptions): Sender {
   const socket = message.socket as Tagged;
   const heard = socket[NEWEST];
-  if (heard !== undefined && isSame(heard, message.rawHeaders)) {
+  if (heard !== undefined && isSame(heard.raw, message.rawHeaders)) {
     heard.sender.repeats = true;
     return heard.sender;
   }
   const headers = headersOf(message);
   const sender = { headers, token: tokenOf(headers), refused: refused(message, gate), repeats: false };
-  socket[NEWEST] = { raw: message.rawHeaders, ...parted(message.rawHeaders), sender };
+  socket[NEWEST] = { raw: message.rawHeaders, sender };
   return sender;
 }
 
@@ -58,20 +56,20 @@ export function headersOf(message: IncomingMessage): Request['headers'] {
     : (headers as Request['headers']);
 }
 
-/** Where in headers as they came there is what proves who one is, and where all else. */
-function parted(raw: readonly string[]): Pick<Heard, 'plain' | 'secret'> {
-  const isSecret = (at: number): boolean =>
-    at % 2 === 1 && /^(?:x-vault-token|authorization)$/i.test(raw[at - 1] ?? '');
-  const all = [...raw.keys()];
-  return { plain: all.filter((at) => !isSecret(at)), secret: all.filter(isSecret) };
-}
-
-function isSame({ raw, plain, secret }: Heard, other: readonly string[]): boolean {
+function isSame(raw: readonly string[], other: readonly string[]): boolean {
   if (raw.length !== other.length) return false;
-  for (const at of plain) if (raw[at] !== other[at]) return false;
-  for (const at of secret) if (!isSameSecret(raw[at] ?? '', other[at] ?? '')) return false;
+  for (let at = 0; at < raw.length; at += 2) {
+    const name = raw[at] ?? '';
+    const value = raw[at + 1] ?? '';
+    const given = other[at + 1] ?? '';
+    if (name !== other[at]) return false;
+    if (PROVES.has(name.toLowerCase()) ? !isSameSecret(value, given) : value !== given) return false;
+  }
   return true;
 }
+
+/** The headers that prove who one is. */
+const PROVES: ReadonlySet<string> = new Set(['x-vault-token', 'authorization']);
 
 /** In a time that tells nothing of where they differ: a proxy may bring many callers over one connection. */
 function isSameSecret(one: string, other: string): boolean {
