@@ -51,6 +51,17 @@ describe('who sends a request', () => {
     expect(other.repeats).toBe(false);
   });
 
+  test('is not remembered with headers without measure', () => {
+    const socket = {};
+    const many = ['X-Vault-Token', 'hvs.one', 'X-Long', 'x'.repeat(5000)];
+    ask(socket, ...many);
+    expect(ask(socket, ...many).repeats).toBe(false);
+    // Nor does it take the place of who was there before.
+    const first = ask(socket, 'X-Vault-Token', 'hvs.one');
+    expect(ask(socket, ...many)).not.toBe(first);
+    expect(ask(socket, 'X-Vault-Token', 'hvs.one')).toBe(first);
+  });
+
   test('is refused as often as it comes from a page of another origin', () => {
     const socket = {};
     const once = ask(socket, 'Origin', 'https://evil.example');

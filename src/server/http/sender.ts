@@ -21,6 +21,9 @@ interface Heard {
   readonly sender: Sender;
 }
 
+/** What strangers send stays for as long as their connection does: of headers without measure nothing is remembered. */
+const MOST_LETTERS = 4096;
+
 const NEWEST = Symbol('who sent the newest request');
 type Tagged = Socket & { [NEWEST]?: Heard };
 
@@ -37,7 +40,8 @@ export function senderOf(message: IncomingMessage, gate: GateOptions): Sender {
   }
   const headers = headersOf(message);
   const sender = { headers, token: tokenOf(headers), refused: refused(message, gate), repeats: false };
-  socket[NEWEST] = { raw: message.rawHeaders, sender };
+  const letters = message.rawHeaders.reduce((sum, text) => sum + text.length, 0);
+  if (letters <= MOST_LETTERS) socket[NEWEST] = { raw: message.rawHeaders, sender };
   return sender;
 }
 
