@@ -74,6 +74,72 @@ describe('the verb LIST', () => {
   });
 });
 
+describe('one connection of many callers', () => {
+  const reader = async (): Promise<string> => {
+    await here.ask('PUT', 'sys/policies/acl/reader', {
+      policy: 'path "secret/data/a/*" { capabilities = ["read"] }',
+    });
+    const made = await here.ask('POST', 'auth/token/create', {
+      policies: ['reader'],
+      no_default_policy: true,
+    });
+    return made.json.auth.client_token;
+  };
+  const read = (token: string, headers = ''): string =>
+    `GET /v1/secret/data/a/b HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vault-Token: ${token}\r\n${headers}\r\n`;
+
+  it('gives each what is his, however they take turns', async () => {
+    const mine = await reader();
+    const other = `${mine.slice(0, -1)}${mine.endsWith('x') ? 'y' : 'x'}`;
+    const text = await rawRequest(here.listener.address.port, read(mine), {
+      more: [
+        read(mine),
+        read(other),
+        read(other),
+        read(mine),
+        read(here.root),
+        read(mine, 'Connection: close\r\n'),
+      ],
+    });
+    expect(statuses(text)).toEqual(['200', '200', '403', '403', '200', '200', '200']);
+  });
+
+  it.each([
+    [
+      'the token is revoked',
+      (token: string) => message('POST', 'auth/token/revoke', { body: JSON.stringify({ token }) }),
+    ],
+    [
+      'the policy is changed',
+      () =>
+        message('PUT', 'sys/policies/acl/reader', {
+          body: JSON.stringify({ policy: 'path "x" { capabilities = ["read"] }' }),
+        }),
+    ],
+  ])('refuses the very next request once %s', async (_name, change) => {
+    const mine = await reader();
+    const text = await rawRequest(here.listener.address.port, read(mine), {
+      more: [read(mine), read(mine), change(mine), read(mine), read(mine, 'Connection: close\r\n')],
+    });
+    expect(statuses(text)).toEqual(['200', '200', '200', '204', '403', '403']);
+  });
+
+  it('takes a header more for what it says', async () => {
+    const mine = await reader();
+    const text = await rawRequest(here.listener.address.port, read(mine), {
+      more: [
+        read(mine),
+        read(mine, 'X-Vault-Wrap-TTL: 60\r\n'),
+        read(mine),
+        read(mine, 'Origin: https://elsewhere.example\r\n'),
+        read(mine, 'Connection: close\r\n'),
+      ],
+    });
+    expect(statuses(text)).toEqual(['200', '200', '200', '200', '403', '200']);
+    expect(text.split(CANARY)).toHaveLength(5);
+  });
+});
+
 describe('what is not one clear message', () => {
   it.each([
     ['two lengths', 'POST', 'Content-Length: 4\r\nContent-Length: 5\r\n', 'abcd'],
