@@ -699,6 +699,23 @@ describe('a login that comes back to the server', () => {
     expect((await poll(asked.get('state'))).auth).toBeDefined();
   });
 
+  test('is pending for who polls while the provider is asked for its token, and gone for who brings the state again', async () => {
+    await write('role/staff', { ...DIRECT, oidc_disable_confirmation: true });
+    for (const fails of [false, true]) {
+      const asked = await begin({ redirect_uri: THERE });
+      const code = fails ? 'none' : consent(asked);
+      const heard: string[] = [];
+      provider.meanwhile = async () => {
+        heard.push(await refusal(poll(asked.get('state'))), await refusal(callback(asked, code)));
+      };
+      const came = await visit(asked, code);
+      provider.meanwhile = undefined;
+      expect([came.status, ...heard]).toEqual([fails ? 400 : 200, 'authorization_pending', EXPIRED]);
+      if (fails) expect(await refusal(poll(asked.get('state')))).toBe(EXPIRED);
+      else expect((await poll(asked.get('state'))).auth).toBeDefined();
+    }
+  });
+
   test('that fails tells the browser, and the client that there is nothing to wait for', async () => {
     const asked = await begin({ redirect_uri: THERE });
     const failed = await visit(asked, '', { error: 'access_denied' });

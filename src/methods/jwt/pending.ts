@@ -29,6 +29,13 @@ export interface Pending {
   readonly granted?: Grant;
 }
 
+interface Waiting {
+  readonly until: number;
+  login: Pending;
+  /** Somebody brought what completes it, and that is being judged. */
+  held: boolean;
+}
+
 const LIFE_MS = 10 * 60_000;
 const MOST = 10_000;
 
@@ -36,7 +43,7 @@ export class PendingLogins {
   readonly #clock: Clock;
   readonly #random: (bytes: number) => Uint8Array;
   /** By a hash of the state, in the order they were begun. */
-  readonly #logins = new Map<string, { readonly until: number; login: Pending }>();
+  readonly #logins = new Map<string, Waiting>();
 
   constructor(given: { readonly clock: Clock; random(bytes: number): Uint8Array }) {
     this.#clock = given.clock;
@@ -55,16 +62,16 @@ export class PendingLogins {
       this.#logins.delete(key);
     }
     const state = this.secret();
-    this.#logins.set(keyOf(state), { until: now + LIFE_MS, login: { ...login, begunAt: this.#clock.now() } });
+    this.#logins.set(keyOf(state), {
+      until: now + LIFE_MS,
+      login: { ...login, begunAt: this.#clock.now() },
+      held: false,
+    });
     return state;
   }
 
   find(state: string): Pending | undefined {
-    const key = keyOf(state);
-    const found = this.#logins.get(key);
-    if (found === undefined || found.until > this.#clock.monotonic()) return found?.login;
-    this.#logins.delete(key);
-    return undefined;
+    return this.#living(state)?.login;
   }
 
   /** The login, which is then no longer there: of two who bring the same state, one gets it. */
@@ -74,11 +81,34 @@ export class PendingLogins {
     return login;
   }
 
-  /** Puts a login that was taken back, changed, for the rest of its time. */
-  putBack(state: string, login: Pending): void {
-    const left = LIFE_MS - (this.#clock.now() - login.begunAt);
-    if (left <= 0) return;
-    this.#logins.set(keyOf(state), { until: this.#clock.monotonic() + Math.min(left, LIFE_MS), login });
+  /**
+   * The login, for who completes it: of two who bring the same state, one gets it. Until `settle` it is still found, as one that
+   * is not completed: who polls meanwhile must not hear that there is none.
+   */
+  hold(state: string): Pending | undefined {
+    const found = this.#living(state);
+    if (found === undefined || found.held) return undefined;
+    found.held = true;
+    return found.login;
+  }
+
+  /** Ends a hold with what the login has become; undefined where it is over. */
+  settle(state: string, login: Pending | undefined): void {
+    const found = this.#living(state);
+    if (found === undefined) return;
+    if (login === undefined) this.#logins.delete(keyOf(state));
+    else {
+      found.login = login;
+      found.held = false;
+    }
+  }
+
+  #living(state: string): Waiting | undefined {
+    const key = keyOf(state);
+    const found = this.#logins.get(key);
+    if (found === undefined || found.until > this.#clock.monotonic()) return found;
+    this.#logins.delete(key);
+    return undefined;
   }
 
   /** 256 bits that a URL takes: a state, a nonce, a verifier. */

@@ -41,6 +41,8 @@ export class FakeProvider {
   readonly requests: DialRequest[] = [];
   /** Nobody answers. */
   down = false;
+  /** What happens while it is asked for a token. */
+  meanwhile: (() => Promise<void>) | undefined;
   /** Laid over the documents. */
   discovery: Record<string, unknown> = {};
   /** In the place of the key set. */
@@ -62,6 +64,7 @@ export class FakeProvider {
     if (this.down) {
       throw failure('dial.unreachable', { host: 'id.example', port: 443, reason: 'ECONNREFUSED' });
     }
+    if (request.url.endsWith('/token')) await this.meanwhile?.();
     const [status, value] = this.#answer(request);
     const text = typeof value === 'string' ? value : JSON.stringify(value);
     return { status, body: new TextEncoder().encode(text) };

@@ -153,24 +153,42 @@ async function callback(
   const stored = await theConfig(mount.storage);
   const state = given.state ?? '';
   if (logins.find(state)?.granted !== undefined) throw expired();
-  // Taken at once: whoever brings the same state again, even now, finds nothing.
-  const login = logins.take(state);
-  if (login === undefined || login.revision !== stored.revision) throw expired();
+  // Held at once: whoever brings the same state again, even now, finds nothing.
+  const login = logins.hold(state);
+  if (login === undefined) throw expired();
+  let left: Pending | undefined;
+  try {
+    const came = await completed(mount, trust, stored, login, given, call);
+    left = came.left;
+    return came.reply;
+  } finally {
+    logins.settle(state, left);
+  }
+}
+
+/** What a login comes to by what the provider sent, and what is left of it for who asks again. */
+async function completed(
+  mount: Mount,
+  trust: Trust,
+  stored: Stored,
+  login: Pending,
+  given: Answered,
+  call: Call,
+): Promise<{ readonly reply: Reply<Record<string, never>>; readonly left?: Pending }> {
+  if (login.revision !== stored.revision) throw expired();
   const found = await roleOf(mount, login);
   const direct = found.role.callbackMode === 'direct';
   try {
     checkAnswer(mount, stored, given);
     if (direct && !found.role.unconfirmed && !given.confirmation) {
-      logins.putBack(state, login);
-      return confirmPage({ requester: login.requester, role: found.name, answer: sentAgain(given) });
+      const asks = confirmPage({ requester: login.requester, role: found.name, answer: sentAgain(given) });
+      return { reply: asks, left: login };
     }
     if (!direct) checkClientNonce(login, given.client_nonce);
     if (!inCidrs(call.remote.address, found.role.token.boundCidrs)) throw failure('request.denied');
     const claims = await claimsFor(mount, trust, stored, found, login, given.code ?? '');
     const grant = granted(mount, found, claims);
-    if (!direct) return { auth: grant };
-    logins.putBack(state, { ...login, granted: grant });
-    return donePage();
+    return direct ? { reply: donePage(), left: { ...login, granted: grant } } : { reply: { auth: grant } };
   } catch (error) {
     if (!isFailure(error)) throw error;
     const told = error.code === 'jwt.refused' ? failed(error.message) : error;
@@ -179,7 +197,7 @@ async function callback(
       remote: call.remote.address,
       reason: error.message,
     });
-    if (direct) return failedPage(told.message);
+    if (direct) return { reply: failedPage(told.message) };
     throw told;
   }
 }
@@ -241,10 +259,12 @@ async function posted(
   const stored = await theConfig(mount.storage);
   if (stored.config.responseMode !== 'form_post') throw failure('request.unsupported');
   const state = given.state ?? '';
-  const login = logins.find(state);
-  if (login === undefined || login.posted !== undefined || login.revision !== stored.revision)
+  const before = logins.find(state);
+  if (before === undefined || before.posted !== undefined || before.revision !== stored.revision)
     return failedPage(expired().message);
-  logins.take(state);
+  const login = logins.hold(state);
+  if (login === undefined) return failedPage(expired().message);
+  let left: Pending | undefined;
   try {
     checkAnswer(mount, stored, given);
     const { role } = await roleOf(mount, login);
@@ -253,12 +273,14 @@ async function posted(
       login.verifier === '' && given.id_token
         ? await checkedIdToken(mount, trusted, role, login, given.id_token)
         : undefined;
-    logins.putBack(state, { ...login, posted: { code: given.code ?? '', idToken } });
+    left = { ...login, posted: { code: given.code ?? '', idToken } };
     return receivedPage();
   } catch (error) {
     if (!isFailure(error, 'jwt.refused')) throw error;
     mount.log.warn('a login was refused', { role: login.roleName, reason: error.message });
     return failedPage(`Token verification failed. ${error.message}`);
+  } finally {
+    logins.settle(state, left);
   }
 }
 
