@@ -260,7 +260,10 @@ export class TokenStore {
     return { token, entry: { ...entry, hash: this.hash(token) }, warnings };
   }
 
-  /** The living token of this text, or undefined for a token that never was, has expired or is used up. */
+  /**
+   * The living token of this text, or undefined for a token that never was, has expired or is used up.
+   * @param sender who showed this very token before: by it its place is found without a digest
+   */
   lookup(token: string, sender?: object): Soon<TokenEntry | undefined> {
     if (isBatch(token)) {
       const known = openBatch<Omit<TokenEntry, 'hash'>>(this.#batchKey, token);
