@@ -236,6 +236,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
       if (this.#lock === undefined) throw failure('storage.standby');
+      // No spread: each member would have a shape of its own.
       const asked = pending(writes, checks);
       this.#queue.add({ writes: asked.writes, checks: asked.checks, resolve, reject });
     });

@@ -129,6 +129,7 @@ export class PostgresWriter {
 
   commit(writes: readonly Write[], checks: readonly Check[]): Promise<number> {
     return new Promise((resolve, reject) => {
+      // No spread: each member would have a shape of its own.
       const asked = pending(writes, checks);
       this.#queue.add({ writes: asked.writes, checks: asked.checks, resolve, reject });
     });

@@ -29,6 +29,12 @@ export interface Pending {
   readonly granted?: Grant;
 }
 
+/** What a login came to: what is answered, and what is left of it for who asks again. */
+export interface Judged<T> {
+  readonly reply: T;
+  readonly left?: Pending;
+}
+
 interface Waiting {
   readonly until: number;
   login: Pending;
@@ -82,24 +88,23 @@ export class PendingLogins {
   }
 
   /**
-   * The login, for who completes it: of two who bring the same state, one gets it. Until `settle` it is still found, as one that
-   * is not completed: who polls meanwhile must not hear that there is none.
+   * Has `judge` say what becomes of a login by what was brought to complete it, and what is left of it; nothing where it is over.
+   * Of two who bring the same state, one gets it, and the other undefined. Meanwhile it is still found, as one that is not
+   * completed: who polls must not hear that there is none.
    */
-  hold(state: string): Pending | undefined {
+  async complete<T>(state: string, judge: (login: Pending) => Promise<Judged<T>>): Promise<T | undefined> {
     const found = this.#living(state);
-    if (found === undefined || found.held) return undefined;
+    if (found === undefined || found.held || found.login.granted !== undefined) return undefined;
     found.held = true;
-    return found.login;
-  }
-
-  /** Ends a hold with what the login has become; undefined where it is over. */
-  settle(state: string, login: Pending | undefined): void {
-    const found = this.#living(state);
-    if (found === undefined) return;
-    if (login === undefined) this.#logins.delete(keyOf(state));
-    else {
-      found.login = login;
+    let left: Pending | undefined;
+    try {
+      const judged = await judge(found.login);
+      left = judged.left;
+      return judged.reply;
+    } finally {
       found.held = false;
+      if (left === undefined) this.#logins.delete(keyOf(state));
+      else found.login = left;
     }
   }
 

@@ -75,7 +75,10 @@ function isSame(raw: readonly string[], other: readonly string[]): boolean {
 /** The headers that prove who one is. */
 const PROVES: ReadonlySet<string> = new Set(['x-vault-token', 'authorization']);
 
-/** In a time that tells nothing of where they differ: a proxy may bring many callers over one connection. */
+/**
+ * In a time that tells nothing of where they differ: a proxy may bring many callers over one connection. Not `sameSecret`, whose
+ * digests cost what is saved here: that hides the length too, and how long a token is is no secret.
+ */
 function isSameSecret(one: string, other: string): boolean {
   if (one.length !== other.length) return false;
   let differs = 0;

@@ -13,7 +13,7 @@ import { refused } from '../claims.ts';
 import { isImplicit, isOidc, type Stored, theConfig } from '../config.ts';
 import { authorizationUrl, checkedIdToken, claimsOfCode, granted } from '../flow.ts';
 import { confirmPage, donePage, failedPage, receivedPage } from '../page.ts';
-import type { Pending, PendingLogins } from '../pending.ts';
+import type { Judged, Pending, PendingLogins } from '../pending.ts';
 import { isAllowedRedirect } from '../redirect.ts';
 import { type NamedRole, roleFor } from '../role.ts';
 import type { Trust } from '../trusted.ts';
@@ -151,22 +151,13 @@ async function callback(
   call: Call,
 ): Promise<Reply<Record<string, never>>> {
   const stored = await theConfig(mount.storage);
-  const state = given.state ?? '';
-  if (logins.find(state)?.granted !== undefined) throw expired();
-  // Held at once: whoever brings the same state again, even now, finds nothing.
-  const login = logins.hold(state);
-  if (login === undefined) throw expired();
-  let left: Pending | undefined;
-  try {
-    const came = await completed(mount, trust, stored, login, given, call);
-    left = came.left;
-    return came.reply;
-  } finally {
-    logins.settle(state, left);
-  }
+  const reply = await logins.complete(given.state ?? '', (login) =>
+    completed(mount, trust, stored, login, given, call),
+  );
+  if (reply === undefined) throw expired();
+  return reply;
 }
 
-/** What a login comes to by what the provider sent, and what is left of it for who asks again. */
 async function completed(
   mount: Mount,
   trust: Trust,
@@ -174,7 +165,7 @@ async function completed(
   login: Pending,
   given: Answered,
   call: Call,
-): Promise<{ readonly reply: Reply<Record<string, never>>; readonly left?: Pending }> {
+): Promise<Judged<Reply<Record<string, never>>>> {
   if (login.revision !== stored.revision) throw expired();
   const found = await roleOf(mount, login);
   const direct = found.role.callbackMode === 'direct';
@@ -258,30 +249,25 @@ async function posted(
 ): Promise<Reply<Record<string, never>>> {
   const stored = await theConfig(mount.storage);
   if (stored.config.responseMode !== 'form_post') throw failure('request.unsupported');
-  const state = given.state ?? '';
-  const before = logins.find(state);
-  if (before === undefined || before.posted !== undefined || before.revision !== stored.revision)
-    return failedPage(expired().message);
-  const login = logins.hold(state);
-  if (login === undefined) return failedPage(expired().message);
-  let left: Pending | undefined;
-  try {
-    checkAnswer(mount, stored, given);
-    const { role } = await roleOf(mount, login);
-    const trusted = trust.of(stored);
-    const idToken =
-      login.verifier === '' && given.id_token
-        ? await checkedIdToken(mount, trusted, role, login, given.id_token)
-        : undefined;
-    left = { ...login, posted: { code: given.code ?? '', idToken } };
-    return receivedPage();
-  } catch (error) {
-    if (!isFailure(error, 'jwt.refused')) throw error;
-    mount.log.warn('a login was refused', { role: login.roleName, reason: error.message });
-    return failedPage(`Token verification failed. ${error.message}`);
-  } finally {
-    logins.settle(state, left);
-  }
+  const gone = failedPage(expired().message);
+  const reply = await logins.complete(given.state ?? '', async (login) => {
+    if (login.posted !== undefined || login.revision !== stored.revision) return { reply: gone, left: login };
+    try {
+      checkAnswer(mount, stored, given);
+      const { role } = await roleOf(mount, login);
+      const trusted = trust.of(stored);
+      const idToken =
+        login.verifier === '' && given.id_token
+          ? await checkedIdToken(mount, trusted, role, login, given.id_token)
+          : undefined;
+      return { reply: receivedPage(), left: { ...login, posted: { code: given.code ?? '', idToken } } };
+    } catch (error) {
+      if (!isFailure(error, 'jwt.refused')) throw error;
+      mount.log.warn('a login was refused', { role: login.roleName, reason: error.message });
+      return { reply: failedPage(`Token verification failed. ${error.message}`) };
+    }
+  });
+  return reply ?? gone;
 }
 
 async function poll(
