@@ -2,7 +2,6 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -12,6 +11,7 @@ import { silentLog } from '../../src/base/log.ts';
 import { auditLinks } from '../../src/bin/auditlinks.ts';
 import { createAuditBroker, type ManagedAuditBroker } from '../../src/server/audit/broker.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
+import { freePort } from '../support/ports.ts';
 
 const found = (() => {
   try {
@@ -22,15 +22,6 @@ const found = (() => {
   }
 })();
 if (!found) console.warn('SKIPPED test/real/audit: no rsyslogd on the PATH');
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 describe.skipIf(!found)('the trail at an rsyslogd', () => {
   let folder: string;

@@ -6,7 +6,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { request as httpRequest } from 'node:http';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { IAM } from '@aws-sdk/client-iam';
@@ -19,6 +18,7 @@ import { createAwsProvider } from '../../src/providers/aws/aws.ts';
 import { createAwsCallers, type SignedRequest } from '../../src/providers/aws/caller.ts';
 import { awsSpec } from '../../src/providers/aws/spec.ts';
 import { createDial } from '../../src/server/http/dial.ts';
+import { freePort } from '../support/ports.ts';
 
 /** HOLDFAST_MOTO, the PATH, or the folder into which the test of the engine installs it. */
 function findMoto(): string | undefined {
@@ -231,14 +231,3 @@ const replayed = (url: string, { url: signedFor, method, headers, body }: Signed
     });
     asked.on('error', reject).end(body);
   });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}

@@ -5,7 +5,6 @@
 
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { IAM } from '@aws-sdk/client-iam';
@@ -15,6 +14,7 @@ import { ManualClock } from '../../src/base/clock.ts';
 import { aws } from '../../src/engines/aws/index.ts';
 import { createDial } from '../../src/server/http/dial.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
+import { freePort } from '../support/ports.ts';
 
 /** The version that is installed where there is none. */
 const MOTO = 'moto[server]==5.2.5';
@@ -260,14 +260,3 @@ describe.skipIf(moto === undefined)('the AWS engine on moto', () => {
     expect(await keys()).toEqual([first.access_key]);
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}

@@ -18,7 +18,7 @@ import { createAuthority, issueCertificate } from '../../src/crypto/certificate.
 import { applicationCertificate } from '../../src/providers/azure/testing.ts';
 import { createDial } from '../../src/server/http/dial.ts';
 import { eventually } from '../support/eventually.ts';
-import { freePort } from './database-servers.ts';
+import { freePort } from '../support/ports.ts';
 
 const VAULT_COMMAND = 'azure-keyvault-emulator';
 const LOGIN_COMMAND = 'entra-emulator';

@@ -6,12 +6,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type Bundle, freshBundle } from '../support/bundle.ts';
+import { freePort } from '../support/ports.ts';
 
 /** HOLDFAST_MOTO, the PATH, or where test/real/aws installs it. */
 function findMoto(): string | undefined {
@@ -24,14 +24,6 @@ function findMoto(): string | undefined {
 const moto = findMoto();
 if (moto === undefined)
   console.warn('SKIPPED test/real/backup: no moto_server on the PATH, and HOLDFAST_MOTO names none');
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 describe.skipIf(moto === undefined)('backups of a server in a bucket', () => {
   let bundle: Bundle;

@@ -1,14 +1,15 @@
 /** PostgreSQL, MariaDB and Redis of this machine, each in a folder of its own, on the loopback interface, for the tests beside this. */
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, execFileSync, spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { createClient } from '@redis/client';
 import mysql from 'mysql2/promise';
 import pg from 'pg';
 import { createAuthority, issueCertificate } from '../../src/crypto/certificate.ts';
+import { freePort } from '../support/ports.ts';
 
 /** What the server files of these tests are called in their certificates. */
 export const TLS_NAME = 'db.example.test';
@@ -35,6 +36,13 @@ export const isHere = (command: string, flag = '--version'): boolean => {
     return false;
   }
 };
+
+const ANSWER_MS = 60_000;
+const WORDS_KEPT = 4096;
+
+type Begun = ChildProcessByStdio<null, Readable, Readable>;
+const begun = (command: string, args: string[]): Begun =>
+  spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
 
 const isRoot = process.getuid?.() === 0;
 /** PostgreSQL refuses to run as root. */
@@ -78,7 +86,7 @@ export async function startPostgresql(
   const [stop, stopArgs] = asPostgres('pg_ctl', '-D', data, '-m', 'immediate', 'stop');
   return running(
     { folder, port, tlsPort: port, ca: '' },
-    () => spawn(run, args, { stdio: 'ignore' }),
+    () => begun(run, args),
     async () => {
       const client = new pg.Client({
         host: '127.0.0.1',
@@ -118,25 +126,21 @@ export async function startMariadb(settings: readonly string[] = []): Promise<St
   );
   const port = await freePort();
   const start = () =>
-    spawn(
-      'mariadbd',
-      [
-        '--no-defaults',
-        `--datadir=${data}`,
-        ...user,
-        `--port=${port}`,
-        '--bind-address=127.0.0.1',
-        `--socket=${join(folder, 'socket')}`,
-        `--pid-file=${join(folder, 'pid')}`,
-        `--ssl-ca=${join(folder, 'ca.pem')}`,
-        `--ssl-cert=${certificate}`,
-        `--ssl-key=${key}`,
-        '--skip-log-bin',
-        '--innodb-buffer-pool-size=16M',
-        ...settings,
-      ],
-      { stdio: 'ignore' },
-    );
+    begun('mariadbd', [
+      '--no-defaults',
+      `--datadir=${data}`,
+      ...user,
+      `--port=${port}`,
+      '--bind-address=127.0.0.1',
+      `--socket=${join(folder, 'socket')}`,
+      `--pid-file=${join(folder, 'pid')}`,
+      `--ssl-ca=${join(folder, 'ca.pem')}`,
+      `--ssl-cert=${certificate}`,
+      `--ssl-key=${key}`,
+      '--skip-log-bin',
+      '--innodb-buffer-pool-size=16M',
+      ...settings,
+    ]);
   return running({ folder, port, tlsPort: port, ca }, start, async () => {
     const first = await mysql
       .createConnection({ host: '127.0.0.1', port, user: 'root' })
@@ -179,7 +183,7 @@ export async function startRedis(settings: readonly string[] = []): Promise<Star
   );
   return running(
     { folder, port, tlsPort, ca },
-    () => spawn('redis-server', [file], { stdio: 'ignore' }),
+    () => begun('redis-server', [file]),
     async () => {
       const client = createClient({
         username: KEEPER,
@@ -214,26 +218,36 @@ interface Placed {
 /** @param halt ends the server where a signal to what was started does not */
 async function running(
   { folder, ...place }: Placed,
-  start: () => ChildProcess,
+  start: () => Begun,
   answers: () => Promise<void>,
   halt?: () => void,
 ): Promise<Started> {
-  let child: ChildProcess;
+  let child: Begun;
+  const isOver = () => child.exitCode !== null || child.signalCode !== null;
   const begin = async (): Promise<void> => {
     child = start();
-    for (let tries = 0; ; tries++) {
+    let words = '';
+    for (const stream of [child.stdout, child.stderr])
+      stream.on('data', (chunk: Buffer) => {
+        words = (words + chunk).slice(-WORDS_KEPT);
+      });
+    const until = Date.now() + ANSWER_MS;
+    for (;;) {
       try {
         await answers();
         return;
-      } catch (error) {
-        if (tries > 200 || child.exitCode !== null) throw error;
+      } catch (cause) {
+        if (isOver() || Date.now() > until) {
+          const end = isOver() ? `ended with ${child.exitCode ?? child.signalCode}` : 'does not answer';
+          throw new Error(`${child.spawnfile} on port ${place.port} ${end}: ${words}`, { cause });
+        }
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }
   };
   const end = async (): Promise<void> => {
+    if (isOver()) return;
     const over = new Promise((resolve) => child.once('exit', resolve));
-    if (child.exitCode !== null) return;
     if (halt !== undefined) halt();
     else child.kill('SIGTERM');
     await over;
@@ -254,19 +268,4 @@ async function running(
       rmSync(folder, { recursive: true, force: true });
     },
   };
-}
-
-export function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() =>
-        typeof address === 'object' && address !== null
-          ? resolve(address.port)
-          : reject(new Error('no port')),
-      );
-    });
-  });
 }

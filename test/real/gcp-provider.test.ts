@@ -4,7 +4,6 @@
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer } from 'node:net';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../../src/base/bytes.ts';
 import { NO_WAY_OUT } from '../../src/provider/egress.ts';
@@ -15,6 +14,7 @@ import { createGcpProvider } from '../../src/providers/gcp/gcp.ts';
 import { gcpSpec } from '../../src/providers/gcp/spec.ts';
 import { type FakeGoogle, startFakeGoogle } from '../../src/providers/gcp/testing.ts';
 import { createDial } from '../../src/server/http/dial.ts';
+import { freePort } from '../support/ports.ts';
 import { findPython } from '../support/python.ts';
 
 const python = await findPython('drongo');
@@ -137,14 +137,3 @@ describe.skipIf('missing' in python)('the Google provider on drongo', () => {
     expect((await findings(provider, { path: 'many-1', name: '.' })).sort()).toEqual(names.slice(10, 20));
   });
 });
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
-}

@@ -3,7 +3,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -17,6 +16,7 @@ import {
 import { kubernetesTokens } from '../../src/engines/kubernetes/index.ts';
 import { createDial } from '../../src/server/http/dial.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
+import { freePort } from '../support/ports.ts';
 
 const ASSETS = process.env['KUBEBUILDER_ASSETS'] ?? '/usr/local/kubebuilder/bin';
 const found = ['kube-apiserver', 'etcd'].every((name) => existsSync(join(ASSETS, name)));
@@ -115,12 +115,3 @@ describe.skipIf(!found)('the Kubernetes engine on a real API server', () => {
     console.info(`ran against kube-apiserver ${body.gitVersion}`);
   });
 });
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer();
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });

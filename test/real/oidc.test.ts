@@ -16,6 +16,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { REQUIRE } from '../support/bundle.ts';
 import { recordClient, versionOf } from '../support/compatibility.ts';
 import { eventually, startTestPlatform, type TestPlatform } from '../support/platform.ts';
+import { freePort } from '../support/ports.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const chromiumPath = '/usr/bin/chromium';
@@ -307,14 +308,6 @@ async function startProvider(
   });
   server.on('request', provider.callback());
   return { provider: server, issuer };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** The program, built from the sources at hand. */

@@ -4,7 +4,6 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
@@ -14,6 +13,7 @@ import type { KubeObject, Resource } from '../../src/kube/kube.ts';
 import { EXTERNAL_SECRETS, NAMESPACES, VALIDATING_WEBHOOKS } from '../../src/operator/api/resources.ts';
 import { type Ground, startGround } from '../support/controller.ts';
 import { eventually } from '../support/platform.ts';
+import { freePort } from '../support/ports.ts';
 import { noRealApi } from '../support/realapi.ts';
 
 if (noRealApi !== undefined) console.warn(`SKIPPED test/real/operator-kube-webhook: ${noRealApi}`);
@@ -28,14 +28,6 @@ const SERVICES: Resource = {
 const WRONG = { secretStoreRef: { name: 'store', kind: 'SecretStore' } };
 const REFUSAL =
   'admission webhook "validate.externalsecret.external-secrets.io" denied the request: either data or dataFrom should be specified [operator.spec_invalid]';
-
-const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const server = createServer().listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as { port: number };
-      server.close(() => resolve(port));
-    });
-  });
 
 describe.skipIf(noRealApi !== undefined)('the webhook of a kube-apiserver', () => {
   let ground: Ground;

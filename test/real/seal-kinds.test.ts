@@ -7,7 +7,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +20,7 @@ import { MemoryBackend } from '../../src/storage/memory.ts';
 import { azureDouble } from '../support/kms/azure.ts';
 import { type Double, type Served, serveDouble } from '../support/kms/double.ts';
 import { googleDouble } from '../support/kms/google.ts';
+import { freePort } from '../support/ports.ts';
 
 const HOLDFAST = fileURLToPath(new URL('../../holdfast', import.meta.url));
 const named = process.env['HOLDFAST_MOTO'];
@@ -46,14 +46,6 @@ afterEach(async () => {
   for (const end of ending.splice(0)) await end();
   await rm(folder, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 function run(command: string, args: readonly string[], env: Record<string, string> = {}) {
   const child = spawn(command, args, {

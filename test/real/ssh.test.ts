@@ -3,7 +3,6 @@
 import { execFile, spawn } from 'node:child_process';
 import { accessSync, chmodSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir, userInfo } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -13,6 +12,7 @@ import type { Terminal } from '../../src/cli/terminal.ts';
 import { ssh } from '../../src/engines/ssh/index.ts';
 import { startServer, type TestServer } from '../../src/server/testing.ts';
 import { recordClient } from '../support/compatibility.ts';
+import { freePort } from '../support/ports.ts';
 
 const run = promisify(execFile);
 const SSHD = '/usr/sbin/sshd';
@@ -325,11 +325,3 @@ describe.skipIf(missing.length > 0)('the SSH engine beside OpenSSH', () => {
     );
   });
 });
-
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const address = probe.address();
-  await new Promise((resolve) => probe.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}

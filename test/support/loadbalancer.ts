@@ -6,7 +6,8 @@ import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
-import { freePort, isHere } from '../real/database-servers.ts';
+import { isHere } from '../real/database-servers.ts';
+import { freePort } from './ports.ts';
 
 export interface Balanced {
   readonly name: string;

@@ -8,11 +8,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
-import { freePort, KEEPER, ROOT, type Started, startPostgresql } from '../real/database-servers.ts';
+import { KEEPER, ROOT, type Started, startPostgresql } from '../real/database-servers.ts';
 import { startCuttingProxy } from './cuttingproxy.ts';
 import { layNetwork, type Network } from './nodes-network.ts';
 import { makeNode, type Node } from './nodes-process.ts';
 import { eventually } from './platform.ts';
+import { freePort } from './ports.ts';
 
 /** The program under test; another build of it where the environment names one. */
 const PROGRAM =

@@ -1,10 +1,10 @@
 /** Servers that open by themselves: two services, of which one keeps the key of the other in its transit engine. */
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { freePort } from '../../../test/support/ports.ts';
 import { systemClock } from '../../base/clock.ts';
 import { type Log, silentLog } from '../../base/log.ts';
 import { createAuthority, issueCertificate } from '../../crypto/certificate.ts';
@@ -24,14 +24,6 @@ afterEach(async () => {
   for (const service of services.splice(0)) await service.close(0);
   await rm(folder, { recursive: true, force: true });
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address !== null ? address.port : 0;
-}
 
 async function start(
   name: string,

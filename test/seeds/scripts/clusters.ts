@@ -4,7 +4,6 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { request } from 'node:https';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { startApiServer } from '../../../src/apiserver/server.ts';
 import { systemClock } from '../../../src/base/clock.ts';
@@ -17,6 +16,7 @@ import {
 } from '../../../src/crypto/certificate.ts';
 import { MemoryBackend } from '../../../src/storage/memory.ts';
 import { eventually } from '../../support/eventually.ts';
+import { freePort } from '../../support/ports.ts';
 
 export interface Cluster {
   /** Of its context in the kubeconfig. */
@@ -200,14 +200,4 @@ const isReady = (port: number, ca: string, token: string): Promise<boolean> =>
     );
     asked.on('error', () => resolve(false));
     asked.end();
-  });
-
-/** A port that was free a moment ago. */
-export const freePort = (): Promise<number> =>
-  new Promise((resolve) => {
-    const probe = createServer();
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
   });

@@ -10,14 +10,8 @@ import { join } from 'node:path';
 import { crds } from '../../../src/operator/api/crds.ts';
 import { kubectl } from '../../support/kubectl.ts';
 import { eventually } from '../../support/platform.ts';
-import {
-  type Cluster,
-  type ClusterKind,
-  freePort,
-  kubeconfigOf,
-  startEmbedded,
-  startReal,
-} from './clusters.ts';
+import { freePort } from '../../support/ports.ts';
+import { type Cluster, type ClusterKind, kubeconfigOf, startEmbedded, startReal } from './clusters.ts';
 import type { Script, ServerAct } from './script.ts';
 
 export interface Ran {
