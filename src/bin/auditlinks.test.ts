@@ -174,7 +174,7 @@ describe('where it may connect to', () => {
 });
 
 describe('a device over a socket', () => {
-  const request = { id: 'r', operation: 'read', path: 'secret/x', remoteAddress: '', remotePort: 0 };
+  const request = { id: 'r', operation: 'read', path: 'secret/x', remote: { address: '', port: 0 } };
   const config = (port: number, more: Record<string, string> = {}) => ({
     type: 'socket',
     description: '',

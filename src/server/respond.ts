@@ -41,18 +41,20 @@ export function responding(options: RespondOptions): (request: Request) => Soon<
     const { dispatch } = lifecycle;
     // In a cluster each node that a request comes to names it anew.
     if (tracer !== undefined && dispatch === undefined) tracer.current()?.set('holdfast.request_id', id);
-    const told = (given: Answer, mount: string): Answer => {
+    const told = (given: Answer, mount: string): void => {
       underWay.remove(self);
       const outcome = given.kind === 'failed' ? given.failure.kind : 'ok';
       metrics.requests.observe([request.verb, mount, outcome], (clock.monotonic() - began) / 1000);
-      return given;
     };
     if (dispatch !== undefined) {
       const mount = mountOf(core, request);
-      return after(dispatch.handle(request), (given) => told(given, mount));
+      return after(dispatch.handle(request), (given) => {
+        told(given, mount);
+        return given;
+      });
     }
     const exchange = new Exchange(core, request, id);
-    return after(answerOf(exchange), (given) => told(given, exchange.mount?.entry.path ?? ''));
+    return answerOf(exchange, (given) => told(given, exchange.mount?.entry.path ?? ''));
   };
   return tracer === undefined ? respond : tracedChanges(tracer, mountFacts(core), respond);
 }

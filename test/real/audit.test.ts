@@ -28,7 +28,7 @@ describe.skipIf(!found)('the trail at an rsyslogd', () => {
   let port: number;
   let daemon: ChildProcess;
   let broker: ManagedAuditBroker;
-  const request = { id: 'r', operation: 'read', path: 'secret/é', remoteAddress: '', remotePort: 0 };
+  const request = { id: 'r', operation: 'read', path: 'secret/é', remote: { address: '', port: 0 } };
   const file = () => join(folder, 'audit.log');
   const lines = () => {
     try {

@@ -26,10 +26,9 @@ const request: AuditRequest = {
     list: [CANARY, 5, true, null],
     exact: new Exact('1.50'),
   },
-  remoteAddress: '127.0.0.1',
-  remotePort: 4711,
+  remote: { address: '127.0.0.1', port: 4711 },
   wrapTtlMs: 60_000,
-  headers: { authorization: [CANARY], 'user-agent': ['curl'] },
+  headers: { values: { authorization: [CANARY], 'user-agent': ['curl'] }, clear: ['user-agent'] },
 };
 const auth: AuditAuth = {
   clientToken: `token-${CANARY}`,

@@ -25,6 +25,14 @@ export interface AuditedMount {
   readonly class: 'secret' | 'auth' | 'system';
 }
 
+/** The headers of a request that the trail keeps. */
+export interface AuditHeaders {
+  /** By name in lower case. */
+  readonly values: Readonly<Record<string, readonly string[]>>;
+  /** The names of those that are written as they came. */
+  readonly clear: readonly string[];
+}
+
 export interface AuditRequest {
   /** A UUID. */
   readonly id: string;
@@ -34,12 +42,10 @@ export interface AuditRequest {
   readonly clientToken?: string | undefined;
   readonly clientTokenAccessor?: string | undefined;
   readonly data?: Json | undefined;
-  readonly remoteAddress: string;
-  readonly remotePort: number;
+  /** One object for a connection, by which a device knows what it wrote of it. */
+  readonly remote: { readonly address: string; readonly port: number };
   readonly wrapTtlMs?: number | undefined;
-  readonly headers?: Readonly<Record<string, readonly string[]>> | undefined;
-  /** The headers, by name, that are written as they came. */
-  readonly clearHeaders?: readonly string[] | undefined;
+  readonly headers?: AuditHeaders | undefined;
 }
 
 export interface AuditAuth {

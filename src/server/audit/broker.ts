@@ -92,6 +92,14 @@ interface Active {
   triedAt: number;
 }
 
+/** Who waits for one batch of the only device. */
+interface Waiting {
+  readonly written: Promise<void>;
+  /** As `written`, and refused as each of them is: a promise for each would be a good part of what its lines cost. */
+  readonly taken: Promise<void>;
+  readonly all: { readonly lines: LineCounts; readonly request: string | undefined }[];
+}
+
 /** Where the devices are kept, in the broker's own storage. */
 export const DEVICES = 'devices/';
 const TIMEOUT_MS = 5000;
@@ -171,10 +179,18 @@ export function createAuditBroker({
     });
   };
 
-  const refuse = (lines: LineCounts): never => {
-    count(lines, 'failures');
-    throw failure('audit.failed');
+  const waitingFor = (entry: Active, written: Promise<void>): Waiting => {
+    const all: Waiting['all'] = [];
+    const taken = written.catch((error: unknown) => {
+      for (const { lines, request } of all) {
+        tell(entry, request, error);
+        count(lines, 'failures');
+      }
+      throw failure('audit.failed');
+    });
+    return { written, taken, all };
   };
+  let newest: Waiting | undefined;
 
   /** Gives each device its lines, which `putFor` puts down for it. @param request names the request in the log */
   const give = (
@@ -193,20 +209,22 @@ export function createAuditBroker({
     };
     // Mostly there is one, and a request more or less waits for this alone.
     const [first, another] = active.values();
-    if (first !== undefined && another === undefined)
-      return write(first).catch((error: unknown) => {
-        tell(first, request, error);
-        refuse(lines);
-      });
+    if (first !== undefined && another === undefined) {
+      const written = write(first);
+      if (newest?.written !== written) newest = waitingFor(first, written);
+      newest.all.push({ lines, request });
+      return newest.taken;
+    }
     const told =
       (entry: Active) =>
       (error: unknown): never => {
         tell(entry, request, error);
         throw error;
       };
-    return Promise.any([...active.values()].map((entry) => write(entry).catch(told(entry)))).catch(() =>
-      refuse(lines),
-    );
+    return Promise.any([...active.values()].map((entry) => write(entry).catch(told(entry)))).catch(() => {
+      count(lines, 'failures');
+      throw failure('audit.failed');
+    });
   };
 
   /** Upstream's test message: a device that would refuse every line must not be enabled, and refuse every request. */
@@ -215,8 +233,7 @@ export function createAuditBroker({
       id: randomUUID(),
       operation: 'update',
       path: 'sys/audit/test',
-      remoteAddress: '',
-      remotePort: 0,
+      remote: { address: '', port: 0 },
     };
     try {
       await device.write(1, (sheet) => layout.put(sheet, 'request', { request }, clock.now()));

@@ -2,9 +2,17 @@
 
 import { utf8 } from '../../base/bytes.ts';
 import { seconds } from '../../base/duration.ts';
-import { flat } from '../../base/flat.ts';
 import { quoted, stringify } from '../../base/json.ts';
-import type { AuditAuth, AuditedExchange, AuditRequest, AuditResponse, Clear, Lines } from './audit.ts';
+import type {
+  AuditAuth,
+  AuditedExchange,
+  AuditedMount,
+  AuditHeaders,
+  AuditRequest,
+  AuditResponse,
+  Clear,
+  Lines,
+} from './audit.ts';
 import { elided, type Hasher } from './hash.ts';
 import type { Sheet } from './sheet.ts';
 
@@ -14,18 +22,37 @@ export interface LineOptions {
   readonly elideListResponses: boolean;
 }
 
-/** Headers that say nothing secret and join lines to other logs, where nobody said otherwise. */
-const PLAIN_HEADERS: readonly string[] = ['correlation-id', 'x-correlation-id', 'user-agent'];
-
 const RESPONSE = ',"response":';
+/** Up to the id of the request. */
+const REQUEST = ',"request":{"id":"';
+/** The same of who has no token. */
+const OPENING = utf8(REQUEST);
 
 /** What is written of who asks. */
 interface By {
-  /** The member of a line, with a comma before it. */
-  readonly auth: Uint8Array;
+  /** From the type of the line up to the id of the request. */
+  readonly opening: Uint8Array;
   /** The token of the request and its accessor, as members with a comma before each. */
   readonly identity: string;
+  /** What it did last, which it mostly does again. */
+  last: Did | undefined;
 }
+
+interface Did {
+  readonly operation: string;
+  readonly mount: AuditedMount | undefined;
+  /** From the id of the request up to its path. */
+  readonly bytes: Uint8Array;
+}
+
+/** What is written of a mount. */
+interface OfMount {
+  /** With a comma before each. */
+  readonly members: string;
+  /** The beginning of a response, which tells them too. */
+  readonly response: Uint8Array;
+}
+const NO_MOUNT: OfMount = { members: '', response: utf8(RESPONSE) };
 
 /** What a device wrote of an answer that stays as it is, on the answer itself: in a map by answer each look-up would go far. */
 class Written {
@@ -60,7 +87,7 @@ function without(by: Layout, written: Written | undefined): Written | undefined 
 export class Layout {
   readonly #hasher: Hasher;
   readonly #options: LineOptions;
-  #now = { at: Number.NaN, time: '' };
+  #now = { at: Number.NaN, request: OPENING, response: OPENING };
 
   constructor(hasher: Hasher, options: LineOptions) {
     this.#hasher = hasher;
@@ -69,17 +96,15 @@ export class Layout {
 
   /** Puts down the lines, each a JSON object that its group has not closed; `at` in milliseconds since the epoch. */
   put(sheet: Sheet, lines: Lines, exchange: AuditedExchange, at: number): void {
-    const { request, auth, response, error } = exchange;
-    const begin = `{"time":"${this.#time(at)}","type":`;
-    sheet.text(`${begin}"${lines === 'response' ? 'response' : 'request'}"`);
+    const { response, error } = exchange;
+    const begun = this.#begun(at);
+    sheet.bytes(lines === 'response' ? begun.response : begun.request);
     const from = sheet.length;
-    const by = auth && this.#by(auth, request);
-    if (by !== undefined) sheet.bytes(by.auth);
-    sheet.text(this.#request(exchange, by?.identity ?? this.#identity(request)));
+    this.#asked(sheet, exchange);
     const to = sheet.length;
     if (lines === 'both') {
       sheet.endLine();
-      sheet.text(`${begin}"response"`);
+      sheet.bytes(begun.response);
       // What was asked, and by whom, is the same in both.
       sheet.again(from, to);
     }
@@ -88,16 +113,54 @@ export class Layout {
     sheet.endLine();
   }
 
-  #time(at: number): string {
-    if (this.#now.at !== at) this.#now = { at, time: new Date(at).toISOString() };
-    return this.#now.time;
+  /** How the lines of a moment begin. */
+  #begun(at: number): { readonly request: Uint8Array; readonly response: Uint8Array } {
+    if (this.#now.at !== at) {
+      const begin = `{"time":"${new Date(at).toISOString()}","type":`;
+      this.#now = { at, request: utf8(`${begin}"request"`), response: utf8(`${begin}"response"`) };
+    }
+    return this.#now;
+  }
+
+  /** Who asks, and what. */
+  #asked(sheet: Sheet, { request, auth, clear }: AuditedExchange): void {
+    const by = auth && this.#by(auth, request);
+    sheet.bytes(by?.opening ?? OPENING);
+    sheet.text(request.id);
+    if (by === undefined) sheet.text(this.#does(request, this.#identity(request)));
+    else sheet.bytes(this.#doesAgain(request, by));
+    sheet.text(quoted(request.path));
+    if (request.data !== undefined) sheet.text(member('data', this.#data(request.data, clear?.request)));
+    if (request.wrapTtlMs !== undefined) sheet.text(`,"wrap_ttl":${seconds(request.wrapTtlMs)}`);
+    sheet.bytes(this.#from(request));
   }
 
   #by(from: AuditAuth, request: AuditRequest): By {
     return this.#hasher.kept(from, request.clientToken, () => ({
-      auth: utf8(`,"auth":${this.#auth(from, from.clientToken ?? request.clientToken)}`),
+      opening: utf8(`,"auth":${this.#auth(from, from.clientToken ?? request.clientToken)}${REQUEST}`),
       identity: this.#identity(request),
+      last: undefined,
     }));
+  }
+
+  #doesAgain(request: AuditRequest, by: By): Uint8Array {
+    const { operation, mount } = request;
+    if (by.last?.operation !== operation || by.last.mount !== mount)
+      by.last = { operation, mount, bytes: utf8(this.#does(request, by.identity)) };
+    return by.last.bytes;
+  }
+
+  /** From the id of the request up to its path. */
+  #does({ operation, mount }: AuditRequest, identity: string): string {
+    return `","operation":${quoted(operation)}${this.#mount(mount).members}${identity},"namespace":{"id":"root"},"path":`;
+  }
+
+  /** Where a request came from and the headers that are kept of it, up to its end. */
+  #from({ remote, headers }: AuditRequest): Uint8Array {
+    return this.#hasher.kept(remote, headers, () => {
+      const at = `,"remote_address":${quoted(remote.address)},"remote_port":${remote.port}`;
+      return utf8(`${at}${headers === undefined ? '' : this.#headers(headers)}}`);
+    });
   }
 
   #auth(from: AuditAuth, clientToken: string | undefined): string {
@@ -108,36 +171,23 @@ export class Layout {
   }
 
   #identity({ clientToken, clientTokenAccessor }: AuditRequest): string {
-    return flat(
+    return (
       member('client_token', this.#secret(clientToken)) +
-        member('client_token_accessor', this.#accessor(clientTokenAccessor)),
+      member('client_token_accessor', this.#accessor(clientTokenAccessor))
     );
   }
 
-  #request({ request, clear }: AuditedExchange, identity: string): string {
-    const { headers, wrapTtlMs } = request;
-    let text = `,"request":{"id":"${request.id}","operation":${quoted(request.operation)}`;
-    text += `${this.#mount(request)}${identity},"namespace":{"id":"root"},"path":${quoted(request.path)}`;
-    text += member('data', this.#data(request.data, clear?.request));
-    text += `,"remote_address":${quoted(request.remoteAddress)},"remote_port":${request.remotePort}`;
-    if (wrapTtlMs !== undefined) text += `,"wrap_ttl":${seconds(wrapTtlMs)}`;
-    if (headers !== undefined) text += this.#headers(headers, request.clearHeaders ?? PLAIN_HEADERS);
-    return `${text}}`;
-  }
-
   #response(sheet: Sheet, { request, clear }: AuditedExchange, from: AuditResponse): void {
-    let text = RESPONSE + this.#mount(request);
-    if (from.auth !== undefined) text += `,"auth":${this.#auth(from.auth, from.auth.clientToken)}`;
-    if (from.leaseId !== undefined) text += member('secret', { lease_id: from.leaseId });
     const members = sheet.length + RESPONSE.length;
-    sheet.text(text);
+    sheet.bytes(this.#mount(request.mount).response);
+    if (from.auth !== undefined) sheet.text(`,"auth":${this.#auth(from.auth, from.auth.clientToken)}`);
+    if (from.leaseId !== undefined) sheet.text(member('secret', { lease_id: from.leaseId }));
     sheet.bytes(this.#answered(request, from, clear));
-    sheet.text(this.#afterwards(from));
+    if (from.warnings !== undefined || from.wrap !== undefined) sheet.text(this.#afterwards(from));
     sheet.object(members);
   }
 
   #afterwards({ warnings, wrap }: AuditResponse): string {
-    if (warnings === undefined && wrap === undefined) return '';
     return (
       member('warnings', warnings) +
       member(
@@ -194,17 +244,16 @@ export class Layout {
     });
   }
 
-  /** With a comma before it, as it stands in both halves of a line. */
-  #mount({ mount }: AuditRequest): string {
-    if (mount === undefined) return '';
-    return this.#hasher.kept(mount, undefined, () =>
-      flat(
+  #mount(mount: AuditedMount | undefined): OfMount {
+    if (mount === undefined) return NO_MOUNT;
+    return this.#hasher.kept(mount, undefined, () => {
+      const members =
         member('mount_point', mount.point) +
-          member('mount_type', mount.type) +
-          member('mount_accessor', mount.accessor) +
-          member('mount_class', mount.class),
-      ),
-    );
+        member('mount_type', mount.type) +
+        member('mount_accessor', mount.accessor) +
+        member('mount_class', mount.class);
+      return { members, response: utf8(RESPONSE + members) };
+    });
   }
 
   #secret(text: string | undefined): string | undefined {
@@ -222,18 +271,14 @@ export class Layout {
   }
 
   /** With a comma before them. */
-  #headers(given: Readonly<Record<string, readonly string[]>>, clear: readonly string[]): string {
+  #headers({ values: given, clear }: AuditHeaders): string {
     const asWritten = (name: string, values: readonly string[]): readonly string[] =>
       this.#options.logRaw || clear.includes(name.toLowerCase())
         ? values
         : values.map((value) => this.#hasher.hash(value));
-    return this.#hasher.kept(given, clear, () =>
-      flat(
-        member(
-          'headers',
-          new Map(Object.entries(given).map(([name, values]) => [name, asWritten(name, values)])),
-        ),
-      ),
+    return member(
+      'headers',
+      new Map(Object.entries(given).map(([name, values]) => [name, asWritten(name, values)])),
     );
   }
 }

@@ -3,11 +3,15 @@
  * put together, flattened and encoded, each a copy of the whole.
  */
 
+import { utf8 } from '../../base/bytes.ts';
 import { type Anchor, closeGroup, closingSpace, OPEN } from '../../base/chain.ts';
 
 const FIRST_BYTES = 64 * 1024;
 /** What one long line made a sheet grow to is not kept for the next. */
 const KEPT_BYTES = 4 * 1024 * 1024;
+const OPEN_BYTES = utf8(OPEN);
+/** In letters. */
+const SHORT = 64;
 const OPENING_BRACE = 0x7b;
 const CLOSING_BRACE = 0x7d;
 
@@ -17,14 +21,29 @@ export class Sheet {
   length = 0;
 
   text(text: string): void {
+    if (text.length <= SHORT && this.#ascii(text)) return;
     // Three bytes of UTF-8 for each unit of UTF-16 are the most; counting them is worth it only where they would not fit.
     if (this.length + 3 * text.length > this.#room.length) this.#need(Buffer.byteLength(text));
     this.length += this.#room.write(text, this.length);
   }
 
+  /** Letter by letter, which takes less than to have a short text written; false, and nothing of it, where not all is ASCII. */
+  #ascii(text: string): boolean {
+    this.#need(text.length);
+    const room = this.#room;
+    const from = this.length;
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at);
+      if (code > 0x7f) return false;
+      room[from + at] = code;
+    }
+    this.length += text.length;
+    return true;
+  }
+
   /** Ends a line, in place of the last brace of its object. */
   endLine(): void {
-    this.text(OPEN);
+    this.bytes(OPEN_BYTES);
   }
 
   bytes(bytes: Uint8Array): void {

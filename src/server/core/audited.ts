@@ -33,21 +33,18 @@ function auditedMount(mount: LiveMount, isSystem: boolean): AuditedMount {
 function newAuditedRequest(exchange: Exchange): AuditRequest {
   const { request, mount, token, data } = exchange;
   const wrapTtlMs = request.wrapTtlMs ?? 0;
-  const kept = exchange.services?.auditedHeaders.of(request.headers, request.sender);
   const isEmpty = data === NO_MEMBERS || Object.keys(data).length === 0;
   return {
     id: exchange.id,
     operation: exchange.capability ?? (exchange.verb === 'write' ? 'update' : exchange.verb),
     path: exchange.path.text,
-    remoteAddress: request.remote.address,
-    remotePort: request.remote.port,
+    remote: request.remote,
     mount: mount && auditedMount(mount, mount === exchange.core.system),
     clientToken: request.token,
     clientTokenAccessor: token?.accessor,
     data: isEmpty ? undefined : (data as Json),
     wrapTtlMs: wrapTtlMs > 0 ? wrapTtlMs : undefined,
-    headers: kept?.headers,
-    clearHeaders: kept?.clear,
+    headers: exchange.services?.auditedHeaders.of(request.headers, request.sender),
   };
 }
 

@@ -11,10 +11,10 @@ beforeEach(async () => {
 
 describe('the headers that the trail keeps', () => {
   test('are those that were named, and of them those that are not hashed', async () => {
-    expect(audited.of(headers)).toEqual({ headers: { 'user-agent': ['test/1'] }, clear: ['user-agent'] });
+    expect(audited.of(headers)).toEqual({ values: { 'user-agent': ['test/1'] }, clear: ['user-agent'] });
     await audited.set('X-Team', true);
     expect(audited.of(headers)).toEqual({
-      headers: { 'user-agent': ['test/1'], 'x-team': ['red'] },
+      values: { 'user-agent': ['test/1'], 'x-team': ['red'] },
       clear: ['user-agent'],
     });
     expect(audited.of({ cookie: 'no' })).toBeUndefined();
@@ -26,7 +26,7 @@ describe('the headers that the trail keeps', () => {
     expect(audited.of(headers, sender)).toBe(first);
     await audited.set('x-team', false);
     expect(audited.of(headers, sender)).toEqual({
-      headers: { 'user-agent': ['test/1'], 'x-team': ['red'] },
+      values: { 'user-agent': ['test/1'], 'x-team': ['red'] },
       clear: ['user-agent', 'x-team'],
     });
     await audited.delete('x-team');
@@ -34,6 +34,6 @@ describe('the headers that the trail keeps', () => {
     expect(audited.of(headers, sender)).toBeUndefined();
     expect(audited.of(headers, sender)).toBeUndefined();
     await audited.set('user-agent', true);
-    expect(audited.of(headers, sender)).toEqual({ headers: { 'user-agent': ['test/1'] }, clear: [] });
+    expect(audited.of(headers, sender)).toEqual({ values: { 'user-agent': ['test/1'] }, clear: [] });
   });
 });

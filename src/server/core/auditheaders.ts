@@ -2,6 +2,7 @@
 
 import { own } from '../../base/own.ts';
 import type { Storage } from '../../storage/storage.ts';
+import type { AuditHeaders } from '../audit/audit.ts';
 import { decode, encode } from '../auth/records.ts';
 
 const KEY = 'audited-headers';
@@ -12,19 +13,13 @@ const ALWAYS: Readonly<Record<string, boolean>> = {
   'user-agent': false,
 };
 
-interface Kept {
-  readonly headers: Readonly<Record<string, readonly string[]>>;
-  /** The names of those that are not hashed. */
-  readonly clear: readonly string[];
-}
-
-const NONE: Kept = { headers: {}, clear: [] };
+const NONE: AuditHeaders = { values: {}, clear: [] };
 
 export class AuditedHeaders {
   readonly #storage: Storage;
   /** Name in lower case -> whether it is hashed. */
   #kept: Readonly<Record<string, boolean>>;
-  #bySender = new WeakMap<object, Kept>();
+  #bySender = new WeakMap<object, AuditHeaders>();
 
   private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
     this.#storage = storage;
@@ -53,7 +48,7 @@ export class AuditedHeaders {
    * The headers of a request that are kept; undefined where it has none of them.
    * @param sender stands for these headers: for one that came before, the answer is the very same
    */
-  of(headers: Readonly<Record<string, string | undefined>>, sender?: object): Kept | undefined {
+  of(headers: Readonly<Record<string, string | undefined>>, sender?: object): AuditHeaders | undefined {
     const known = sender && this.#bySender.get(sender);
     if (known !== undefined) return known === NONE ? undefined : known;
     const found = this.#in(headers);
@@ -61,14 +56,14 @@ export class AuditedHeaders {
     return found;
   }
 
-  #in(headers: Readonly<Record<string, string | undefined>>): Kept | undefined {
-    let found: { readonly headers: Record<string, readonly string[]>; readonly clear: string[] } | undefined;
+  #in(headers: Readonly<Record<string, string | undefined>>): AuditHeaders | undefined {
+    let found: { readonly values: Record<string, readonly string[]>; readonly clear: string[] } | undefined;
     for (const name in this.#kept) {
       const value = own(headers, name);
       if (value === undefined) continue;
       // Many requests have none of them.
-      found ??= { headers: {}, clear: [] };
-      found.headers[name] = [value];
+      found ??= { values: {}, clear: [] };
+      found.values[name] = [value];
       if (this.#kept[name] === false) found.clear.push(name);
     }
     return found;

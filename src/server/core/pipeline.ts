@@ -59,11 +59,12 @@ const ORDER: readonly Step[] = [
 export const answer = (core: Core, request: Request): Soon<Answer> =>
   answerOf(new Exchange(core, request, randomUUID()));
 
-/** As `answer`, for who wants to know more of the exchange than its answer. It is good for one. */
-export const answerOf = (exchange: Exchange): Soon<Answer> => runFrom(exchange, 0);
+/** As `answer`, for who wants to know more of the exchange than its answer. It is good for one. @param told hears that it stands */
+export const answerOf = (exchange: Exchange, told?: (answer: Answer) => void): Soon<Answer> =>
+  runFrom(exchange, 0, told);
 
 /** Runs the steps from the one at `first` on. */
-function runFrom(exchange: Exchange, first: number): Soon<Answer> {
+function runFrom(exchange: Exchange, first: number, told?: (answer: Answer) => void): Soon<Answer> {
   for (let at = first; at < ORDER.length; at++) {
     const step = ORDER[at] as Step;
     if (exchange.problem !== undefined && step.always === undefined) continue;
@@ -72,10 +73,10 @@ function runFrom(exchange: Exchange, first: number): Soon<Answer> {
       if (pending instanceof Promise) {
         if (exchange.unrecorded) recordMeanwhile(exchange);
         return pending.then(
-          () => runFrom(exchange, at + 1),
+          () => runFrom(exchange, at + 1, told),
           (error: unknown) => {
             note(exchange, step, error);
-            return runFrom(exchange, at + 1);
+            return runFrom(exchange, at + 1, told);
           },
         );
       }
@@ -83,11 +84,14 @@ function runFrom(exchange: Exchange, first: number): Soon<Answer> {
       note(exchange, step, error);
     }
   }
-  return after(finish(exchange), () =>
-    exchange.problem === undefined
-      ? (exchange.answer ?? DONE)
-      : ({ kind: 'failed', failure: exchange.problem } as const),
-  );
+  return after(finish(exchange), () => {
+    const given: Answer =
+      exchange.problem === undefined
+        ? (exchange.answer ?? DONE)
+        : { kind: 'failed', failure: exchange.problem };
+    told?.(given);
+    return given;
+  });
 }
 
 const DONE: Answer = { kind: 'done' };

@@ -44,8 +44,7 @@ export async function subscribe(core: Core, asked: Listening): Promise<AsyncIter
         id: asked.requestId,
         operation: 'read',
         path: asked.path.text,
-        remoteAddress: asked.remote.address,
-        remotePort: asked.remote.port,
+        remote: asked.remote,
         ...(asked.token === undefined ? {} : { clientToken: asked.token }),
       },
       auth:

@@ -12,7 +12,7 @@ import {
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import { createServer as createSocketServer, type Socket, type Server as SocketServer } from 'node:net';
 import { asFailure, type Failure, failure } from '../../base/errors.ts';
-import { after, type Soon } from '../../base/soon.ts';
+import type { Soon } from '../../base/soon.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { type EventSocketDeps, takeEventSocket } from './eventsocket.ts';
 import { type GateOptions, refused } from './gate.ts';
@@ -223,13 +223,7 @@ class Front {
       // Gone meanwhile: its body would never come.
       if (message.destroyed || response.destroyed) continue;
       if (this.#closed) response.shouldKeepAlive = false;
-      try {
-        const pending = this.#answer(message, response);
-        if (pending instanceof Promise)
-          pending.catch((error: unknown) => this.#failed(message, response, error));
-      } catch (error) {
-        this.#failed(message, response, error);
-      }
+      this.#guarded(message, response, () => this.#answer(message, response));
     }
     this.#serving = false;
     this.#send();
@@ -256,26 +250,42 @@ class Front {
     return this.#ask(message, response, request);
   }
 
-  #ask(message: IncomingMessage, response: ServerResponse, request: Request): Soon<void> {
-    return after(this.#server.handle(request), (answer) => {
-      if (answer.kind === 'raw')
-        return response.destroyed ? undefined : writeAnswer(message, response, answer);
-      this.#ready.push({ message, response, answer });
-      if (this.#ready.length === 1 && !this.#serving) setImmediate(this.#send);
-    });
+  #ask(message: IncomingMessage, response: ServerResponse, request: Request): void {
+    const answered = this.#server.handle(request);
+    if (answered instanceof Promise)
+      // Both in one: each promise more is a turn of the microtask queue for every request that waits for its audit line.
+      answered.then(
+        (answer) => this.#answered(message, response, answer),
+        (error: unknown) => this.#failed(message, response, error),
+      );
+    else this.#answered(message, response, answered);
+  }
+
+  #answered(message: IncomingMessage, response: ServerResponse, answer: Answer): void {
+    if (answer.kind === 'raw') {
+      if (!response.destroyed) this.#guarded(message, response, () => writeAnswer(message, response, answer));
+      return;
+    }
+    this.#ready.push({ message, response, answer });
+    if (this.#ready.length === 1 && !this.#serving) setImmediate(this.#send);
+  }
+
+  /** Whatever fails at once or later is told to the client, or ends its connection where an answer has begun. */
+  #guarded(message: IncomingMessage, response: ServerResponse, work: () => Soon<void>): void {
+    try {
+      const pending = work();
+      if (pending instanceof Promise)
+        pending.catch((error: unknown) => this.#failed(message, response, error));
+    } catch (error) {
+      this.#failed(message, response, error);
+    }
   }
 
   readonly #send = (): void => {
     const ready = this.#ready;
     this.#ready = [];
-    for (const { message, response, answer } of ready) {
-      if (response.destroyed) continue;
-      try {
-        void writeAnswer(message, response, answer);
-      } catch (error) {
-        this.#failed(message, response, error);
-      }
-    }
+    for (const { message, response, answer } of ready)
+      if (!response.destroyed) this.#guarded(message, response, () => writeAnswer(message, response, answer));
   };
 
   #failed(message: IncomingMessage, response: ServerResponse, error: unknown): void {
