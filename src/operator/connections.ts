@@ -43,6 +43,8 @@ export interface AnswerOptions {
   /** Monotonic; the answer must not have been begun before. Absent: now. */
   readonly since?: number;
   readonly signal?: AbortSignal;
+  /** Called where the store itself is asked: no answer to another was new enough. */
+  asks?(): void;
 }
 
 interface Connection {
@@ -104,9 +106,10 @@ export class Connections {
         const provider = await connection.provider;
         const id = `${connection.id} ${need.id} ${(need.properties ?? []).join(' ')}`;
         const { reads, clock } = this.#options;
-        return reads.get(id, options.since ?? clock.monotonic(), options.notBefore?.version, () =>
-          this.#request(store, need.id, () => ask(provider, need, options)),
-        );
+        return reads.get(id, options.since ?? clock.monotonic(), options.notBefore?.version, () => {
+          options.asks?.();
+          return this.#request(store, need.id, () => ask(provider, need, options));
+        });
       });
     } catch (error) {
       const known = asFailure(error);

@@ -20,7 +20,7 @@ const MOST_EARLY_MS = 300_000;
  * How much sooner than it falls due a refresh may be served, in milliseconds, by what is read for another. Those who were
  * read together fall due together from then on: so this is early once, and saves a read in each round that follows.
  */
-export const early = (intervalMs: number): number => Math.min(intervalMs / 4, MOST_EARLY_MS);
+export const early = (intervalMs: number): number => Math.min(intervalMs / 2, MOST_EARLY_MS);
 
 /** Values stay in memory no longer than a burst of work takes. */
 const KEEP_MS = 15_000;

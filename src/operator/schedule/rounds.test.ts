@@ -1,6 +1,7 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { ManualClock } from '../../base/clock.ts';
 import { failure } from '../../base/errors.ts';
+import { externalSecretSpec } from '../api/externalsecret.ts';
 import {
   eventually,
   externalSecret,
@@ -67,6 +68,36 @@ test('a round of refreshes reads each secret once, though each ExternalSecret is
   await pass(660);
   await allHold(world, 'second');
   expect(world.store.reads).toBe(6);
+});
+
+test('what a refresh costs does not grow with how many use the same secret', async () => {
+  const parses = vi.spyOn(externalSecretSpec, 'safeParse');
+  /** How often a spec is read for each of so many, from their first sync to the end of a round. */
+  const costOf = async (count: number): Promise<number> => {
+    const clock = new ManualClock();
+    const kube = new FakeKube(() => clock.now());
+    const store = new FakeStore();
+    store.put('a', { password: 'first' });
+    kube.put(secretStore('store', 'team'));
+    const names = Array.from({ length: count }, (_, at) => `app-${at}`);
+    for (const name of names)
+      kube.put(externalSecret(name, 'team', { ...one('pass', 'a', 'password'), refreshInterval: '10m' }));
+    parses.mockClear();
+    start({ store, push: false, clock, kube });
+    const holds = (value: string) =>
+      names.every((name) => secretData(kube, 'team', name)?.['pass'] === value);
+    for (const value of ['first', 'second']) {
+      store.put('a', { password: value });
+      for (let turn = 0; turn < 40_000 && !holds(value); turn++) {
+        if (turn % 30 === 0) clock.advance(2000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      expect(holds(value)).toBe(true);
+    }
+    expect(store.reads).toBe(2);
+    return parses.mock.calls.length / count;
+  };
+  expect((await costOf(80)) / (await costOf(20))).toBeLessThan(1.5);
 });
 
 test('a restart verifies all and reads nothing', async () => {

@@ -107,6 +107,7 @@ export class ExternalSecretController {
       const known = new Set(index.placesOf(key).map(({ path }) => path));
       const places = await this.#locate(key, observed);
       const asked = new Set<string>();
+      const readHere: Need[] = [];
       const env = this.#options.envOf(observed, now);
       const making = this.#options.generators.begin(observed.object);
       generation = making;
@@ -117,7 +118,7 @@ export class ExternalSecretController {
           if ('generator' in need)
             return making.generate(observed.generators.get(generatorId(need.generator)), need.index, signal);
           asked.add(need.id);
-          return this.#answer(work, observed, need, places, demand, signal);
+          return this.#answer(work, observed, need, places, demand, signal, () => readHere.push(need));
         },
       );
       if (shadow !== undefined) return shadow.compare(observed.object, observed.target, steps);
@@ -132,7 +133,7 @@ export class ExternalSecretController {
       if (outcome.end === 'done' && isBound(steps)) fate = 'used';
       if (outcome.end === 'done') await this.#options.dynamic.applied(observed.object, signal);
       if (outcome.end !== 'done') demands.restore(key, demand);
-      else if (asked.size > 0) this.#companions(work, observed, now);
+      else this.#companions(work, observed, readHere, now);
       const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
       const fresh = unread.filter(({ path }) => !known.has(path));
       if (fresh.length > 0) this.#options.unheard(key, fresh);
@@ -177,14 +178,13 @@ export class ExternalSecretController {
   /**
    * Has those read too that read the same and are due within the spread of their interval anyway: a round of refreshes then
    * reads each secret once, however many use it. One that waits for a window to open is left to it.
+   * @param needs what was read for this one: whoever was given the answer to another looks for nobody, or all who use a
+   *   secret would look at all
    */
-  #companions({ key, since }: Work, { object, spec }: Observed, now: Date): void {
-    if ('malformed' in spec) return;
+  #companions({ key, since }: Work, { object }: Observed, needs: readonly Need[], now: Date): void {
     const { caches, companion } = this.#options;
     const namespace = namespaceOf(object);
-    const others = needsOf(spec).flatMap((need) =>
-      caches.externalSecrets.byIndex('need', needKey(need, namespace)),
-    );
+    const others = needs.flatMap((need) => caches.externalSecrets.byIndex('need', needKey(need, namespace)));
     for (const other of new Set(others)) {
       const otherKey = `ExternalSecret/${namespaceOf(other)}/${other.metadata.name}`;
       if (otherKey !== key && nearlyDue(other, now)) companion(otherKey, since);
@@ -198,6 +198,7 @@ export class ExternalSecretController {
     places: Places,
     demand: Demand | undefined,
     signal: AbortSignal,
+    asks: () => void,
   ): Promise<Answer> {
     const { caches, dynamic, index, refused, suspect } = this.#options;
     const namespace = namespaceOf(observed.object);
@@ -212,6 +213,7 @@ export class ExternalSecretController {
     const answer = await dynamic.answer(observed, store, namespace, need, {
       signal,
       since,
+      asks,
       ...(version === undefined ? {} : { notBefore: { version } }),
     });
     const read = 'read' in answer ? Number(answer.read.version) : Number.NaN;
