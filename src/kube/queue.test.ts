@@ -36,6 +36,19 @@ describe('order', () => {
     expect(await poll(queue)).toMatchObject({ key: 'late', waitedMs: 10 });
   });
 
+  test('one that is hurried goes before all of its class, once it is due, and waited no longer for it', async () => {
+    const { clock, queue } = setup();
+    for (const [at, key] of ['first', 'second', 'third'].entries()) queue.add(key, 'periodic', 10 + at);
+    queue.hurry('second');
+    clock.advance(30);
+    queue.hurry('third');
+    queue.add('urgent', 'pushed');
+    const order: (Work | undefined)[] = [];
+    for (let work = await poll(queue); work !== undefined; work = await poll(queue)) order.push(work);
+    expect(order.map((work) => work?.key)).toEqual(['urgent', 'third', 'first', 'second']);
+    expect(order[1]?.waitedMs).toBe(18);
+  });
+
   test('one hand-out in eight is for the longest waiting, however much is pushed', async () => {
     const { clock, queue } = setup();
     queue.add('old', 'periodic');
@@ -150,7 +163,7 @@ test('workers end what they began and lose nothing they were given', async () =>
 
 /** The simplest queue that could be right: a list that is searched. */
 class Model {
-  planned: { key: string; class: WorkClass; dueAt: number; sequence: number }[] = [];
+  planned: { key: string; class: WorkClass; dueAt: number; rank: number; sequence: number }[] = [];
   running = new Set<string>();
   now = 0;
   sequence = 0;
@@ -161,16 +174,28 @@ class Model {
     const dueAt = this.now + after;
     if (at !== -1 && (this.planned[at]?.dueAt ?? 0) <= dueAt) return;
     if (at !== -1) this.planned.splice(at, 1);
-    this.planned.push({ key, class: workClass, dueAt, sequence: this.sequence++ });
+    this.planned.push({ key, class: workClass, dueAt, rank: dueAt, sequence: this.sequence++ });
+  }
+
+  hurry(key: string): void {
+    if (this.running.has(key)) return;
+    for (const name of WORK_CLASSES) {
+      const due = this.planned.find((p) => p.key === key && p.class === name && p.dueAt <= this.now);
+      if (due === undefined) continue;
+      due.rank = Number.NEGATIVE_INFINITY;
+      return;
+    }
   }
 
   take(): { key: string; class: WorkClass } | undefined {
     const due = this.planned.filter((p) => p.dueAt <= this.now && !this.running.has(p.key));
     if (due.length === 0) return undefined;
     this.count++;
-    const rank = (p: { class: WorkClass }) => (this.count % 8 === 0 ? 0 : WORK_CLASSES.indexOf(p.class));
-    due.sort((a, b) => rank(a) - rank(b) || a.dueAt - b.dueAt || a.sequence - b.sequence);
-    const first = due[0];
+    const by = (a: number, b: number) => (a === b ? 0 : a < b ? -1 : 1);
+    due.sort((a, b) => by(a.rank, b.rank) || a.sequence - b.sequence);
+    const heads = WORK_CLASSES.flatMap((name) => due.find((p) => p.class === name) ?? []);
+    if (this.count % 8 === 0) heads.sort((a, b) => a.dueAt - b.dueAt || a.sequence - b.sequence);
+    const first = heads[0];
     if (first === undefined) return undefined;
     this.planned = this.planned.filter((p) => p.key !== first.key);
     this.running.add(first.key);
@@ -190,6 +215,7 @@ test('whatever is added, taken, finished and waited for, it does what the simple
     fc.record({ do: fc.constant('take' as const) }),
     fc.record({ do: fc.constant('done' as const), key }),
     fc.record({ do: fc.constant('remove' as const), key }),
+    fc.record({ do: fc.constant('hurry' as const), key }),
     fc.record({ do: fc.constant('wait' as const), ms: fc.nat(40) }),
   );
   let handed = 0;
@@ -207,6 +233,9 @@ test('whatever is added, taken, finished and waited for, it does what the simple
         } else if (s.do === 'remove') {
           queue.remove(s.key);
           model.planned = model.planned.filter((p) => p.key !== s.key);
+        } else if (s.do === 'hurry') {
+          queue.hurry(s.key);
+          model.hurry(s.key);
         } else if (s.do === 'wait') {
           clock.advance(s.ms);
           model.now += s.ms;

@@ -34,6 +34,8 @@ export interface Queue {
    * @param since the time of the reason, where that is earlier than when the key falls due
    */
   add(key: string, workClass: WorkClass, afterMs?: number, since?: number): void;
+  /** Puts a key that is due and waits before all others of its class; one that is not is left as it is. */
+  hurry(key: string): void;
   /** The next key that is due, as soon as there is one; undefined when the signal is aborted. To be followed by `done`. */
   take(signal: AbortSignal): Promise<Work | undefined>;
   /** Says that the work on a key has ended, well or not. */
@@ -59,6 +61,8 @@ interface Entry {
   readonly key: string;
   readonly class: WorkClass;
   readonly dueAt: number;
+  /** By which it is chosen: its time, but for one that is hurried. */
+  readonly rank: number;
   /** Breaks ties in the order of adding. */
   readonly sequence: number;
   /** The time of the last reason, see `Work`. */
@@ -133,7 +137,7 @@ export function createQueue(options: QueueOptions): Queue {
     const heads = WORK_CLASSES.flatMap((name) => due.get(name)?.peek() ?? []);
     if ((handedOut + 1) % FAIR_SLOT !== 0) return heads[0];
     return heads.reduce<Entry | undefined>(
-      (oldest, head) => (oldest === undefined || before(head, oldest) ? head : oldest),
+      (oldest, head) => (oldest === undefined || isOlder(head, oldest) ? head : oldest),
       undefined,
     );
   };
@@ -190,6 +194,7 @@ export function createQueue(options: QueueOptions): Queue {
       key: state.key,
       class: workClass,
       dueAt,
+      rank: dueAt,
       sequence: sequence++,
       since,
       live: true,
@@ -202,6 +207,17 @@ export function createQueue(options: QueueOptions): Queue {
 
   return {
     add,
+
+    hurry(key) {
+      const state = states.get(key);
+      const now = clock.monotonic();
+      const waits = plannedIn(state).find(({ dueAt }) => dueAt <= now);
+      if (state === undefined || state.running || waits === undefined) return;
+      waits.live = false;
+      const entry: Entry = { ...waits, rank: Number.NEGATIVE_INFINITY, live: true };
+      state[entry.class] = entry;
+      place(entry);
+    },
 
     take(signal) {
       return new Promise((resolve) => {
@@ -296,9 +312,11 @@ export async function workOff(
 }
 
 const before = (a: Entry, b: Entry): boolean =>
+  a.rank === b.rank ? a.sequence < b.sequence : a.rank < b.rank;
+const isOlder = (a: Entry, b: Entry): boolean =>
   a.dueAt === b.dueAt ? a.sequence < b.sequence : a.dueAt < b.dueAt;
 
-/** A binary heap by due time that forgets dead entries when they come to its top. */
+/** A binary heap by rank that forgets dead entries when they come to its top. */
 class Heap {
   readonly #items: Entry[] = [];
 

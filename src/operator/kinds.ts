@@ -136,6 +136,7 @@ export function createKinds(parts: Parts): ReadonlyMap<string, Kind> {
       // Before what is still to be read: its answer is at hand, and not for long.
       queue.add(key, 'retry', 0, since);
     },
+    hurry: (key) => queue.hurry(key),
     retryWithin: (key) => ceiling(queue.failures(key), RETRY),
     rotated: (since) => metrics?.rotated(clock.monotonic() - since),
   });

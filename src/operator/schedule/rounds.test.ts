@@ -40,6 +40,14 @@ test('thirty ExternalSecrets of three secrets are synced by three reads', async 
   expect(world.store.reads).toBe(3);
 });
 
+test('new ones of one secret follow each other, so that their answer is at hand however long the first round takes', async () => {
+  const world = thirtyOfThree({ concurrency: 1 });
+  await allHold(world, 'first');
+  const made = world.kube.calls.filter(({ op, kind }) => op === 'create' && kind === 'Secret');
+  const keys = made.map(({ name }) => 'abc'[Number(name.replace('app-', '')) % 3]);
+  expect(keys.join('')).toBe('a'.repeat(10) + 'b'.repeat(10) + 'c'.repeat(10));
+});
+
 test('one that is forced has its secret read anew, however lately another had it read', async () => {
   const world = thirtyOfThree();
   await allHold(world, 'first');

@@ -2,6 +2,7 @@
 
 import type { Clock } from '../../../base/clock.ts';
 import { failure } from '../../../base/errors.ts';
+import { Recent } from '../../../base/recent.ts';
 import type { Work } from '../../../kube/queue.ts';
 import { type Caches, findStore, needKey, placeOfStore } from '../../caches.ts';
 import { tellRetry } from '../../conditions.ts';
@@ -18,7 +19,7 @@ import type { Shadow } from '../../shadow/shadow.ts';
 import { type Gathering, observe } from './observe.ts';
 import { type Env, namespaceOf, type Observed, type StoreSight, storeId, storesOf } from './observed.ts';
 import { plan, refused } from './plan.ts';
-import { nearlyDue } from './rules/companion.ts';
+import { companionOf } from './rules/companion.ts';
 import { needsOf } from './rules/data.ts';
 import { follows } from './rules/refresh.ts';
 import { wrongs } from './rules/validation.ts';
@@ -43,6 +44,8 @@ export interface ControllerOptions extends Gathering {
   readonly shadow?: Pick<Shadow, 'compare' | 'forget'>;
   /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
   companion(key: string, since: number): void;
+  /** Another one reads the same and waits for its first turn. */
+  hurry(key: string): void;
   /** How long the wait before the next try can be at most if this one fails, in milliseconds. */
   retryWithin(key: string): number;
   /** A Secret holds what a store told of at `since`, monotonic. */
@@ -65,6 +68,9 @@ type Places = ReadonlyMap<string, readonly Place[]>;
 
 /** An operator that begins has looked at every store by then, or cannot. */
 const FIRST_LOOK_MS = 30_000;
+/** Who is due within this time was found when others were last looked for. */
+const LOOKED_MS = 1000;
+const LOOKED_MOST = 1024;
 /** Deletions that a store's losses may cause in a minute, before somebody should look. */
 const DELETIONS = { limit: 10, windowMs: 60_000 };
 
@@ -73,6 +79,8 @@ export class ExternalSecretController {
   readonly #began: number;
   /** Times of deletions, by store. */
   readonly #deletions = new Map<string, number[]>();
+  /** When others who read the same (`needKey`) were last looked for, on the monotonic clock. */
+  readonly #looked = new Recent<number>(LOOKED_MOST);
 
   constructor(options: ControllerOptions) {
     this.#options = options;
@@ -176,18 +184,27 @@ export class ExternalSecretController {
   }
 
   /**
-   * Has those read too that read the same and are due within the spread of their interval anyway: a round of refreshes then
-   * reads each secret once, however many use it. One that waits for a window to open is left to it.
+   * Has those read too that read the same and are new, or due within the spread of their interval anyway: a round then reads
+   * each secret once, however many use it.
    * @param needs what was read for this one: whoever was given the answer to another looks for nobody, or all who use a
-   *   secret would look at all
+   *   secret would look at all. So would all that are new, each of whom reads: looking once in a while is enough.
    */
   #companions({ key, since }: Work, { object }: Observed, needs: readonly Need[], now: Date): void {
-    const { caches, companion } = this.#options;
+    const { caches, clock, companion, hurry } = this.#options;
     const namespace = namespaceOf(object);
-    const others = needs.flatMap((need) => caches.externalSecrets.byIndex('need', needKey(need, namespace)));
+    const others = needs.flatMap((need) => {
+      const id = needKey(need, namespace);
+      const looked = this.#looked.get(id);
+      if (looked !== undefined && clock.monotonic() - looked < LOOKED_MS) return [];
+      this.#looked.set(id, clock.monotonic());
+      return caches.externalSecrets.byIndex('need', id);
+    });
     for (const other of new Set(others)) {
       const otherKey = `ExternalSecret/${namespaceOf(other)}/${other.metadata.name}`;
-      if (otherKey !== key && nearlyDue(other, now)) companion(otherKey, since);
+      if (otherKey === key) continue;
+      const why = companionOf(other, now);
+      if (why === 'due') companion(otherKey, since);
+      else if (why === 'new') hurry(otherKey);
     }
   }
 
