@@ -27,6 +27,7 @@ import type { SyncTraces } from './observe/traces.ts';
 import type { OperatorOptions } from './options.ts';
 import type { Push } from './push.ts';
 import type { Refusals } from './schedule/refusals.ts';
+import type { Traffic } from './schedule/traffic.ts';
 import type { Shadow } from './shadow/shadow.ts';
 import { sweepKey } from './wakeups.ts';
 import type { Written } from './written.ts';
@@ -57,6 +58,7 @@ export interface Parts {
   readonly controllerClass: string;
   readonly caches: Caches;
   readonly queue: Queue;
+  readonly traffic: Traffic;
   readonly events: EventRecorder;
   readonly connections: Connections;
   readonly demands: Demands;
@@ -75,7 +77,7 @@ export const RETRY = { baseMs: 1000, maxMs: 25_000 };
 /** By kind. */
 export function createKinds(parts: Parts): ReadonlyMap<string, Kind> {
   const { options, kube, controllerClass, caches, queue, events, connections, demands, index } = parts;
-  const { refusals, dynamic, written, push, traces, shadow } = parts;
+  const { traffic, refusals, dynamic, written, push, traces, shadow } = parts;
   const { clock, log, random, metrics } = options;
   const refused = (store: string, key: string, since: number): void => refusals.refused(store, key, since);
   const stores = new StoreController({
@@ -136,7 +138,10 @@ export function createKinds(parts: Parts): ReadonlyMap<string, Kind> {
       // Before what is still to be read: its answer is at hand, and not for long.
       queue.add(key, 'retry', 0, since);
     },
-    hurry: (key) => queue.hurry(key),
+    hurry(keys) {
+      for (const key of keys) queue.hurry(key);
+      traffic.hurry(keys);
+    },
     retryWithin: (key) => ceiling(queue.failures(key), RETRY),
     rotated: (since) => metrics?.rotated(clock.monotonic() - since),
   });

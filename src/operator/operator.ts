@@ -120,6 +120,7 @@ export function createOperator(options: OperatorOptions): Operator {
     controllerClass: options.controllerClass ?? 'default',
     caches,
     queue,
+    traffic,
     events,
     connections,
     demands,

@@ -46,6 +46,19 @@ describe('workers', () => {
     expect(again).toMatchObject([{ key: 'pushed', class: 'pushed', since: 42 }]);
   });
 
+  test('those that are hurried go before all others of their class', () => {
+    const { traffic, enterMany, again, clock } = setup({ workers: 2 });
+    const [leave] = enterMany('a', 1);
+    for (const key of ['first', 'second', 'third']) traffic.enter(['a'], work(key));
+    traffic.enter(['a'], work('pushed', 'pushed'));
+    traffic.hurry(['third', 'fourth']);
+    // It comes later, and goes first all the same.
+    traffic.enter(['a'], work('fourth'));
+    leave?.();
+    clock.advance(10_000);
+    expect(again.map(({ key }) => key)).toEqual(['pushed', 'third', 'fourth', 'first', 'second']);
+  });
+
   test('a key that has to wait twice waits once: in the more urgent class, for the later reason', () => {
     const { traffic, enterMany, again, clock } = setup({ workers: 2 });
     const [leave] = enterMany('a', 1);

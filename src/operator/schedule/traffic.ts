@@ -9,6 +9,7 @@ import { asFailure, type Failure, failure } from '../../base/errors.ts';
 import { WORK_CLASSES, type Work, type WorkClass } from '../../kube/queue.ts';
 import { Breaker } from './breaker.ts';
 import { Bucket, type Rate } from './bucket.ts';
+import { Line } from './line.ts';
 
 export interface TrafficOptions {
   readonly clock: Clock;
@@ -31,7 +32,7 @@ const LOOK_MS = 250;
 interface Lane {
   readonly bucket: Bucket;
   readonly breaker: Breaker;
-  readonly waiting: ReadonlyMap<WorkClass, Map<string, Work>>;
+  readonly waiting: ReadonlyMap<WorkClass, Line>;
   held: number;
   alarm: (() => void) | undefined;
 }
@@ -40,6 +41,8 @@ export class Traffic {
   readonly #options: TrafficOptions;
   readonly #lanes = new Map<string, Lane>();
   readonly #crowded = new Set<string>();
+  /** Those who have not been let in since. */
+  readonly #hurried = new Set<string>();
   #held = 0;
 
   constructor(options: TrafficOptions) {
@@ -59,6 +62,9 @@ export class Traffic {
       this.#park(store, lane, work, waitMs);
       return undefined;
     }
+    // Some are another replica's and never come: where nobody waits, nobody has to be put first.
+    if (this.#crowded.size === 0) this.#hurried.clear();
+    else this.#hurried.delete(work.key);
     for (const store of stores) this.#lane(store).held++;
     this.#held += stores.length;
     let inside = true;
@@ -69,6 +75,18 @@ export class Traffic {
       this.#held -= stores.length;
       this.#releaseOne();
     };
+  }
+
+  /** Lets these keys in before all others of their class, whenever they come. */
+  hurry(keys: readonly string[]): void {
+    for (const key of keys) {
+      this.#hurried.add(key);
+      for (const store of this.#crowded)
+        for (const line of this.#lane(store).waiting.values()) {
+          const work = line.get(key);
+          if (work !== undefined) line.set(work, true);
+        }
+    }
   }
 
   /**
@@ -105,7 +123,7 @@ export class Traffic {
   /** Reconciles that wait for room, by all stores. */
   get waiting(): number {
     let count = 0;
-    for (const lane of this.#lanes.values()) for (const works of lane.waiting.values()) count += works.size;
+    for (const lane of this.#lanes.values()) for (const line of lane.waiting.values()) count += line.size;
     return count;
   }
 
@@ -116,7 +134,7 @@ export class Traffic {
     this.#lanes.delete(store);
     this.#crowded.delete(store);
     lane.alarm?.();
-    for (const works of lane.waiting.values()) for (const work of works.values()) this.#options.again(work);
+    for (const line of lane.waiting.values()) for (const work of line) this.#options.again(work);
   }
 
   #lane(store: string): Lane {
@@ -126,7 +144,7 @@ export class Traffic {
     const lane: Lane = {
       bucket: new Bucket(rate, clock.monotonic()),
       breaker: new Breaker(random),
-      waiting: new Map(WORK_CLASSES.map((name) => [name, new Map()])),
+      waiting: new Map(WORK_CLASSES.map((name) => [name, new Line()])),
       held: 0,
       alarm: undefined,
     };
@@ -150,7 +168,7 @@ export class Traffic {
     const merged = before === undefined ? work : mergedWork(before, work);
     if (before !== undefined && before.class !== merged.class)
       lane.waiting.get(before.class)?.delete(work.key);
-    lane.waiting.get(merged.class)?.set(work.key, merged);
+    lane.waiting.get(merged.class)?.set(merged, this.#hurried.has(work.key));
     this.#crowded.add(store);
     this.#ring(store, lane, waitMs);
   }
@@ -173,9 +191,9 @@ export class Traffic {
     const now = this.#options.clock.monotonic();
     let left = Math.min(most, this.#room(lane), lane.bucket.free(now));
     for (const name of WORK_CLASSES) {
-      for (const [key, work] of lane.waiting.get(name) ?? []) {
+      for (const work of lane.waiting.get(name) ?? []) {
         if (left-- <= 0) return this.#ring(store, lane, lane.bucket.waitMs(now));
-        lane.waiting.get(name)?.delete(key);
+        lane.waiting.get(name)?.delete(work.key);
         this.#options.again(work);
       }
     }

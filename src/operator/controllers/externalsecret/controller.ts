@@ -44,8 +44,8 @@ export interface ControllerOptions extends Gathering {
   readonly shadow?: Pick<Shadow, 'compare' | 'forget'>;
   /** Another ExternalSecret reads the same and is nearly due: now is cheapest. `since`: its answer need be no newer. */
   companion(key: string, since: number): void;
-  /** Another one reads the same and waits for its first turn. */
-  hurry(key: string): void;
+  /** Others read the same and wait for their first turn. */
+  hurry(keys: readonly string[]): void;
   /** How long the wait before the next try can be at most if this one fails, in milliseconds. */
   retryWithin(key: string): number;
   /** A Secret holds what a store told of at `since`, monotonic. */
@@ -121,15 +121,22 @@ export class ExternalSecretController {
       generation = making;
       const steps = await settle(
         (answers) => plan({ ...observed, answers }, now, env),
-        (need) => {
+        async (need) => {
           if ('generator' in need && shadow !== undefined) return notInShadow();
           if ('generator' in need)
             return making.generate(observed.generators.get(generatorId(need.generator)), need.index, signal);
           asked.add(need.id);
-          return this.#answer(work, observed, need, places, demand, signal, () => readHere.push(need));
+          let isOurs = false;
+          const answer = await this.#answer(work, observed, need, places, demand, signal, () => {
+            isOurs = true;
+          });
+          if (isOurs && !('failed' in answer)) readHere.push(need);
+          return answer;
         },
       );
       if (shadow !== undefined) return shadow.compare(observed.object, observed.target, steps);
+      // Whatever comes of this one: who is given its own answer again looks for nobody.
+      this.#companions(work, observed, readHere, now);
       this.#noteDeletion(observed, steps);
       // From here on the Secret may hold what was made, whatever comes of the rest.
       if (writes(steps)) fate = 'perhaps';
@@ -141,7 +148,6 @@ export class ExternalSecretController {
       if (outcome.end === 'done' && isBound(steps)) fate = 'used';
       if (outcome.end === 'done') await this.#options.dynamic.applied(observed.object, signal);
       if (outcome.end !== 'done') demands.restore(key, demand);
-      else this.#companions(work, observed, readHere, now);
       const unread = [...places].filter(([id]) => !asked.has(id)).flatMap(([, found]) => found);
       const fresh = unread.filter(({ path }) => !known.has(path));
       if (fresh.length > 0) this.#options.unheard(key, fresh);
@@ -199,13 +205,15 @@ export class ExternalSecretController {
       this.#looked.set(id, clock.monotonic());
       return caches.externalSecrets.byIndex('need', id);
     });
+    const fresh: string[] = [];
     for (const other of new Set(others)) {
       const otherKey = `ExternalSecret/${namespaceOf(other)}/${other.metadata.name}`;
       if (otherKey === key) continue;
       const why = companionOf(other, now);
       if (why === 'due') companion(otherKey, since);
-      else if (why === 'new') hurry(otherKey);
+      else if (why === 'new') fresh.push(otherKey);
     }
+    hurry(fresh);
   }
 
   async #answer(
