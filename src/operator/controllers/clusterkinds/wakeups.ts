@@ -16,34 +16,35 @@ export interface Listening {
 
 export function listenForChildren({ kind, parents, children, namespaces, queue }: Listening): void {
   const keyOf = ({ metadata }: KubeObject): string => `${kind.resource.kind}//${metadata.name}`;
-  const wake = (objects: Iterable<KubeObject>): void => {
-    for (const object of objects) queue.add(keyOf(object), 'pushed');
-  };
+  /** What leads from a child to its parent, by the parent's key: reading all parents for each child there is would be dear. */
+  const known = new Map<string, { readonly uid: string | undefined; readonly childName: string }>();
 
   parents.onChange(({ old, new: now }) => {
-    if (now !== undefined && specChanged(old, now)) queue.add(keyOf(now), 'pushed');
-    if (now === undefined && old !== undefined) queue.remove(keyOf(old));
+    if (now !== undefined) {
+      known.set(keyOf(now), { uid: now.metadata.uid, childName: childNameOf(kind, now) });
+      if (specChanged(old, now)) queue.add(keyOf(now), 'pushed');
+    } else if (old !== undefined) {
+      known.delete(keyOf(old));
+      queue.remove(keyOf(old));
+    }
   });
 
   namespaces.onChange(({ old, new: now }) => {
     if (old !== undefined && now !== undefined && !specChanged(old, now)) return;
-    wake(parents.list());
+    for (const key of known.keys()) queue.add(key, 'pushed');
   });
 
   children.onChange(({ old, new: now }) => {
     // Only what a parent says of its child: a status moves with each sync.
     if (old !== undefined && now !== undefined && !specChanged(old, now)) return;
     const either = [old, now].flatMap((child) => child ?? []);
-    wake(
-      parents
-        .list()
-        .filter((parent) =>
-          either.some(
-            ({ metadata }) =>
-              metadata.name === childNameOf(kind, parent) ||
-              metadata.ownerReferences?.some(({ uid }) => uid === parent.metadata.uid),
-          ),
-        ),
-    );
+    for (const [key, { uid, childName }] of known)
+      if (
+        either.some(
+          ({ metadata }) =>
+            metadata.name === childName || metadata.ownerReferences?.some((owner) => owner.uid === uid),
+        )
+      )
+        queue.add(key, 'pushed');
   });
 }
