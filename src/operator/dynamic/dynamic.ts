@@ -66,7 +66,7 @@ export function createDynamic(options: DynamicOptions): {
   });
   caches.leases.onChange(({ old, new: now }) => {
     if (now === undefined) return;
-    const many = caches.leases.list().length;
+    const many = caches.leases.size;
     plan(now.metadata.name, old === undefined ? random() * Math.min(START_MS, many * START_STEP_MS) : 0);
   });
   caches.externalSecrets.onChange(({ old, new: now }) => {
