@@ -5,16 +5,10 @@
  * answers at once: the times are those of operator and API server together, the counts are the operator's own.
  */
 
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { setTimeout as later } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
-import { forkModule } from './operator/fork.mjs';
-import { startStore } from './operator/store.mjs';
+import { startGround } from './operator/controller.mjs';
 import { machine, machineLine } from './parts/machine.mjs';
 import { percentile } from './parts/percentile.mjs';
-import { startProgram } from './parts/program.mjs';
 import { figure, printTable } from './parts/table.mjs';
 
 const STORES = 50;
@@ -31,7 +25,6 @@ const MEMORY_LIMIT_MB = 150;
 /** Nothing arrives after this long. */
 const LOST_MS = 30_000;
 const QUIET_MS = 3000;
-const PROGRAM = fileURLToPath(new URL('../dist/holdfast.js', import.meta.url));
 
 export const summary = 'the operator over 1,000 and 10,000 ExternalSecrets of 50 stores';
 
@@ -48,38 +41,9 @@ export async function run(options) {
 }
 
 async function measure(size, options) {
-  const dir = await mkdtemp(join(tmpdir(), 'holdfast-bench-'));
-  const store = await startStore();
-  const cluster = await forkModule('bench/operator/cluster.mjs');
-  let program;
-  const start = () => {
-    program = startProgram(process.execPath, [
-      ...(options.profile === undefined ? [] : ['--cpu-prof', '--cpu-prof-dir', options.profile]),
-      ...[options.program ?? PROGRAM, 'controller', '--kubeconfig', join(dir, 'kubeconfig')],
-      ...['--metrics-addr', '0', '--live-addr', '0', '--loglevel', 'warn'],
-      ...['--egress-allow', `127.0.0.1:${store.port}`],
-    ]);
-    program.startedAt = performance.now();
-  };
-  /** What a piece of work takes: the time that it gives, or all of it; of the program, of the API server, of the stores. */
-  const phase = async (work) => {
-    const api = cluster.usage();
-    const cpu = program?.usage()?.cpuSeconds ?? 0;
-    const began = performance.now();
-    const ms = (await work()) ?? performance.now() - began;
-    return {
-      ms,
-      endedAt: performance.now(),
-      // A program that was started in it began at nothing.
-      cpu: program.usage().cpuSeconds - (program.startedAt > began ? 0 : cpu),
-      apiCpu: cluster.usage().cpuSeconds - api.cpuSeconds,
-      peakMb: program.usage().peakMb,
-      reads: store.take(),
-      ...(await cluster.ask('counts')),
-    };
-  };
+  const ground = await startGround(options);
+  const { store, cluster, start, phase } = ground;
   try {
-    await writeFile(join(dir, 'kubeconfig'), cluster.first.kubeconfig, { mode: 0o600 });
     const seconds = Math.max(20, Math.round(size / REFRESHED_PER_SECOND));
     const interval = `${seconds}s`;
     const stores = Array.from({ length: STORES }, (_, at) => ({
@@ -103,15 +67,16 @@ async function measure(size, options) {
     const first = await phase(async () => {
       start();
       const count = await cluster.ask('secrets', { count: size, limitMs: 3 * FIRST_LIMIT_MS });
-      if (count < size) throw new Error(`${count} of ${size} are synced\n${program.output().slice(-3000)}`);
+      if (count < size)
+        throw new Error(`${count} of ${size} are synced\n${ground.program.output().slice(-3000)}`);
     });
     // What is left of it: the last conditions and events.
     await later(QUIET_MS);
     const events = await cluster.ask('counts');
     first.counts = sum(first.counts, events.counts);
-    first.usage = program.usage();
+    first.usage = ground.program.usage();
 
-    await program.stop();
+    await ground.program.stop();
     await cluster.ask('counts');
     const restart = await phase(async () => {
       start();
@@ -132,14 +97,11 @@ async function measure(size, options) {
       await later(Math.max(0, seconds * 1100 - (performance.now() - began)));
     });
     refresh.latencies = latencies.map((ms) => ms ?? Number.POSITIVE_INFINITY).sort((x, y) => x - y);
-    const usage = program.usage();
+    const usage = ground.program.usage();
     const standing = await cluster.ask('standing');
     return { size, unique, seconds, first, restart, refresh, usage, standing };
   } finally {
-    await program?.stop();
-    await cluster.stop();
-    await store.close();
-    await rm(dir, { recursive: true, force: true });
+    await ground.stop();
   }
 }
 

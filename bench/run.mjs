@@ -23,10 +23,11 @@ const NAMES = [
   'startup',
   'propagation',
   'operator',
+  'operator-shared',
   'soak',
 ];
 /** They take their time, or need a cluster: run by name only. */
-const APART = ['propagation', 'operator', 'soak'];
+const APART = ['propagation', 'operator', 'operator-shared', 'soak'];
 
 // Servers that were started are ended when this process exits, which a signal alone would not let it do.
 for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => process.exit(1));

@@ -7,7 +7,14 @@ import { systemClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
 import { createKube } from '../../src/kube/client.ts';
 import { crds } from '../../src/operator/api/crds.ts';
-import { EXTERNAL_SECRETS, NAMESPACES, SECRET_STORES, SECRETS } from '../../src/operator/api/resources.ts';
+import {
+  CLUSTER_EXTERNAL_SECRETS,
+  CLUSTER_SECRET_STORES,
+  EXTERNAL_SECRETS,
+  NAMESPACES,
+  SECRET_STORES,
+  SECRETS,
+} from '../../src/operator/api/resources.ts';
 import { MemoryBackend } from '../../src/storage/memory.ts';
 
 const AT_ONCE = 16;
@@ -47,31 +54,13 @@ const work = {
   async make({ members, stores, server }) {
     for (const store of stores) {
       const { namespace, name } = store;
-      await create(NAMESPACES, undefined, {
-        apiVersion: 'v1',
-        kind: 'Namespace',
-        metadata: { name: namespace },
-      });
-      await create(SECRETS, namespace, {
-        apiVersion: 'v1',
-        kind: 'Secret',
-        metadata: { name: 'token', namespace },
-        data: { token: Buffer.from(store.token).toString('base64') },
-      });
+      await create(NAMESPACES, undefined, namespaceOf(namespace));
+      await create(SECRETS, namespace, tokenIn(namespace, store.token));
       await create(SECRET_STORES, namespace, {
         apiVersion: 'external-secrets.io/v1',
         kind: 'SecretStore',
         metadata: { name, namespace },
-        spec: {
-          provider: {
-            vault: {
-              server,
-              path: 'secret',
-              version: 'v2',
-              auth: { tokenSecretRef: { name: 'token', key: 'token' } },
-            },
-          },
-        },
+        spec: { provider: vaultAt(server, {}) },
       });
     }
     const rest = [...members];
@@ -80,6 +69,32 @@ const work = {
         for (let member = rest.pop(); member !== undefined; member = rest.pop()) await put(member);
       }),
     );
+  },
+
+  /** One store for the whole cluster and so many namespaces, for which a ClusterExternalSecret is not made yet. */
+  async makeNamespaces({ count: wanted, server }) {
+    await create(NAMESPACES, undefined, namespaceOf('operator'));
+    await create(SECRETS, 'operator', tokenIn('operator', 'token'));
+    await create(CLUSTER_SECRET_STORES, undefined, {
+      apiVersion: 'external-secrets.io/v1',
+      kind: 'ClusterSecretStore',
+      metadata: { name: 'store' },
+      spec: { provider: vaultAt(server, { namespace: 'operator' }) },
+    });
+    for (let at = 0; at < wanted; at++) await create(NAMESPACES, undefined, namespaceOf(`team-${at}`));
+  },
+
+  /** One secret in all of these namespaces, refreshed each interval. */
+  async makeShared({ interval }) {
+    await create(CLUSTER_EXTERNAL_SECRETS, undefined, {
+      apiVersion: 'external-secrets.io/v1',
+      kind: 'ClusterExternalSecret',
+      metadata: { name: 'shared' },
+      spec: {
+        namespaceSelectors: [{ matchExpressions: [{ key: 'team', operator: 'Exists' }] }],
+        externalSecretSpec: specOf({ kind: 'ClusterSecretStore', store: 'store', key: 'shared', interval }),
+      },
+    });
   },
 
   /** Creates one and waits for its Secret. Gives the milliseconds, or nothing after the limit. */
@@ -142,13 +157,36 @@ function put({ namespace, name, store, key, interval }) {
     apiVersion: 'external-secrets.io/v1',
     kind: 'ExternalSecret',
     metadata: { name, namespace },
-    spec: {
-      refreshInterval: interval,
-      secretStoreRef: { kind: 'SecretStore', name: store },
-      target: { name },
-      data: [{ secretKey: 'value', remoteRef: { key, property: 'value' } }],
-    },
+    spec: { ...specOf({ kind: 'SecretStore', store, key, interval }), target: { name } },
   });
+}
+
+function specOf({ kind, store, key, interval }) {
+  return {
+    refreshInterval: interval,
+    secretStoreRef: { kind, name: store },
+    data: [{ secretKey: 'value', remoteRef: { key, property: 'value' } }],
+  };
+}
+
+function namespaceOf(name) {
+  const labels = name.startsWith('team-') ? { team: name } : {};
+  return { apiVersion: 'v1', kind: 'Namespace', metadata: { name, labels } };
+}
+
+function tokenIn(namespace, token) {
+  return {
+    apiVersion: 'v1',
+    kind: 'Secret',
+    metadata: { name: 'token', namespace },
+    data: { token: Buffer.from(token).toString('base64') },
+  };
+}
+
+/** @param where the namespace of the token, for a store that is in none */
+function vaultAt(server, where) {
+  const auth = { tokenSecretRef: { name: 'token', key: 'token', ...where } };
+  return { vault: { server, path: 'secret', version: 'v2', auth } };
 }
 
 function create(resource, namespace, object) {
