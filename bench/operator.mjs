@@ -7,6 +7,7 @@
 
 import { setTimeout as later } from 'node:timers/promises';
 import { startGround } from './operator/controller.mjs';
+import { judged } from './parts/claims.mjs';
 import { machine, machineLine } from './parts/machine.mjs';
 import { percentile } from './parts/percentile.mjs';
 import { figure, printTable } from './parts/table.mjs';
@@ -193,7 +194,7 @@ const writesOf = (counts) =>
 
 function judge(rows) {
   const largest = rows.at(-1);
-  const claims = [
+  return judged([
     {
       text: `${largest.size} are synced for the first time in less than ${FIRST_LIMIT_MS / 1000} s`,
       held: largest.first.ms < FIRST_LIMIT_MS,
@@ -226,7 +227,5 @@ function judge(rows) {
       text: 'in the end all are ready',
       held: rows.every(({ standing }) => standing.ready === standing.all),
     },
-  ];
-  for (const { text, held } of claims) console.log(`${held ? 'holds  ' : 'FAILED '} ${text}`);
-  return claims;
+  ]);
 }

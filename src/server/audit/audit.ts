@@ -26,7 +26,7 @@ export interface AuditedMount {
 }
 
 /** The headers of a request that the trail keeps. */
-export interface AuditHeaders {
+export interface KeptHeaders {
   /** By name in lower case. */
   readonly values: Readonly<Record<string, readonly string[]>>;
   /** The names of those that are written as they came. */
@@ -45,7 +45,7 @@ export interface AuditRequest {
   /** One object for a connection, by which a device knows what it wrote of it. */
   readonly remote: { readonly address: string; readonly port: number };
   readonly wrapTtlMs?: number | undefined;
-  readonly headers?: AuditHeaders | undefined;
+  readonly headers?: KeptHeaders | undefined;
 }
 
 export interface AuditAuth {

@@ -7,10 +7,10 @@ import type {
   AuditAuth,
   AuditedExchange,
   AuditedMount,
-  AuditHeaders,
   AuditRequest,
   AuditResponse,
   Clear,
+  KeptHeaders,
   Lines,
 } from './audit.ts';
 import { elided, type Hasher } from './hash.ts';
@@ -271,7 +271,7 @@ export class Layout {
   }
 
   /** With a comma before them. */
-  #headers({ values: given, clear }: AuditHeaders): string {
+  #headers({ values: given, clear }: KeptHeaders): string {
     const asWritten = (name: string, values: readonly string[]): readonly string[] =>
       this.#options.logRaw || clear.includes(name.toLowerCase())
         ? values

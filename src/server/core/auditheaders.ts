@@ -2,7 +2,7 @@
 
 import { own } from '../../base/own.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { AuditHeaders } from '../audit/audit.ts';
+import type { KeptHeaders } from '../audit/audit.ts';
 import { decode, encode } from '../auth/records.ts';
 
 const KEY = 'audited-headers';
@@ -13,13 +13,13 @@ const ALWAYS: Readonly<Record<string, boolean>> = {
   'user-agent': false,
 };
 
-const NONE: AuditHeaders = { values: {}, clear: [] };
+const NONE: KeptHeaders = { values: {}, clear: [] };
 
 export class AuditedHeaders {
   readonly #storage: Storage;
   /** Name in lower case -> whether it is hashed. */
   #kept: Readonly<Record<string, boolean>>;
-  #bySender = new WeakMap<object, AuditHeaders>();
+  #bySender = new WeakMap<object, KeptHeaders>();
 
   private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
     this.#storage = storage;
@@ -48,7 +48,7 @@ export class AuditedHeaders {
    * The headers of a request that are kept; undefined where it has none of them.
    * @param sender stands for these headers: for one that came before, the answer is the very same
    */
-  of(headers: Readonly<Record<string, string | undefined>>, sender?: object): AuditHeaders | undefined {
+  of(headers: Readonly<Record<string, string | undefined>>, sender?: object): KeptHeaders | undefined {
     const known = sender && this.#bySender.get(sender);
     if (known !== undefined) return known === NONE ? undefined : known;
     const found = this.#in(headers);
@@ -56,7 +56,7 @@ export class AuditedHeaders {
     return found;
   }
 
-  #in(headers: Readonly<Record<string, string | undefined>>): AuditHeaders | undefined {
+  #in(headers: Readonly<Record<string, string | undefined>>): KeptHeaders | undefined {
     let found: { readonly values: Record<string, readonly string[]>; readonly clear: string[] } | undefined;
     for (const name in this.#kept) {
       const value = own(headers, name);
