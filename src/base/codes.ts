@@ -94,6 +94,12 @@ export const codes = {
     message: 'the data folder {folder} cannot be used: {reason}',
     hint: 'Check that it exists, belongs to this user, has room, and holds a store of this program.',
   },
+  'storage.older': {
+    kind: 'unavailable',
+    message:
+      'the store in {folder} is older than what was written there: it ends at revision {found}, and {newest} was acknowledged',
+    hint: 'Its file is damaged, or an older copy was put in its place. Restore a verified backup (docs/backup.md). To go on from the older state, and without what was written since, remove {file} from the folder.',
+  },
   'storage.write': {
     kind: 'unavailable',
     message: 'the store did not take the write',

@@ -16,6 +16,9 @@ import { Exit, explain, type Terminal } from './terminal.ts';
 
 type VerifyFlags = Flags & { readonly config?: readonly string[]; readonly key?: readonly string[] };
 
+/** A medium that does not give what it holds, or no longer, is damaged or was rolled back, and nothing else. */
+const FINDINGS = ['storage.unreadable', 'storage.corrupt', 'storage.older'] as const;
+
 export function declareStorage(program: Command, terminal: Terminal, offline: Offline): void {
   const group = program.command('storage').description('Look after what lies in the store');
   remote(group, 'verify', 'Tell whether entries were changed, lost, added or rolled back')
@@ -29,8 +32,7 @@ export function declareStorage(program: Command, terminal: Terminal, offline: Of
       const found = await look(flags).catch((error: unknown): never => {
         if (error instanceof Exit) throw error;
         terminal.err(explain(error).text);
-        // A medium that does not give what it holds is damaged, and nothing else.
-        throw new Exit(isFailure(error, 'storage.unreadable') || isFailure(error, 'storage.corrupt') ? 2 : 1);
+        throw new Exit(FINDINGS.some((code) => isFailure(error, code)) ? 2 : 1);
       });
       const whole = found.damaged.length === 0 && found.set === 'matches' && found.behind.length === 0;
       print(terminal, formatOf(terminal, flags.format), { whole, ...found }, () => told(found, whole));

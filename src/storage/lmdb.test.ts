@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -12,6 +13,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { utf8 } from '../base/bytes.ts';
+import { isFailure } from '../base/errors.ts';
 import { describeBackend } from './conformance.ts';
 import { openLmdb } from './lmdb.ts';
 
@@ -37,7 +39,7 @@ describe('the data folder', () => {
     const backend = await openLmdb(folder);
     await backend.commit([{ key: 'a', value: utf8('1') }]);
     expect(statSync(folder).mode & 0o777).toBe(0o700);
-    expect(readdirSync(folder).sort()).toEqual(['lock', 'store.mdb', 'store.mdb-lock']);
+    expect(readdirSync(folder).sort()).toEqual(['lock', 'store.head', 'store.mdb', 'store.mdb-lock']);
     for (const file of readdirSync(folder)) expect(statSync(join(folder, file)).mode & 0o777).toBe(0o600);
     await backend.close();
   });
@@ -85,6 +87,106 @@ describe('the data folder', () => {
     await expect(openLmdb(folder)).rejects.toMatchObject({ code: 'storage.unusable' });
     chmodSync(folder, 0o700);
     expect(readdirSync(folder)).not.toContain('lock');
+  });
+});
+
+describe('a store that is older than what it acknowledged', () => {
+  const PAGE = 4096;
+  const put = async (folder: string, ...values: readonly string[]): Promise<void> => {
+    const backend = await openLmdb(folder);
+    for (const value of values) await backend.commit([{ key: 'a', value: utf8(value) }]);
+    await backend.close();
+  };
+  const read = async (folder: string): Promise<string | undefined> => {
+    const backend = await openLmdb(folder);
+    try {
+      return text((await backend.get('a'))?.value);
+    } finally {
+      await backend.close();
+    }
+  };
+  const text = (value: Uint8Array | undefined): string | undefined => value && Buffer.from(value).toString();
+  const older = (found: number, newest: number) => ({
+    code: 'storage.older',
+    message: expect.stringContaining(`it ends at revision ${found}, and ${newest} was acknowledged`),
+  });
+
+  test('is refused where it is an older copy of the file, until somebody says that it was meant', async () => {
+    const folder = fresh();
+    const file = join(folder, 'store.mdb');
+    await put(folder, '1', '2');
+    const copy = readFileSync(file);
+    await put(folder, '3');
+    writeFileSync(file, copy);
+    await expect(openLmdb(folder)).rejects.toMatchObject(older(2, 3));
+    await expect(openLmdb(folder), 'again').rejects.toMatchObject(older(2, 3));
+    expect(readdirSync(folder)).not.toContain('lock');
+    rmSync(join(folder, 'store.head'));
+    expect(await read(folder)).toBe('2');
+  });
+
+  test('is refused where the file is gone', async () => {
+    const folder = fresh();
+    await put(folder, '1');
+    rmSync(join(folder, 'store.mdb'));
+    await expect(openLmdb(folder)).rejects.toMatchObject(older(0, 1));
+  });
+
+  test('is refused where damage leads to an earlier root', async () => {
+    const folder = fresh();
+    const file = join(folder, 'store.mdb');
+    await put(folder, ...Array.from({ length: 20 }, (_, i) => `${i + 1}`));
+    const whole = readFileSync(file);
+    let refused = 0;
+    for (let a = 2; a < whole.length / PAGE; a++)
+      for (let b = 2; b < a; b++) {
+        const swapped = Buffer.from(whole);
+        whole.copy(swapped, a * PAGE, b * PAGE, (b + 1) * PAGE);
+        whole.copy(swapped, b * PAGE, a * PAGE, (a + 1) * PAGE);
+        writeFileSync(file, swapped);
+        try {
+          expect(await read(folder)).toBe('20');
+        } catch (error) {
+          if (!isFailure(error, 'storage.older')) throw error;
+          refused++;
+        }
+      }
+    expect(refused).toBeGreaterThan(0);
+  });
+
+  test.each([
+    ['is missing, as after an update of this program', undefined],
+    ['is empty', ''],
+    ['was half written', '12'],
+    ['has another sum', '9 00000000\n'],
+    ['is something else', 'x'.repeat(5000)],
+  ])('is not told where the file beside it %s', async (_, content) => {
+    const folder = fresh();
+    const mark = join(folder, 'store.head');
+    await put(folder, '1', '2');
+    rmSync(mark);
+    if (content !== undefined) writeFileSync(mark, content);
+    expect(await read(folder)).toBe('2');
+    const file = join(folder, 'store.mdb');
+    const copy = readFileSync(file);
+    await put(folder, '3');
+    writeFileSync(file, copy);
+    await expect(openLmdb(folder)).rejects.toMatchObject(older(2, 3));
+  });
+});
+
+test('a second page that says nothing of a store is told, and does not crash the process', async () => {
+  const folder = fresh();
+  const file = join(folder, 'store.mdb');
+  const backend = await openLmdb(folder);
+  await backend.commit([{ key: 'a', value: utf8('1') }]);
+  await backend.close();
+  const bytes = readFileSync(file);
+  bytes.fill(0x5a, 4096, 8192);
+  writeFileSync(file, bytes);
+  await expect(openLmdb(folder)).rejects.toMatchObject({
+    code: 'storage.unusable',
+    message: `the data folder ${folder} cannot be used: the second page of store.mdb is damaged`,
   });
 });
 

@@ -12,6 +12,7 @@ import { view } from '../base/bytes.ts';
 import { failure, isFailure } from '../base/errors.ts';
 import { type Log, silentLog } from '../base/log.ts';
 import { GroupCommit } from './group.ts';
+import { HIGH_WATER_FILE, HighWaterMark } from './highwater.ts';
 import { History } from './history.ts';
 import { canKeep, childOf, type Pending, pastFolder, pending } from './keys.ts';
 import { FolderLock } from './lock.ts';
@@ -45,20 +46,27 @@ const SCAN_CHUNK = 256;
 /** How many bytes of writes share a sync at most, so that one batch does not hold up all others. */
 const BATCH_BYTES = 8 * 1024 * 1024;
 
-/** mdb.c, MDB_MAGIC behind the first page's header, in the byte order of the machine that wrote it. */
+/** mdb.c, MDB_MAGIC behind the header of each of the first two pages, in the byte order of the machine that wrote it. */
 const META_MAGIC = Buffer.from('dec0efbe', 'hex');
 const META_MAGIC_OFFSET = 24;
+/** mdb.c, mm_psize: how long a page is, in 4 bytes. */
+const PAGE_SIZE_OFFSET = 48;
+const LARGEST_PAGE = 65_536;
 
 type Store = Database<Buffer, Buffer>;
 
 /**
  * Opens the store in `folder`, which is made where it is missing (mode 0700, files 0600), and holds its lock until close.
- * @throws Failure storage.locked naming the process that has it, storage.unusable
+ * @throws Failure storage.locked naming the process that has it, storage.unusable, storage.older where acknowledged commits
+ *   are gone
  */
 export async function openLmdb(folder: string, options: LmdbOptions = {}): Promise<LmdbBackend> {
   const path = resolve(folder);
   const lock = new FolderLock(path);
+  const log = options.log ?? silentLog;
   let store: Store | undefined;
+  let isHeld = false;
+  let mark: HighWaterMark | undefined;
   try {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const early = lock.holder();
@@ -79,14 +87,32 @@ export async function openLmdb(folder: string, options: LmdbOptions = {}): Promi
       return living;
     });
     if (holder !== undefined) throw lock.refusal(holder);
+    isHeld = true;
+    mark = new HighWaterMark(path, (error) =>
+      log.warn('the newest revision cannot be noted beside the store', {
+        folder: path,
+        reason: reasonOf(error),
+      }),
+    );
+    assertNewest(opened, mark, path);
     syncFolder(path);
     syncFolder(dirname(path));
-    return new Lmdb(opened, lock, path, options.log ?? silentLog);
+    return new Lmdb(opened, { lock, mark }, path, log);
   } catch (error) {
+    mark?.close();
     await store?.close();
+    if (isHeld) lock.release();
     if (isFailure(error)) throw error;
     throw failure('storage.unusable', { folder: path, reason: reasonOf(error) }, { cause: error });
   }
+}
+
+/** Writing on would hide that acknowledged commits are gone, and what they took back, such as a revoked token, would count again. */
+function assertNewest(store: Store, mark: HighWaterMark, folder: string): void {
+  const found = headOf(store);
+  if (found < mark.found)
+    throw failure('storage.older', { folder, found, newest: mark.found, file: HIGH_WATER_FILE });
+  if (found > mark.found) mark.note(found);
 }
 
 /** The same for all threads of a process: they share what LMDB has open of a file. */
@@ -116,10 +142,16 @@ export interface LmdbReader extends Backend {
 export function openLmdbReader(folder: string): LmdbReader {
   const path = resolve(folder);
   try {
-    return new Lmdb(openFile(join(path, 'store.mdb')), undefined, path, silentLog);
+    return new Lmdb(openFile(join(path, 'store.mdb')), {}, path, silentLog);
   } catch (error) {
     throw failure('storage.unusable', { folder: path, reason: reasonOf(error) }, { cause: error });
   }
+}
+
+/** What a thread that only reads has not. */
+interface Writing {
+  readonly lock?: FolderLock;
+  readonly mark?: HighWaterMark;
 }
 
 interface Member extends Pending {
@@ -132,6 +164,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
   readonly #store: Store;
   /** Absent: another thread has it, and writes. */
   readonly #lock: FolderLock | undefined;
+  readonly #mark: HighWaterMark | undefined;
   readonly #history: History;
   readonly #queue = new GroupCommit<Member>((batch) => this.#write(batch));
   readonly #snapshots = new Set<Transaction>();
@@ -140,12 +173,13 @@ class Lmdb implements LmdbBackend, LmdbReader {
   #closed = false;
   #failing = false;
 
-  constructor(store: Store, lock: FolderLock | undefined, folder: string, log: Log) {
+  constructor(store: Store, { lock, mark }: Writing, folder: string, log: Log) {
     this.#store = store;
     this.#folder = folder;
     this.#log = log;
     this.#lock = lock;
-    this.#history = new History(revisionOf(this.#store.getBinaryFast(HEAD)));
+    this.#mark = mark;
+    this.#history = new History(headOf(store));
   }
 
   setOwner(owner: string): void {
@@ -260,6 +294,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
     for (const snapshot of this.#snapshots) snapshot.done();
     this.#snapshots.clear();
     await this.#store.close();
+    this.#mark?.close();
     this.#lock?.release();
   }
 
@@ -308,6 +343,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
       return taken;
     }
     if (this.#failing && revision > base) this.#recovers();
+    if (revision > base) this.#mark?.note(revision);
     for (const { member, revision: given } of accepted) {
       if (member.writes.size > 0) this.#history.add({ revision: given, keys: [...member.writes.keys()] });
       member.resolve(given);
@@ -387,6 +423,8 @@ class Lmdb implements LmdbBackend, LmdbReader {
   }
 }
 
+const headOf = (store: Store): number => revisionOf(store.getBinaryFast(HEAD));
+
 const inFile = (key: string): Buffer => Buffer.from(`e${key}`);
 
 /** The key of an entry, or undefined for what is none. */
@@ -419,14 +457,25 @@ function decode(key: string, record: Buffer): Entry {
   return { key, value, revision: revisionOf(record) };
 }
 
-/** LMDB's native code crashes the process over a file that is none of its own. Empty is as good as new. */
+/**
+ * LMDB's native code crashes the process over a file that is none of its own, and takes for the newest commit whatever the
+ * second page says. Empty is as good as new; so is a second page that was never written.
+ */
 function assertStore(file: string): void {
-  const start = Buffer.alloc(META_MAGIC_OFFSET + META_MAGIC.length);
+  const start = Buffer.alloc(PAGE_SIZE_OFFSET + 4);
+  const magicOf = (page: Buffer): Buffer =>
+    page.subarray(META_MAGIC_OFFSET, META_MAGIC_OFFSET + META_MAGIC.length);
   const handle = openSync(file, 'r');
   try {
     const length = readSync(handle, start, 0, start.length, 0);
-    if (length > 0 && !start.subarray(META_MAGIC_OFFSET).equals(META_MAGIC))
+    if (length === 0) return;
+    const pageSize = start.readUInt32LE(PAGE_SIZE_OFFSET);
+    if (!magicOf(start).equals(META_MAGIC) || pageSize > LARGEST_PAGE)
       throw new Error('store.mdb is no LMDB file');
+    const second = Buffer.alloc(start.length);
+    readSync(handle, second, 0, second.length, pageSize);
+    if (!magicOf(second).equals(META_MAGIC) && second.some((byte) => byte !== 0))
+      throw new Error('the second page of store.mdb is damaged');
   } finally {
     closeSync(handle);
   }

@@ -19,6 +19,7 @@ import { Backups } from '../../src/server/backup/backups.ts';
 import { directoryPlace } from '../../src/server/backup/directory.ts';
 import { fill } from '../../src/server/backup/verify.ts';
 import { Barrier } from '../../src/server/barrier/barrier.ts';
+import { HIGH_WATER_FILE } from '../../src/storage/highwater.ts';
 import { openLmdb } from '../../src/storage/lmdb.ts';
 import { REQUIRE } from '../support/bundle.ts';
 import type { Report } from './medium-reader.ts';
@@ -28,6 +29,10 @@ const DAMAGES = Number(process.env['HOLDFAST_DAMAGES'] ?? 200);
 const SECRETS = 400;
 const PAGE = 4096;
 const SECTOR = 512;
+/** mdb.c: behind its own number, a page has the commit that wrote it (8 bytes) and, two bytes on, its kind. */
+const COMMIT_OFFSET = 8;
+const KIND_OFFSET = 18;
+const BRANCH = 0x01;
 /** A reader that is still at it has lost its way among the pages. */
 const LONGEST_MS = 30_000;
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -38,10 +43,18 @@ let reader: string;
 /** The file as it was written, and as it was some writes earlier. */
 let whole: Buffer;
 let earlier: Buffer;
+/** What lies beside it: the newest revision that was acknowledged. */
+let mark: Buffer;
 let list: string;
 let rootKey: Buffer;
 /** What each key ever held, as sums: an old one is no invention, though it is not what was written last. */
 const history = new Map<string, Set<string>>();
+
+const pagesOf = (kind: number): number[] =>
+  [...Array(whole.length / PAGE).keys()].filter(
+    (page) => whole.readUInt16LE(page * PAGE + KIND_OFFSET) === kind,
+  );
+const writtenBy = (page: number): number => Number(whole.readBigUInt64LE(page * PAGE + COMMIT_OFFSET));
 
 const sumOf = (value: Uint8Array): string => createHash('sha256').update(value).digest('hex');
 
@@ -95,6 +108,7 @@ async function furnish(): Promise<void> {
   await backups.end();
   await backend.close();
   whole = readFileSync(join(data, 'store.mdb'));
+  mark = readFileSync(join(data, HIGH_WATER_FILE));
   list = join(folder, 'list.json');
   writeFileSync(list, JSON.stringify({ rootKey: rootKey.toString('base64'), sums }));
 }
@@ -144,12 +158,8 @@ const KINDS: Readonly<Record<string, (bytes: Buffer, random: Random) => void>> =
     if (old.length === PAGE) old.copy(bytes, at + part, part);
     else bytes.fill(0, at + part, at + PAGE);
   },
-  'two pages change places': (bytes, random) => {
-    const [a, b] = [0, 0].map(() => random.below(bytes.length / PAGE) * PAGE) as [number, number];
-    const page = Buffer.from(bytes.subarray(a, a + PAGE));
-    bytes.copy(bytes, a, b, b + PAGE);
-    page.copy(bytes, b);
-  },
+  'two pages change places': (bytes, random) =>
+    swap(bytes, random.below(bytes.length / PAGE), random.below(bytes.length / PAGE)),
   'a page is as it was before': (bytes, random) => {
     const at = random.below(earlier.length / PAGE) * PAGE;
     earlier.copy(bytes, at, at, at + PAGE);
@@ -158,6 +168,12 @@ const KINDS: Readonly<Record<string, (bytes: Buffer, random: Random) => void>> =
     bytes.fill(0, PAGE * (2 + random.below(bytes.length / PAGE - 2)));
   },
 };
+
+function swap(bytes: Buffer, a: number, b: number): void {
+  const page = Buffer.from(bytes.subarray(a * PAGE, (a + 1) * PAGE));
+  bytes.copy(bytes, a * PAGE, b * PAGE, (b + 1) * PAGE);
+  page.copy(bytes, b * PAGE);
+}
 
 interface Outcome {
   readonly report: Report | undefined;
@@ -182,11 +198,12 @@ function read(data: string): Promise<Outcome> {
   });
 }
 
-function damaged(bytes: Buffer): string {
+function damaged(bytes: Buffer, beside: Buffer | undefined = mark): string {
   const data = join(folder, 'damaged');
   rmSync(data, { recursive: true, force: true });
   mkdirSync(data);
   writeFileSync(join(data, 'store.mdb'), bytes);
+  if (beside !== undefined) writeFileSync(join(data, HIGH_WATER_FILE), beside);
   return data;
 }
 
@@ -235,6 +252,23 @@ describe('a damaged file', () => {
     expect(met).toBeGreaterThan(DAMAGES / 10);
   });
 
+  test('that leads to the root of an earlier commit is whole by itself, and found by what lies beside it', async () => {
+    const roots = pagesOf(BRANCH);
+    const [newest] = roots.sort((a, b) => writtenBy(b) - writtenBy(a));
+    let [found, unnoticed] = [0, 0];
+    for (const root of roots.slice(1)) {
+      const bytes = Buffer.from(whole);
+      swap(bytes, newest as number, root);
+      const { report } = await read(damaged(bytes));
+      expect(report?.verdict, `the root of page ${root}`).toBe('storage.older');
+      found++;
+      rmSync(join(folder, 'damaged', HIGH_WATER_FILE));
+      if ((await read(join(folder, 'damaged'))).report?.verdict === 'whole') unnoticed++;
+    }
+    expect(found).toBeGreaterThan(0);
+    expect(unnoticed, 'without it nothing tells').toBeGreaterThan(0);
+  });
+
   test('is brought back by the last backup, to the byte', async () => {
     const backend = await openLmdb(join(folder, 'stranger'));
     const source = new Barrier(backend);
@@ -259,8 +293,9 @@ describe('a damaged file', () => {
   });
 });
 
-test('the whole file of an earlier day is whole by itself, and the backups tell that it is older', async () => {
-  const data = damaged(earlier);
+test('the whole file of an earlier day is refused, and the backups tell that it is older where nothing lies beside it', async () => {
+  expect((await read(damaged(earlier))).report?.verdict).toBe('storage.older');
+  const data = damaged(earlier, Buffer.alloc(0));
   const { report } = await read(data);
   expect(report?.verdict).toBe('whole');
   expect(report?.wrong.length).toBeGreaterThan(0);

@@ -7,6 +7,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { HIGH_WATER_FILE } from '../../src/storage/highwater.ts';
 import { eventually } from '../support/platform.ts';
 import { type Folder, makeFolder } from './folder.ts';
 import { keysIn, type Program, startDev } from './program.ts';
@@ -46,6 +47,7 @@ describe.skipIf(why !== undefined)('a cut of the power', () => {
       const all = written(run.trace, file.path, Number.POSITIVE_INFINITY);
       expect(all.length).toBeGreaterThan(0);
       expect(rebuilt(all).equals(file.found), `${file.path} is what its writes make it`).toBe(true);
+      expect(lastWrite(run.trace, file.mark, Number.POSITIVE_INFINITY), file.mark).toBeDefined();
     }
   });
 
@@ -86,7 +88,9 @@ interface Run {
   /** What the writers asked, each with the line at which its answer began to leave. */
   readonly asks: readonly { readonly at: number }[];
   readonly connections: readonly { readonly asks: readonly (Ask & { readonly at: number | undefined })[] }[];
-  readonly files: Readonly<Record<'server' | 'kube', { readonly path: string; readonly found: Buffer }>>;
+  readonly files: Readonly<
+    Record<'server' | 'kube', { readonly path: string; readonly found: Buffer; readonly mark: string }>
+  >;
   readonly keys: { readonly unsealKey: string; readonly rootToken: string };
 }
 
@@ -108,11 +112,13 @@ async function tracedRun(folder: Folder, random: Random): Promise<Run> {
     await eventually('the tracer has written all', async () => ((await isGone(tracing)) ? true : undefined));
     const text = await readFile(output, 'utf8');
     const file = async (name: string) => {
-      const path = join(folder.home, 'data', name, 'store.mdb');
-      return { path, found: await readFile(path) };
+      const home = join(folder.home, 'data', name);
+      const path = join(home, 'store.mdb');
+      return { path, found: await readFile(path), mark: join(home, HIGH_WATER_FILE) };
     };
     const files = { server: await file('server'), kube: await file('kube') };
-    const trace = readTrace(text, (path) => path === files.server.path || path === files.kube.path);
+    const kept = Object.values(files).flatMap(({ path, mark }) => [path, mark]);
+    const trace = readTrace(text, (path) => kept.includes(path));
     const connections = stream.connections.map((connection) => withLines(trace, connection));
     const asks = connections.flatMap((connection) =>
       connection.asks.flatMap(({ at: line }) => (line === undefined ? [] : [{ at: line }])),
@@ -164,11 +170,14 @@ async function losses(
 ): Promise<{ checked: number; missing: string[]; torn: boolean }> {
   const data = join(folder.dir, `image-${images++}`);
   let differs = false;
-  for (const [name, { path }] of Object.entries(run.files)) {
+  for (const [name, { path, mark }] of Object.entries(run.files)) {
     await mkdir(join(data, name), { recursive: true });
     const image = imageAt(run.trace, path, disk, torn);
     differs ||= torn !== undefined && !image.equals(imageAt(run.trace, path, disk));
     await writeFile(join(data, name, 'store.mdb'), image);
+    // The worst case: the medium kept at once what nobody asked it to keep. Were it ahead of the store, the store would be refused.
+    const noted = lastWrite(run.trace, mark, cut);
+    if (noted !== undefined && !tolerant) await writeFile(join(data, name, HIGH_WATER_FILE), noted);
   }
   const missing: string[] = [];
   let checked = 0;
@@ -194,6 +203,10 @@ async function losses(
   return { checked, missing, torn: differs };
 }
 let images = 0;
+
+/** What a file of one line, which is always written whole, holds by then. */
+const lastWrite = ({ writes }: Trace, path: string, before: number): Buffer | undefined =>
+  writes.filter(({ file, begun }) => file === path && begun < before).at(-1)?.bytes;
 
 /** What was answered before the cut, and the one request that may have been under way. */
 function standing(asks: Run['connections'][number]['asks'], cut: number): Ask[] {

@@ -222,6 +222,11 @@ test('a folder that went back to an earlier day as a whole is found by its backu
   await backup(Date.UTC(2026, 0, 3));
   await writeFile(join(folder, 'data', 'store.mdb'), old);
   expect(await cli('storage', 'verify', `-config=${config}`, '-key=-')).toBe(2);
+  expect(err).toMatch(
+    /is older than what was written there: it ends at revision \d+, and \d+ was acknowledged/,
+  );
+  await rm(join(folder, 'data', 'store.head'));
+  expect(await cli('storage', 'verify', `-config=${config}`, '-key=-')).toBe(2);
   expect(out).toContain('older than the newest backup of "nightly"');
   expect(await cli('backup', 'restore', made, `-config=${config}`, '-yes', '-force', '-key=-')).toBe(0);
   expect(await cli('storage', 'verify', `-config=${config}`, '-key=-')).toBe(0);

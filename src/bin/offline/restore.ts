@@ -22,6 +22,7 @@ import { fill, plainOf } from '../../server/backup/verify.ts';
 import { Barrier, KEYRING } from '../../server/barrier/barrier.ts';
 import type { PostgresSettings } from '../../server/config/storage.ts';
 import { SHAMIR } from '../../server/seal/seal.ts';
+import { HIGH_WATER_FILE } from '../../storage/highwater.ts';
 import { openLmdb } from '../../storage/lmdb.ts';
 import { FolderLock } from '../../storage/lock.ts';
 import type { Backend, Write } from '../../storage/storage.ts';
@@ -174,6 +175,8 @@ async function intoFolder(
     }
     const place = join(folder, STORE);
     if (await holds(folder)) await link(place, asideOf(place));
+    // It is of the store that goes: what comes may be older, which is what was asked for.
+    await rm(join(folder, HIGH_WATER_FILE), { force: true });
     await rename(join(beside, STORE), place);
     await rm(`${place}-lock`, { force: true });
     syncFolder(folder);
