@@ -190,6 +190,44 @@ test('a second page that says nothing of a store is told, and does not crash the
   });
 });
 
+async function all<T>(source: AsyncIterable<T>): Promise<T[]> {
+  const found: T[] = [];
+  for await (const entry of source) found.push(entry);
+  return found;
+}
+
+test('an entry that no lookup finds is told by a scan, where a page that leads to others is damaged', async () => {
+  const folder = fresh();
+  const file = join(folder, 'store.mdb');
+  const keys = Array.from({ length: 300 }, (_, i) => `key/${String(i).padStart(3, '0')}`);
+  const backend = await openLmdb(folder);
+  await backend.commit(keys.map((key) => ({ key, value: new Uint8Array(100) })));
+  await backend.close();
+  const whole = readFileSync(file);
+  const page =
+    [...Array(whole.length / 4096).keys()].find((n) => whole.readUInt16LE(n * 4096 + 18) === 1) ?? 0;
+  let told = 0;
+  for (let at = page * 4096; at < (page + 1) * 4096; at++) {
+    if (!whole.subarray(at, at + 5).equals(utf8('ekey/'))) continue;
+    const bytes = Buffer.from(whole);
+    bytes[at + 6] = (bytes[at + 6] ?? 0) ^ 1;
+    writeFileSync(file, bytes);
+    const damaged = await openLmdb(folder);
+    let lost = 0;
+    for (const key of keys) if ((await damaged.get(key)) === undefined) lost++;
+    const scan = all(damaged.scan('', new AbortController().signal));
+    if (lost > 0) {
+      await expect(scan).rejects.toMatchObject({
+        code: 'storage.unreadable',
+        message: expect.stringMatching(/it holds key\/\d+, and a lookup does not find it$/),
+      });
+      told++;
+    } else expect((await scan).length).toBe(keys.length);
+    await damaged.close();
+  }
+  expect(told).toBeGreaterThan(0);
+});
+
 test('writers that wait share a transaction, and each has a revision of its own', async () => {
   const backend = await openLmdb(fresh());
   const revisions = await Promise.all(

@@ -415,7 +415,15 @@ class Lmdb implements LmdbBackend, LmdbReader {
       if (!key?.startsWith(prefix)) break;
       entries.push(decode(key, found.value));
     }
+    for (const entry of entries) this.#assertFound(entry, transaction);
     return entries;
+  }
+
+  /** Where a page that leads to others is damaged, a walk along the leaves passes what a lookup never comes to. */
+  #assertFound({ key, revision }: Entry, transaction: Transaction): void {
+    const found = this.#store.get(inFile(key), { transaction });
+    if (found === undefined || revisionOf(found) !== revision)
+      throw failure('storage.unreadable', { reason: `it holds ${key}, and a lookup does not find it` });
   }
 
   #assertOpen(): void {

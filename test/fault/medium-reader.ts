@@ -6,6 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { isFailure } from '../../src/base/errors.ts';
+import { beat } from '../../src/bin/offline/watched.ts';
 import { Barrier } from '../../src/server/barrier/barrier.ts';
 import { openLmdb } from '../../src/storage/lmdb.ts';
 
@@ -20,6 +21,7 @@ export interface Report {
   readonly verdict: string;
 }
 
+beat();
 const [folder = '', list = ''] = process.argv.slice(2);
 const { rootKey, sums } = JSON.parse(readFileSync(list, 'utf8')) as {
   rootKey: string;

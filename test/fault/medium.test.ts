@@ -14,6 +14,7 @@ import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ManualClock } from '../../src/base/clock.ts';
 import { silentLog } from '../../src/base/log.ts';
+import { watched } from '../../src/bin/offline/watched.ts';
 import { randomKey } from '../../src/crypto/random.ts';
 import { Backups } from '../../src/server/backup/backups.ts';
 import { directoryPlace } from '../../src/server/backup/directory.ts';
@@ -33,7 +34,9 @@ const SECTOR = 512;
 const COMMIT_OFFSET = 8;
 const KIND_OFFSET = 18;
 const BRANCH = 0x01;
-/** A reader that is still at it has lost its way among the pages. */
+/** The engine holds its process: it wrote past its own memory over a key of a damaged length, for instance. */
+const LONGEST_SILENCE_MS = 10_000;
+/** A reader that is still at it, and whose loop turns, has lost its way among the pages. */
 const LONGEST_MS = 30_000;
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const never = new AbortController().signal;
@@ -50,11 +53,13 @@ let rootKey: Buffer;
 /** What each key ever held, as sums: an old one is no invention, though it is not what was written last. */
 const history = new Map<string, Set<string>>();
 
-const pagesOf = (kind: number): number[] =>
-  [...Array(whole.length / PAGE).keys()].filter(
-    (page) => whole.readUInt16LE(page * PAGE + KIND_OFFSET) === kind,
-  );
-const writtenBy = (page: number): number => Number(whole.readBigUInt64LE(page * PAGE + COMMIT_OFFSET));
+/** The pages that lead to others, the newest first: the tree is so low that each was its root. */
+const roots = (): number[] =>
+  [...Array(whole.length / PAGE).keys()]
+    .filter((page) => whole.readUInt16LE(page * PAGE + KIND_OFFSET) === BRANCH)
+    .sort((a, b) => Number(writtenBy(b) - writtenBy(a)));
+const writtenBy = (page: number): bigint => whole.readBigUInt64LE(page * PAGE + COMMIT_OFFSET);
+const newestRoot = (): number => roots()[0] as number;
 
 const sumOf = (value: Uint8Array): string => createHash('sha256').update(value).digest('hex');
 
@@ -140,6 +145,10 @@ const KINDS: Readonly<Record<string, (bytes: Buffer, random: Random) => void>> =
     const at = random.below(bytes.length);
     bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
   },
+  'one bit of the root is another': (bytes, random) => {
+    const at = newestRoot() * PAGE + random.below(PAGE);
+    bytes[at] = (bytes[at] ?? 0) ^ (1 << random.below(8));
+  },
   'many bits are others': (bytes, random) => {
     for (let count = 0; count < 40; count++) {
       const at = random.below(bytes.length);
@@ -180,22 +189,17 @@ interface Outcome {
   readonly end: string;
 }
 
-function read(data: string): Promise<Outcome> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(process.execPath, [reader, data, list], { stdio: ['ignore', 'pipe', 'ignore'] });
-    let text = '';
-    const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
-    child.stdout.on('data', (chunk: Buffer) => {
-      text += chunk.toString('utf8');
-    });
-    child.once('error', reject);
-    child.once('close', (code, signal) => {
-      clearTimeout(timer);
-      let report: Report | undefined;
-      if (text.endsWith('\n')) report = JSON.parse(text) as Report;
-      resolve({ report, end: signal ?? `exit ${code}` });
-    });
+async function read(data: string): Promise<Outcome> {
+  const child = spawn(process.execPath, [reader, data, list], { stdio: ['ignore', 'pipe', 'ignore', 'ipc'] });
+  let text = '';
+  const timer = setTimeout(() => child.kill('SIGKILL'), LONGEST_MS);
+  child.stdout?.on('data', (chunk: Buffer) => {
+    text += chunk.toString('utf8');
   });
+  const { code, signal, hung } = await watched(child, LONGEST_SILENCE_MS);
+  clearTimeout(timer);
+  const report = text.endsWith('\n') ? (JSON.parse(text) as Report) : undefined;
+  return { report, end: hung ? 'hung' : (signal ?? `exit ${code}`) };
 }
 
 function damaged(bytes: Buffer, beside: Buffer | undefined = mark): string {
@@ -230,7 +234,7 @@ describe('a damaged file', () => {
       const told = report === undefined ? `ended (${end})` : report.verdict;
       row[told] = (row[told] ?? 0) + 1;
       if (report === undefined) {
-        // A crash is an answer; a reader that goes on for ever is none.
+        // A crash is an answer, and so is an engine that hangs, which is noticed; a reader that goes on for ever is none.
         expect(end, `round ${round}: ${kind}`).not.toBe('SIGKILL');
         continue;
       }
@@ -253,12 +257,10 @@ describe('a damaged file', () => {
   });
 
   test('that leads to the root of an earlier commit is whole by itself, and found by what lies beside it', async () => {
-    const roots = pagesOf(BRANCH);
-    const [newest] = roots.sort((a, b) => writtenBy(b) - writtenBy(a));
     let [found, unnoticed] = [0, 0];
-    for (const root of roots.slice(1)) {
+    for (const root of roots().slice(1)) {
       const bytes = Buffer.from(whole);
-      swap(bytes, newest as number, root);
+      swap(bytes, newestRoot(), root);
       const { report } = await read(damaged(bytes));
       expect(report?.verdict, `the root of page ${root}`).toBe('storage.older');
       found++;

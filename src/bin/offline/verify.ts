@@ -1,6 +1,6 @@
 /**
  * `storage verify` without a server. The engine of the embedded store reads its file as memory, and over a torn page it can
- * take its process along: so the looking is done by a child, whose end is a finding as well.
+ * take its process along or hold it for ever: so the looking is done by a child, whose end or silence is a finding as well.
  */
 
 import { spawn } from 'node:child_process';
@@ -14,9 +14,12 @@ import { Barrier } from '../../server/barrier/barrier.ts';
 import { SealKeeper } from '../../server/seal/keeper.ts';
 import type { Backend } from '../../storage/storage.ts';
 import { openStore } from '../server/store.ts';
+import { beat, watched } from './watched.ts';
 import { type OfflineWorld, openWorld, sharesOf } from './world.ts';
 
 const never = new AbortController().signal;
+/** Longer than reading a handful of the largest entries takes from a slow disk. */
+const LONGEST_SILENCE_MS = 120_000;
 /** Tells the child that it is one. */
 const CHILD = 'HOLDFAST_STORAGE_CHILD';
 
@@ -37,6 +40,7 @@ export async function verifyOffline(
         reason: 'storage "inmem" is gone with its server: ask that, without -config',
       });
     if (kind === 'lmdb' && terminal.env[CHILD] === undefined) return await byChild(keys);
+    beat();
     const { backend, close } = await openStore(world.config.storage, 'holdfast storage verify', {
       log: silentLog,
     });
@@ -91,15 +95,13 @@ async function look(
  */
 async function byChild(keys: readonly string[]): Promise<never> {
   const child = spawn(process.execPath, [...process.execArgv, ...process.argv.slice(1)], {
-    stdio: [keys.length > 0 ? 'pipe' : 'inherit', 'inherit', 'inherit'],
+    stdio: [keys.length > 0 ? 'pipe' : 'inherit', 'inherit', 'inherit', 'ipc'],
     env: { ...process.env, [CHILD]: '1' },
   });
   child.stdin?.on('error', () => {});
   child.stdin?.end(keys.join('\n'));
-  const [code, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {
-    child.once('error', reject);
-    child.once('close', (...ended) => resolve(ended));
-  });
+  const { code, signal, hung } = await watched(child, LONGEST_SILENCE_MS);
+  if (hung) throw failure('storage.unreadable', { reason: 'its engine hung over it' });
   if (code !== null && code < 128) throw new Exit(code);
   const name =
     signal ?? Object.entries(constants.signals).find(([, number]) => number === (code ?? 0) - 128)?.[0];
