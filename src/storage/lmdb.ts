@@ -142,16 +142,16 @@ export interface LmdbReader extends Backend {
 export function openLmdbReader(folder: string): LmdbReader {
   const path = resolve(folder);
   try {
-    return new Lmdb(openFile(join(path, 'store.mdb')), {}, path, silentLog);
+    return new Lmdb(openFile(join(path, 'store.mdb')), undefined, path, silentLog);
   } catch (error) {
     throw failure('storage.unusable', { folder: path, reason: reasonOf(error) }, { cause: error });
   }
 }
 
-/** What a thread that only reads has not. */
+/** What the one thread has that writes. */
 interface Writing {
-  readonly lock?: FolderLock;
-  readonly mark?: HighWaterMark;
+  readonly lock: FolderLock;
+  readonly mark: HighWaterMark;
 }
 
 interface Member extends Pending {
@@ -162,9 +162,8 @@ interface Member extends Pending {
 class Lmdb implements LmdbBackend, LmdbReader {
   readonly name = 'lmdb';
   readonly #store: Store;
-  /** Absent: another thread has it, and writes. */
-  readonly #lock: FolderLock | undefined;
-  readonly #mark: HighWaterMark | undefined;
+  /** Absent: another thread writes. */
+  readonly #writing: Writing | undefined;
   readonly #history: History;
   readonly #queue = new GroupCommit<Member>((batch) => this.#write(batch));
   readonly #snapshots = new Set<Transaction>();
@@ -173,18 +172,17 @@ class Lmdb implements LmdbBackend, LmdbReader {
   #closed = false;
   #failing = false;
 
-  constructor(store: Store, { lock, mark }: Writing, folder: string, log: Log) {
+  constructor(store: Store, writing: Writing | undefined, folder: string, log: Log) {
     this.#store = store;
     this.#folder = folder;
     this.#log = log;
-    this.#lock = lock;
-    this.#mark = mark;
+    this.#writing = writing;
     this.#history = new History(headOf(store));
   }
 
   setOwner(owner: string): void {
     this.#assertOpen();
-    this.#lock?.take(owner);
+    this.#writing?.lock.take(owner);
   }
 
   renew(): void {
@@ -269,7 +267,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
   commit(writes: readonly Write[], checks: readonly Check[] = []): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
-      if (this.#lock === undefined) throw failure('storage.standby');
+      if (this.#writing === undefined) throw failure('storage.standby');
       // No spread: each member would have a shape of its own.
       const asked = pending(writes, checks);
       this.#queue.add({ writes: asked.writes, checks: asked.checks, resolve, reject });
@@ -294,8 +292,8 @@ class Lmdb implements LmdbBackend, LmdbReader {
     for (const snapshot of this.#snapshots) snapshot.done();
     this.#snapshots.clear();
     await this.#store.close();
-    this.#mark?.close();
-    this.#lock?.release();
+    this.#writing?.mark.close();
+    this.#writing?.lock.release();
   }
 
   /**
@@ -343,7 +341,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
       return taken;
     }
     if (this.#failing && revision > base) this.#recovers();
-    if (revision > base) this.#mark?.note(revision);
+    if (revision > base) this.#writing?.mark.note(revision);
     for (const { member, revision: given } of accepted) {
       if (member.writes.size > 0) this.#history.add({ revision: given, keys: [...member.writes.keys()] });
       member.resolve(given);

@@ -202,12 +202,12 @@ async function read(data: string): Promise<Outcome> {
   return { report, end: hung ? 'hung' : (signal ?? `exit ${code}`) };
 }
 
-function damaged(bytes: Buffer, beside: Buffer | undefined = mark): string {
+function damaged(bytes: Buffer, beside: Buffer = mark): string {
   const data = join(folder, 'damaged');
   rmSync(data, { recursive: true, force: true });
   mkdirSync(data);
   writeFileSync(join(data, 'store.mdb'), bytes);
-  if (beside !== undefined) writeFileSync(join(data, HIGH_WATER_FILE), beside);
+  writeFileSync(join(data, HIGH_WATER_FILE), beside);
   return data;
 }
 
