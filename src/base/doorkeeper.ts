@@ -16,7 +16,7 @@ export class Doorkeeper {
 
   /** Whether the text came before, of late. */
   knows(text: string): boolean {
-    const hash = hashOf(text);
+    const hash = roughHash(text);
     const place = hash & this.#mask;
     // Never zero, which is the mark of nothing.
     const mark = (hash >>> 16) | 1;
@@ -29,8 +29,8 @@ export class Doorkeeper {
 /** Of the end, where names differ. */
 const SIGNIFICANT = 24;
 
-/** FNV-1a. */
-function hashOf(text: string): number {
+/** 32 bits that tell most texts apart (FNV-1a), for what may take one text for another. */
+export function roughHash(text: string): number {
   let hash = 0x811c9dc5 ^ text.length;
   for (let at = Math.max(0, text.length - SIGNIFICANT); at < text.length; at++)
     hash = Math.imul(hash ^ text.charCodeAt(at), 0x01000193);

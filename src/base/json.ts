@@ -17,8 +17,11 @@ export class Exact {
 /** Text that was read and found to be one JSON value; written out again verbatim. */
 export class RawJson {
   readonly text: string;
-  constructor(text: string) {
+  /** Reading it with `parseOrdered` and writing that gives the very same text: it has no space, no escapes, and no key twice. */
+  readonly settled: boolean;
+  constructor(text: string, settled = false) {
     this.text = text;
+    this.settled = settled;
   }
 }
 
@@ -50,6 +53,7 @@ const DEFAULT_LIMITS: Limits = { depth: 64, count: 100_000 };
 
 interface Build<T, M> {
   object(): M;
+  has(object: M, key: string): boolean;
   member(object: M, key: string, value: T): void;
   finish(object: M): T;
   array(items: T[]): T;
@@ -59,11 +63,12 @@ interface Build<T, M> {
 /** Members of the outermost object that are to stay text, and what such a text becomes. */
 interface Kept<T> {
   readonly names: readonly string[];
-  readonly as: (text: string) => T;
+  readonly as: (text: string, settled: boolean) => T;
 }
 
 const plain: Build<Json, Record<string, Json>> = {
   object: () => Object.create(null) as Record<string, Json>,
+  has: (object, key) => key in object,
   member: (object, key, value) => {
     object[key] = value;
   },
@@ -74,6 +79,7 @@ const plain: Build<Json, Record<string, Json>> = {
 
 const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
   object: () => new Map(),
+  has: (object, key) => object.has(key),
   member: (object, key, value) => object.set(key, value),
   finish: (object) => new Ordered(object),
   array: (items) => items,
@@ -90,7 +96,9 @@ export function parseJson(text: string, keep: readonly string[] = [], limits: Li
     text,
     plain,
     limits,
-    keep.length === 0 ? undefined : { names: keep, as: (raw) => new RawJson(raw) },
+    keep.length === 0
+      ? undefined
+      : { names: keep, as: (raw, settled) => new RawJson(raw, settled && raw.isWellFormed()) },
   );
 }
 
@@ -162,12 +170,15 @@ const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y;
 function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kept<T>): T {
   let at = 0;
   let count = 0;
+  /** Whether what was read of a kept member so far would be written otherwise. */
+  let loose = false;
 
   const malformed = (what: string) => failure('json.malformed', { reason: `${what} at offset ${at}` });
 
   const space = (): void => {
     // Compact text, which most clients send, has none.
     if (text.charCodeAt(at) > 0x20) return;
+    loose = true;
     SPACE.lastIndex = at;
     SPACE.test(text);
     at = SPACE.lastIndex;
@@ -194,6 +205,7 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kep
     at++;
     const source = text.slice(start, at);
     if (!source.includes('\\')) return source.slice(1, -1);
+    loose = true;
     try {
       return JSON.parse(source) as string;
     } catch {
@@ -275,9 +287,11 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kep
       at++;
       space();
       const start = at;
+      if (depth === 0) loose = false;
+      else if (build.has(result, key)) loose = true;
       const member = value(depth + 1);
       const as = depth === 0 && kept?.names.includes(key) ? kept.as : undefined;
-      build.member(result, key, as === undefined ? member : as(text.slice(start, at)));
+      build.member(result, key, as === undefined ? member : as(text.slice(start, at), !loose));
       space();
       if (text[at] === '}') break;
       if (text[at] !== ',') throw malformed('expected "," or "}"');

@@ -42,7 +42,6 @@ export class KeptPath implements Path {
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
 const UNPRINTABLE = /[\u0000-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2064\ufeff\ufffd]/;
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?:[^\ud800-\udbff]|^)[\udc00-\udfff]/;
 
 /**
  * Reads decoded text as a path. One leading slash is dropped, as upstream drops it.
@@ -53,7 +52,7 @@ export function parsePath(text: string): Path {
   const bare = text.startsWith('/') ? text.slice(1) : text;
   if (bare === '') throw failure('path.empty');
   if (UNPRINTABLE.test(bare)) throw notCanonical('it holds a character that does not print');
-  if (LONE_SURROGATE.test(bare)) throw notCanonical('it is not UTF-8');
+  if (!bare.isWellFormed()) throw notCanonical('it is not UTF-8');
   if (bare.includes('\\')) throw notCanonical('it holds a backslash');
   if (bare !== bare.normalize('NFC')) throw notCanonical('it is not in Unicode normal form C');
   const folder = bare.endsWith('/');

@@ -27,10 +27,17 @@ export function sealBytes(
   bound: Uint8Array,
   header: Uint8Array = NOTHING,
 ): Buffer {
-  const nonce = fillRandom(Buffer.allocUnsafe(NONCE_BYTES));
+  const sealed = Buffer.allocUnsafe(header.length + OVERHEAD_BYTES + plain.length);
+  const start = header.length + NONCE_BYTES;
+  sealed.set(header);
+  const nonce = fillRandom(sealed.subarray(header.length, start));
   const cipher = createCipheriv(ALGORITHM, key, nonce, { authTagLength: TAG_BYTES });
   cipher.setAAD(bound);
-  return Buffer.concat([header, nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()]);
+  // GCM gives a byte for each byte, and its end nothing but the tag.
+  sealed.set(cipher.update(plain), start);
+  cipher.final();
+  sealed.set(cipher.getAuthTag(), start + plain.length);
+  return sealed;
 }
 
 /** The message that `sealBytes` made without its header, or undefined when key, bound or a single bit is another. */

@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromHex, hex, utf8 } from '../base/bytes.ts';
 import { OVERHEAD_BYTES, openBytes, sealBytes } from './aead.ts';
-import { hkdf, hmac } from './kdf.ts';
+import { hkdf, hmac, keyedHash } from './kdf.ts';
 import { base62, fillRandom, randomKey, uuid } from './random.ts';
 import { combineShares, refuseShares, splitSecret } from './shamir.ts';
 import { wipe } from './wipe.ts';
@@ -173,4 +174,35 @@ test('wipe leaves only zeros', () => {
   const key = randomKey(32);
   wipe(key, undefined);
   expect(key.every((byte) => byte === 0)).toBe(true);
+});
+
+describe('a keyed hash', () => {
+  const bytesOf = (letters: string): Buffer => Buffer.from(letters, 'latin1');
+  const key = randomKey(32);
+
+  test('is SHA-256 over a block of the key, both lengths and both, however long they are', () => {
+    const name = fc.string({ unit: 'grapheme', maxLength: 40 });
+    const value = fc.oneof(
+      fc.uint8Array({ maxLength: 900 }),
+      fc.integer({ min: 16_000, max: 17_000 }).map((length) => new Uint8Array(length).fill(length)),
+    );
+    fc.assert(
+      fc.property(name, value, (name, value) => {
+        const lengths = Buffer.alloc(8);
+        lengths.writeUInt32BE(Buffer.byteLength(name));
+        lengths.writeUInt32BE(value.length, 4);
+        const whole = Buffer.concat([key, Buffer.alloc(32), lengths, utf8(name), value]);
+        expect(bytesOf(keyedHash(key, name, value))).toEqual(createHash('sha256').update(whole).digest());
+      }),
+    );
+  });
+
+  test('tells where the name ends, and one key from another', () => {
+    const of = (name: string, value: string, by = key): string => keyedHash(by, name, utf8(value));
+    expect(
+      new Set([of('a', 'bc'), of('ab', 'c'), of('abc', ''), of('', 'abc'), of('a', 'bc', randomKey(32))])
+        .size,
+    ).toBe(5);
+    expect(of('a', 'bc')).toBe(of('a', 'bc'));
+  });
 });

@@ -1,18 +1,23 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { RawJson } from '../base/json.ts';
+import { asFailure } from '../base/errors.ts';
+import { parseJson, RawJson } from '../base/json.ts';
 import { parseValue, sentText, valueText } from './value.ts';
 
 const outcome = (work: () => string): string => {
   try {
     return work();
   } catch (error) {
-    return error instanceof Error ? error.message : 'thrown';
+    return asFailure(error).code;
   }
 };
 
+/** As a request brings it, and as it is read and written again. */
 const both = (text: string): [string, string] => [
-  outcome(() => sentText(new RawJson(text))),
+  outcome(() => {
+    const { data } = parseJson(`{"options":{ },"data":${text} }`, ['data']) as { data: RawJson };
+    return sentText(data);
+  }),
   outcome(() => valueText(parseValue(new RawJson(text)))),
 ];
 
@@ -36,6 +41,16 @@ test.each(['null', '[]', '"{"', '{"a":01}', '{"a":1', `{"a":${'['.repeat(70)}${'
     expect(quick).not.toBe(sent);
   },
 );
+
+test('what is stored as it was sent is told by reading it once', () => {
+  const settled = (text: string): boolean =>
+    (parseJson(`{"data":${text}}`, ['data']) as { data: RawJson }).data.settled;
+  expect(settled('{"a":[1.10,{"é":"😀"},[]],"b":{"a":-0,"c":{}}}')).toBe(true);
+  expect(settled('{"a":[1, 2]}')).toBe(false);
+  expect(settled('{"a":{"b":1,"b":1}}')).toBe(false);
+  expect(settled('{"a":"\\/"}')).toBe(false);
+  expect(settled('{"a":"\ud800"}')).toBe(false);
+});
 
 test('the quick way and the slow way to a stored text never differ', () => {
   const spaced = fc.json().map((text) => text.replace(/([,:])/g, '$1 '));

@@ -259,6 +259,7 @@ export interface PluginEvent {
   readonly path: string;
   readonly operation: string;
   readonly revision: number;
+  /** What subscribers are told beside the paths and the operation. */
   readonly metadata?: Readonly<Record<string, string>>;
   /** Whether what can be read under `path` changed. */
   readonly modified: boolean;

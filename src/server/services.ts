@@ -28,6 +28,8 @@ import { LeaseManager } from './lease/leases.ts';
 import { LifetimeClock } from './lease/lifetime.ts';
 import type { Audit, AuditWorld, ServerOptions } from './options.ts';
 
+const NO_METADATA: Readonly<Record<string, string>> = {};
+
 export interface Opened {
   readonly services: Services;
   readonly clusterId: string;
@@ -108,20 +110,25 @@ export async function openServices(
     ...(mayReach === undefined ? {} : { mayReach }),
     storage,
     view: (prefix) => prefixed(storage, prefix),
-    emit(entry, event) {
-      const cause = tracer?.current();
-      events.publish({
-        revision: event.revision,
-        type: event.type,
-        path: entry.path + event.path,
-        dataPath: entry.path + event.dataPath,
-        operation: event.operation,
-        modified: event.modified,
-        plugin: { mountPath: entry.path, mountAccessor: entry.accessor, plugin: entry.type },
-        metadata: event.metadata ?? {},
-        at: clock.now(),
-        ...(cause === undefined ? {} : { traceparent: formatTraceparent(cause.context) }),
-      });
+    emitter(entry) {
+      // One for all of them: many thousand are kept.
+      const plugin = { mountPath: entry.path, mountAccessor: entry.accessor, plugin: entry.type };
+      return (event) => {
+        const cause = tracer?.current();
+        const path = entry.path + event.path;
+        events.publish({
+          revision: event.revision,
+          type: event.type,
+          path,
+          dataPath: event.dataPath === event.path ? path : entry.path + event.dataPath,
+          operation: event.operation,
+          modified: event.modified,
+          plugin,
+          metadata: event.metadata ?? NO_METADATA,
+          at: clock.now(),
+          traceparent: cause && formatTraceparent(cause.context),
+        });
+      };
     },
   });
   const audit = await openAudit({ storage: prefixed(storage, 'sys/audit/'), clock, log });

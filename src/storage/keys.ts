@@ -3,18 +3,15 @@
 import { failure } from '../base/errors.ts';
 import { type Check, KEY_LIMIT, type Write } from './storage.ts';
 
-const LONE_SURROGATE = /[\ud800-\udbff](?![\udc00-\udfff])|(?:[^\ud800-\udbff]|^)[\udc00-\udfff]/;
-
 /** Whether a store can hold an entry of this name. Two names with lone surrogates would meet in one UTF-8 key. */
-export const canKeep = (key: string): boolean =>
-  Buffer.byteLength(key) <= KEY_LIMIT && !LONE_SURROGATE.test(key);
+export const canKeep = (key: string): boolean => Buffer.byteLength(key) <= KEY_LIMIT && key.isWellFormed();
 
 /** @throws Failure storage.key for the first write whose name cannot be kept */
 export function assertKeys(writes: readonly Write[]): void {
   for (const { key } of writes) {
     if (Buffer.byteLength(key) > KEY_LIMIT)
       throw failure('storage.key', { reason: `it is longer than ${KEY_LIMIT} bytes` });
-    if (LONE_SURROGATE.test(key)) throw failure('storage.key', { reason: 'it is not UTF-8' });
+    if (!key.isWellFormed()) throw failure('storage.key', { reason: 'it is not UTF-8' });
   }
 }
 

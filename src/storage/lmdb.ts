@@ -14,7 +14,7 @@ import { type Log, silentLog } from '../base/log.ts';
 import { GroupCommit } from './group.ts';
 import { HIGH_WATER_FILE, HighWaterMark } from './highwater.ts';
 import { History } from './history.ts';
-import { canKeep, childOf, type Pending, pastFolder, pending } from './keys.ts';
+import { assertKeys, canKeep, childOf, pastFolder } from './keys.ts';
 import { FolderLock } from './lock.ts';
 import { conflict } from './prefixed.ts';
 import {
@@ -41,6 +41,8 @@ export interface LmdbBackend extends Backend {
 
 const HEAD = Buffer.from('h');
 const REVISION_BYTES = 8;
+/** Of the range of a revision in the file. */
+const HALF = 2 ** 32;
 /** How many entries of a scan are read in one go, between which others get their turn. */
 const SCAN_CHUNK = 256;
 /** How many bytes of writes share a sync at most, so that one batch does not hold up all others. */
@@ -154,7 +156,13 @@ interface Writing {
   readonly mark: HighWaterMark;
 }
 
-interface Member extends Pending {
+/** Of an entry, as it lies in the file but for its revision, which is not known yet; undefined: it goes. */
+type Waiting = Buffer | undefined;
+
+interface Member {
+  /** The last write of each key, in copies that the caller can no longer change. */
+  readonly writes: ReadonlyMap<string, Waiting>;
+  readonly checks: readonly Check[];
   readonly resolve: (revision: number) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -268,9 +276,11 @@ class Lmdb implements LmdbBackend, LmdbReader {
     return new Promise((resolve, reject) => {
       this.#assertOpen();
       if (this.#writing === undefined) throw failure('storage.standby');
-      // No spread: each member would have a shape of its own.
-      const asked = pending(writes, checks);
-      this.#queue.add({ writes: asked.writes, checks: asked.checks, resolve, reject });
+      assertKeys(writes);
+      const waiting = new Map<string, Waiting>();
+      for (const write of writes)
+        waiting.set(write.key, 'value' in write ? recordOf(write.value) : undefined);
+      this.#queue.add({ writes: waiting, checks: checks.map(copied), resolve, reject });
     });
   }
 
@@ -305,7 +315,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
     let revision = base;
     let bytes = 0;
     let taken = 0;
-    const changed = new Map<string, Write & { readonly revision: number }>();
+    const changed = new Map<string, Waiting>();
     const accepted: { readonly member: Member; readonly revision: number }[] = [];
     for (const member of batch) {
       if (bytes > BATCH_BYTES) break;
@@ -321,19 +331,15 @@ class Lmdb implements LmdbBackend, LmdbReader {
         continue;
       }
       if (member.writes.size > 0) revision++;
-      for (const write of member.writes.values()) {
-        const { key } = write;
-        // Member by member: a spread would give each write a shape of its own.
-        changed.set(
-          key,
-          'value' in write ? { key, value: write.value, revision } : { key, delete: true, revision },
-        );
-        bytes += key.length + ('value' in write ? write.value.length : 0);
+      for (const [key, record] of member.writes) {
+        if (record !== undefined) stamp(record, revision);
+        changed.set(key, record);
+        bytes += key.length + (record?.length ?? 0);
       }
       accepted.push({ member, revision });
     }
     try {
-      if (revision > base) await this.#put(changed.values(), revision);
+      if (revision > base) await this.#put(changed, revision);
     } catch (error) {
       this.#fails(error);
       const reason = failure('storage.write', {}, { cause: error });
@@ -361,18 +367,15 @@ class Lmdb implements LmdbBackend, LmdbReader {
     this.#log.info('the store takes writes again', { folder: this.#folder });
   }
 
-  async #put(writes: Iterable<Write & { readonly revision: number }>, head: number): Promise<void> {
-    const records = [...writes].map((write) => ({
-      key: inFile(write.key),
-      record: 'value' in write ? Buffer.concat([revisionBytes(write.revision), write.value]) : undefined,
-    }));
-    // Each put has a promise of its own, and all fail together: one left alone would end the process.
-    const done: Promise<boolean>[] = [];
-    done.push(
+  async #put(writes: ReadonlyMap<string, Waiting>, head: number): Promise<void> {
+    const records = [...writes].map(([key, record]) => ({ key: inFile(key), record }));
+    // A put may have a promise of its own, and all fail together: one left alone would end the process.
+    const done = new Set<Promise<boolean>>();
+    done.add(
       this.#store.batch(() => {
         for (const { key, record } of records)
-          done.push(record === undefined ? this.#store.remove(key) : this.#store.put(key, record));
-        done.push(this.#store.put(HEAD, revisionBytes(head)));
+          done.add(record === undefined ? this.#store.remove(key) : this.#store.put(key, record));
+        done.add(this.#store.put(HEAD, stamp(Buffer.allocUnsafe(REVISION_BYTES), head)));
       }),
     );
     const results = await Promise.allSettled(done);
@@ -389,9 +392,8 @@ class Lmdb implements LmdbBackend, LmdbReader {
     }
   }
 
-  #revisionOf(key: string, changed: ReadonlyMap<string, Write & { readonly revision: number }>): number {
-    const written = changed.get(key);
-    if (written !== undefined) return 'value' in written ? written.revision : 0;
+  #revisionOf(key: string, changed: ReadonlyMap<string, Waiting>): number {
+    if (changed.has(key)) return revisionOf(changed.get(key));
     return canKeep(key) ? (this.#read(key)?.revision ?? 0) : 0;
   }
 
@@ -443,14 +445,26 @@ function startAfter(prefix: string, after: string): string {
   return prefix + (after.includes('/') ? pastFolder(childOf(after)) : after);
 }
 
-function revisionBytes(revision: number): Buffer {
-  const bytes = Buffer.alloc(REVISION_BYTES);
-  bytes.writeBigUInt64BE(BigInt(revision));
-  return bytes;
+/** A record with room for its revision. */
+function recordOf(value: Uint8Array): Buffer {
+  const record = Buffer.allocUnsafe(REVISION_BYTES + value.length);
+  record.set(value, REVISION_BYTES);
+  return record;
+}
+
+/** Writes the revision into a record: in halves, as a bigint would be made for each. */
+function stamp(record: Buffer, revision: number): Buffer {
+  record.writeUInt32BE(Math.floor(revision / HALF));
+  record.writeUInt32BE(revision % HALF, REVISION_BYTES / 2);
+  return record;
 }
 
 const revisionOf = (record: Buffer | undefined): number =>
-  record === undefined || record.length < REVISION_BYTES ? 0 : Number(record.readBigUInt64BE());
+  record === undefined || record.length < REVISION_BYTES
+    ? 0
+    : record.readUInt32BE() * HALF + record.readUInt32BE(REVISION_BYTES / 2);
+
+const copied = ({ key, revision }: Check): Check => ({ key, revision });
 
 /**
  * Copies out of the map: its memory is another entry's after the next read. The record is a buffer of 16 MB whose `length`

@@ -39,25 +39,21 @@ export function announce(
   if (revision === undefined) return;
   // Whoever may not read the data must not hear of it; of words hung on a secret hears whoever may read those.
   const about = act === 'metadata-write' || act === 'metadata-patch' ? 'metadata' : 'data';
-  const at = `${ENDPOINT[act]}/${path}`;
-  const dataPath = `${about}/${path}`;
-  const versions = touched.length === 0 ? {} : { [VERSIONS[act] ?? 'versions']: JSON.stringify(touched) };
+  const endpoint = ENDPOINT[act];
+  const at = `${endpoint}/${path}`;
+  const metadata: Record<string, string> = {
+    current_version: String(secret?.current ?? 0),
+    oldest_version: String(secret?.oldest ?? 0),
+  };
+  if (touched.length > 0) metadata[VERSIONS[act] ?? 'versions'] = JSON.stringify(touched);
   mount.emit({
     type: `kv-v2/${act}`,
     path: at,
     operation: act,
     revision,
     modified: true,
-    dataPath,
-    metadata: {
-      path: mount.path + at,
-      data_path: mount.path + dataPath,
-      operation: act,
-      modified: 'true',
-      current_version: String(secret?.current ?? 0),
-      oldest_version: String(secret?.oldest ?? 0),
-      ...versions,
-    },
+    dataPath: endpoint === about ? at : `${about}/${path}`,
+    metadata,
   });
 }
 
@@ -83,6 +79,5 @@ export function announcePlain(
     revision,
     modified: true,
     dataPath: path,
-    metadata: { path: mount.path + path, data_path: mount.path + path, operation, modified: 'true' },
   });
 }

@@ -609,10 +609,6 @@ describe('events', () => {
     expect(revisions).toEqual([...revisions].sort((x, y) => x - y));
     expect(new Set(revisions).size).toBe(revisions.length);
     expect(secret.events[0]?.metadata).toEqual({
-      path: 'secret/data/a/b',
-      data_path: 'secret/data/a/b',
-      operation: 'data-write',
-      modified: 'true',
       current_version: '1',
       oldest_version: '0',
     });

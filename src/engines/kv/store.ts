@@ -171,7 +171,7 @@ export class SecretStore {
    * about what the store itself says, when somebody else was faster, and may throw. A `rule` that gives no `secret` changes nothing.
    * @throws Failure kv.busy, and what `rule` throws
    */
-  async change<T>(
+  change<T>(
     path: string,
     rule: (before: Secret | undefined, known: Known | undefined) => Change<T> | Promise<Change<T>>,
   ): Promise<Changed<T>> {

@@ -3,7 +3,7 @@
 import type { Check, Entry } from '../../storage/storage.ts';
 
 /** What a write comes to in the store: sealed bytes and what they add to the set, or nothing any more. */
-export type Sealed = { readonly value: Uint8Array; readonly part: Buffer } | undefined;
+export type Sealed = { readonly value: Uint8Array; readonly part: string } | undefined;
 
 /** One commit as it waits, sealed already: while one batch is flushed, the next is made ready. */
 export interface Commit {

@@ -7,6 +7,7 @@
 import { Doorkeeper } from '../../base/doorkeeper.ts';
 import { type Held, Recent } from '../../base/recent.ts';
 import type { Soon } from '../../base/soon.ts';
+import { Tally } from '../../base/tally.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Derivations, Entry, Place } from '../../storage/storage.ts';
 
@@ -14,6 +15,8 @@ import type { Derivations, Entry, Place } from '../../storage/storage.ts';
 const OVERHEAD_BYTES = 1024;
 /** Of how many keys it is known, roughly, that they were read before: about as many as there is room for. */
 const KNOWN_KEYS = 16_384;
+/** For the keys of some hundred commits. */
+const HELD_PLACES = 16_384;
 /** How many names are remembered of which nothing is there: strangers can ask for names without end. */
 const ABSENT_NAMES = 4096;
 
@@ -101,8 +104,8 @@ export class EntryCache {
   readonly #absent: Recent<true>;
   readonly #doorkeeper: Doorkeeper | undefined;
   readonly #reading = new Map<string, Reading>();
-  /** Keys whose commits are under way, and how many. */
-  readonly #held = new Map<string, number>();
+  /** Keys whose commits are under way; a key that is taken for one of them is not kept this time. */
+  readonly #held = new Tally(HELD_PLACES);
   readonly #enabled: boolean;
 
   /**
@@ -174,7 +177,7 @@ export class EntryCache {
   hold(keys: Iterable<string>): void {
     if (!this.#enabled) return;
     for (const key of keys) {
-      this.#held.set(key, (this.#held.get(key) ?? 0) + 1);
+      this.#held.add(key);
       this.#drop(key);
     }
   }
@@ -182,11 +185,7 @@ export class EntryCache {
   /** The outcome of the write that `hold` was for is known, whatever it is. */
   release(keys: Iterable<string>): void {
     if (!this.#enabled) return;
-    for (const key of keys) {
-      const left = (this.#held.get(key) ?? 1) - 1;
-      if (left === 0) this.#held.delete(key);
-      else this.#held.set(key, left);
-    }
+    for (const key of keys) this.#held.delete(key);
   }
 
   /** Drops keys that somebody else wrote. */

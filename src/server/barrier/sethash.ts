@@ -1,10 +1,10 @@
 /**
- * A keyed hash over the set of all entries: the XOR of one HMAC per entry, so that a commit costs what it changes. Each
+ * A keyed hash over the set of all entries: the XOR of one keyed hash per entry, so that a commit costs what it changes. Each
  * name is there once, so nothing cancels out, and who has no key can predict none of the parts. It finds an entry that
  * was lost, added, changed or rolled back; not a store that was rolled back as a whole, hash and all.
  */
 
-import { hmac } from '../../crypto/kdf.ts';
+import { keyedHash } from '../../crypto/kdf.ts';
 
 const HASH_BYTES = 32;
 
@@ -15,18 +15,13 @@ export interface SetHash {
 
 export const emptySet = (): SetHash => ({ sum: Buffer.alloc(HASH_BYTES), count: 0 });
 
-/** What one entry adds to the set, and takes out of it again. */
-export function partOf(key: Uint8Array, name: string, value: Uint8Array): Buffer {
-  const label = Buffer.from(name);
-  const length = Buffer.allocUnsafe(4);
-  length.writeUInt32BE(label.length);
-  return hmac(key, length, label, value);
-}
+/** What one entry adds to the set, and takes out of it again: a letter for each byte. */
+export const partOf: (key: Uint8Array, name: string, value: Uint8Array) => string = keyedHash;
 
 /** Changes a set in place: one entry more, or one fewer, by its part. Which of the two shows in the count alone. */
-export function toggle(set: SetHash, by: 1 | -1, part: Buffer): void {
+export function toggle(set: SetHash, by: 1 | -1, part: string): void {
   const { sum } = set;
-  for (let i = 0; i < HASH_BYTES; i++) sum[i] = (sum[i] ?? 0) ^ (part[i] ?? 0);
+  for (let i = 0; i < HASH_BYTES; i++) sum[i] = (sum[i] ?? 0) ^ part.charCodeAt(i);
   set.count += by;
 }
 

@@ -94,7 +94,8 @@ export interface MountWorld {
   /** Storage of everything behind the barrier. */
   readonly storage: Storage;
   view(prefix: string): Storage;
-  emit(entry: MountEntry, event: PluginEvent): void;
+  /** What a mount tells its events to. */
+  emitter(entry: MountEntry): (event: PluginEvent) => void;
   /** A password by a policy of the server. */
   password(policy?: string): Promise<string>;
   /** Another node does what is due. */
@@ -367,7 +368,7 @@ export class MountTable {
   }
 
   #mountOf(entry: MountEntry): Mount {
-    const { clock, log, dial, mayReach, emit, view, password } = this.#world;
+    const { clock, log, dial, mayReach, emitter, view, password } = this.#world;
     return {
       uuid: entry.uuid,
       accessor: entry.accessor,
@@ -381,7 +382,7 @@ export class MountTable {
       password,
       dial,
       ...(mayReach === undefined ? {} : { mayReach }),
-      emit: (event) => emit(entry, event),
+      emit: emitter(entry),
     };
   }
 

@@ -21,7 +21,7 @@ export interface ServerEvent {
   /** Milliseconds since the epoch. */
   readonly at: number;
   /** The span in which it was changed, as W3C Trace Context writes it; absent: it was not traced. */
-  readonly traceparent?: string;
+  readonly traceparent?: string | undefined;
 }
 
 export interface Subscription {
