@@ -9,6 +9,11 @@ import type { Storage, Write } from './storage.ts';
 export function prefixed(storage: Storage, prefix: string): Storage {
   const inside = (key: string): string => prefix + key;
   const outside = (key: string): string => key.slice(prefix.length);
+  const refused = (error: unknown): never => {
+    if (isFailure(error, 'storage.conflict') && typeof error.data === 'string')
+      throw conflict(outside(error.data));
+    throw error;
+  };
   return {
     async get(key) {
       const entry = await storage.get(inside(key));
@@ -20,21 +25,16 @@ export function prefixed(storage: Storage, prefix: string): Storage {
       for await (const entry of storage.scan(inside(folder), signal))
         yield { ...entry, key: outside(entry.key) };
     },
-    async commit(writes, checks = []) {
-      try {
-        return await storage.commit(
+    commit: (writes, checks = []) =>
+      storage
+        .commit(
           writes.map((write): Write => {
             const key = inside(write.key);
             return 'value' in write ? { key, value: write.value } : { key, delete: true };
           }),
           checks.map(({ key, revision }) => ({ key: inside(key), revision })),
-        );
-      } catch (error) {
-        if (isFailure(error, 'storage.conflict') && typeof error.data === 'string')
-          throw conflict(outside(error.data));
-        throw error;
-      }
-    },
+        )
+        .catch(refused),
   };
 }
 

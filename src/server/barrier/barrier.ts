@@ -172,7 +172,7 @@ export class Barrier implements Feed {
     wipe(encoded);
     const stored = await this.#backend.get(KEYRING);
     try {
-      await this.#enqueue(
+      await this.#commitOwn(
         open,
         new Map([[KEYRING, asSealed(open, KEYRING, sealed)]]),
         // Two rotations at once would else lose one of the two terms, and what it sealed.
@@ -214,7 +214,7 @@ export class Barrier implements Feed {
     const encoded = open.keyring.encode();
     const records = new Map(plain).set(KEYRING, closeEnvelope(ROOT_TERM, rootKey, KEYRING, encoded));
     wipe(encoded);
-    await this.#enqueue(
+    await this.#commitOwn(
       open,
       new Map([...records].map(([key, value]) => [key, asSealed(open, key, value)])),
       [{ key: KEYRING, revision: stored?.revision ?? 0 }],
@@ -382,19 +382,18 @@ export class Barrier implements Feed {
         for await (const entry of barrier.#backend.scan(prefix, signal))
           if (!RESERVED.has(entry.key)) yield barrier.#reveal(entry);
       },
-      async commit(writes, checks = []) {
-        const open = barrier.#opened();
-        if (writes.some(({ key }) => RESERVED.has(key)))
-          throw failure('storage.key', { reason: 'it belongs to the barrier' });
-        assertKeys(writes);
-        const sealed = new Map<string, Sealed>();
-        for (const write of writes) sealed.set(write.key, sealedWrite(open, write));
-        return barrier.#enqueue(
-          open,
-          sealed,
-          checks.map(({ key, revision }) => ({ key, revision })),
-        );
-      },
+      // What is thrown in here is a commit that failed, and no promise stands between this one and who commits.
+      commit: (writes, checks = []) =>
+        new Promise((resolve, reject) => {
+          const open = barrier.#opened();
+          if (writes.some(({ key }) => RESERVED.has(key)))
+            throw failure('storage.key', { reason: 'it belongs to the barrier' });
+          assertKeys(writes);
+          const sealed = new Map<string, Sealed>();
+          for (const write of writes) sealed.set(write.key, sealedWrite(open, write));
+          const conditions = checks.map(({ key, revision }) => ({ key, revision }));
+          barrier.#enqueue({ open, writes: sealed, checks: conditions, resolve, reject });
+        }),
     };
   }
 
@@ -488,28 +487,31 @@ export class Barrier implements Feed {
     );
   }
 
-  #enqueue(open: Open, writes: Member['writes'], checks: readonly Check[]): Promise<number> {
+  #enqueue({ open, writes, checks, resolve, reject }: Member): void {
     this.#cache.hold(writes.keys());
     let held = true;
     const release = (): void => {
       if (held) this.#cache.release(writes.keys());
       held = false;
     };
-    return new Promise((resolve, reject) =>
-      this.#queue.add({
-        open,
-        writes,
-        checks,
-        resolve(revision) {
-          release();
-          resolve(revision);
-        },
-        reject(reason) {
-          release();
-          reject(reason);
-        },
-      }),
-    );
+    this.#queue.add({
+      open,
+      writes,
+      checks,
+      resolve(revision) {
+        release();
+        resolve(revision);
+      },
+      reject(reason) {
+        release();
+        reject(reason);
+      },
+    });
+  }
+
+  /** A commit of the barrier's own records. */
+  #commitOwn(open: Open, writes: Member['writes'], checks: readonly Check[]): Promise<number> {
+    return new Promise((resolve, reject) => this.#enqueue({ open, writes, checks, resolve, reject }));
   }
 
   /** One commit of the store for the first members of the batch. */
