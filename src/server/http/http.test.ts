@@ -1,3 +1,4 @@
+import { connect } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuthority, issueCertificate } from '../../crypto/certificate.ts';
@@ -184,6 +185,48 @@ describe('what is not one clear message', () => {
     );
     expect(raw).toContain('404');
     expect(raw.endsWith('{"errors":[]}')).toBe(true);
+  });
+});
+
+describe('a body', () => {
+  const body = JSON.stringify({ data: { text: 'é'.repeat(500) } });
+  const head = (more: string): string =>
+    `POST /v1/secret/data/pieces HTTP/1.1\r\nHost: x\r\nX-Vault-Token: ${here.root}\r\nConnection: close\r\n${more}\r\n\r\n`;
+  const byLength = (): string => head(`Content-Length: ${Buffer.byteLength(body)}`) + body;
+  const chunk = (text: string): string => `${Buffer.byteLength(text).toString(16)}\r\n${text}\r\n`;
+  const byChunks = (): string =>
+    `${head('Transfer-Encoding: chunked')}${chunk(body.slice(0, 99))}${chunk(body.slice(99))}0\r\n\r\n`;
+
+  it.each([
+    ['with its head', byLength, []],
+    ['in chunks with its head', byChunks, []],
+    ['behind its head', byLength, [-body.length]],
+    ['in pieces', byLength, [-300, -1]],
+    ['in chunks, the last of them late', byChunks, [-5]],
+  ])('is the same whether it comes: %s', async (_name, whole, cuts) => {
+    const pieces = [0, ...cuts].map((from, at) => whole().slice(from, cuts[at]));
+    const socket = connect(here.listener.address.port, '127.0.0.1');
+    let text = '';
+    socket.on('data', (data) => {
+      text += data.toString('latin1');
+    });
+    const closed = new Promise((resolve) => socket.once('close', resolve));
+    for (const piece of pieces) {
+      socket.write(piece);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    await closed;
+    expect(statuses(text)).toEqual(['200']);
+    const read = await rawRequest(
+      here.listener.address.port,
+      message('GET', 'secret/data/pieces', { last: true }),
+    );
+    expect(Buffer.from(read, 'latin1').toString()).toContain(body.slice('{"data":'.length, -1));
+  });
+
+  it('that is not there is refused as one that lacks what is asked for', async () => {
+    const text = await rawRequest(here.listener.address.port, head('Content-Length: 0'));
+    expect(statuses(text)).toEqual(['400']);
   });
 });
 

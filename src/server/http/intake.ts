@@ -10,6 +10,7 @@ import { parseDuration } from '../../base/duration.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Json } from '../../base/json.ts';
 import { API, asFolder, type Path, parseApiPath } from '../../base/path.ts';
+import type { Soon } from '../../base/soon.ts';
 import type { Verb } from '../../plugin/plugin.ts';
 import { add } from '../core/body.ts';
 import type { Request } from '../core/request.ts';
@@ -160,10 +161,18 @@ export const takesBody = (verb: Verb): boolean => verb === 'write' || verb === '
 export const sendsBody = ({ headers }: Sender): boolean =>
   headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0;
 
-/** The body, or request.too_large as soon as that is known, without reading on. @throws Failure request.too_large */
-export function readBody(message: IncomingMessage, limit: number): Promise<Uint8Array> {
+const NO_BODY = new Uint8Array(0);
+
+/**
+ * The body, or request.too_large as soon as that is known, without reading on: at once where all of it is here, as that of most
+ * requests is, which come in one piece.
+ * @throws Failure request.too_large
+ */
+export function readBody(message: IncomingMessage, limit: number): Soon<Uint8Array> {
   const tooLarge = () => failure('request.too_large', { limit });
-  if (Number(message.headers['content-length'] ?? 0) > limit) return Promise.reject(tooLarge());
+  if (Number(message.headers['content-length'] ?? 0) > limit) throw tooLarge();
+  if (message.complete && message.readableLength <= limit)
+    return (message.read() as Buffer | null) ?? NO_BODY;
   return new Promise((resolve, reject) => {
     let whole = false;
     const chunks: Buffer[] = [];

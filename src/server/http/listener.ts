@@ -12,7 +12,7 @@ import {
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import { createServer as createSocketServer, type Socket, type Server as SocketServer } from 'node:net';
 import { asFailure, type Failure, failure } from '../../base/errors.ts';
-import type { Soon } from '../../base/soon.ts';
+import { after, type Soon } from '../../base/soon.ts';
 import type { Answer, Request } from '../core/request.ts';
 import { type EventSocketDeps, takeEventSocket } from './eventsocket.ts';
 import { type GateOptions, refused } from './gate.ts';
@@ -242,7 +242,7 @@ class Front {
     if (this.#options.openMetrics === true) request.openMetrics = true;
     if (isStreamed(request)) request.stream = message;
     else if (takesBody(request.verb))
-      return readBody(message, this.#limit).then((body) => {
+      return after(readBody(message, this.#limit), (body) => {
         request.body = body;
         return this.#ask(message, response, request);
       });
