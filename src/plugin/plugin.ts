@@ -8,6 +8,7 @@ import type { z } from 'zod';
 import type { Clock } from '../base/clock.ts';
 import type { Json } from '../base/json.ts';
 import type { Log } from '../base/log.ts';
+import { NOTES, type Noted } from '../base/noted.ts';
 import type { Path } from '../base/path.ts';
 import type { Soon } from '../base/soon.ts';
 import type { Dial } from '../base/web.ts';
@@ -121,11 +122,11 @@ export type Reply<O = unknown> =
   | { readonly raw: RawReply };
 
 /** Of an answer that stays as it is: room for what the server makes of it. */
-export class Lasting {
+export class Lasting implements Noted {
   /** How it goes out. */
   made: unknown = undefined;
   /** How audit devices write it. */
-  audited: unknown = undefined;
+  [NOTES]: unknown = undefined;
 }
 
 export interface RawReply {

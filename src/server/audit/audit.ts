@@ -5,7 +5,7 @@
  */
 
 import type { Json } from '../../base/json.ts';
-import type { Lasting } from '../../plugin/plugin.ts';
+import type { Noted } from '../../base/noted.ts';
 
 /** Where lines go: whole lines, already hashed for this device and closed by line feeds, one or many at a time. */
 export interface AuditSink {
@@ -18,7 +18,7 @@ export interface AuditSink {
 }
 
 /** What is known of a request; secrets are still in the clear here and nowhere after. */
-export interface AuditedMount {
+export interface AuditedMount extends Noted {
   readonly point: string;
   readonly type: string;
   readonly accessor: string;
@@ -42,13 +42,13 @@ export interface AuditRequest {
   readonly clientToken?: string | undefined;
   readonly clientTokenAccessor?: string | undefined;
   readonly data?: Json | undefined;
-  /** One object for a connection, by which a device knows what it wrote of it. */
-  readonly remote: { readonly address: string; readonly port: number };
+  /** One object for a connection. */
+  readonly remote: Noted & { readonly address: string; readonly port: number };
   readonly wrapTtlMs?: number | undefined;
   readonly headers?: KeptHeaders | undefined;
 }
 
-export interface AuditAuth {
+export interface AuditAuth extends Noted {
   /** Absent in what is known of a request: it is the request's own. */
   readonly clientToken?: string;
   readonly accessor?: string;
@@ -83,8 +83,8 @@ export interface AuditedWrap {
 export interface AuditResponse {
   readonly auth?: AuditAuth | undefined;
   readonly data?: Json | undefined;
-  /** Where the very object `data` is answered again: what a device writes of it is kept there. */
-  readonly lasting?: Pick<Lasting, 'audited'> | undefined;
+  /** Where the very object `data` is answered again. */
+  readonly lasting?: Noted | undefined;
   readonly leaseId?: string | undefined;
   readonly warnings?: readonly string[] | undefined;
   readonly wrap?: AuditedWrap | undefined;

@@ -8,7 +8,7 @@ import { hex } from '../../base/bytes.ts';
 import { type Anchor, FIRST, GROUP_LINES } from '../../base/chain.ts';
 import type { Clock } from '../../base/clock.ts';
 import type { AuditSink } from './audit.ts';
-import { Sheet, whole } from './sheet.ts';
+import { Sheet } from './sheet.ts';
 
 export interface DeviceOptions {
   readonly sink: AuditSink;
@@ -73,9 +73,12 @@ export class Device {
     const batch = last !== undefined && hasRoom(last, lines) ? last : this.#begin();
     if (batch === undefined) return Promise.reject(new Error('the audit device is too slow'));
     this.#busy ??= this.#drain();
+    const { sheet } = batch;
+    const before = sheet.length;
     try {
-      whole([batch.sheet], () => put(batch.sheet));
+      put(sheet);
     } catch (error) {
+      sheet.length = before;
       return Promise.reject(error);
     }
     batch.lines += lines;

@@ -14,7 +14,6 @@ const CACHE_LIMIT = 2048;
 export class Hasher {
   readonly #salt: string;
   readonly #known = new Map<string, string>();
-  readonly #kept = new WeakMap<object, { readonly by: unknown; readonly made: unknown }>();
 
   constructor(salt: string) {
     this.#salt = salt;
@@ -32,19 +31,6 @@ export class Hasher {
     const hashed = this.hash(text);
     this.#known.set(text, hashed);
     return hashed;
-  }
-
-  /**
-   * What `write` gives for an object that never changes, for as long as the object is there.
-   * @param by what else it depends on; another one has it written anew
-   */
-  kept<T>(of: object, by: unknown, write: () => T): T {
-    const known = this.#kept.get(of);
-    // One object is kept for one purpose, and so always as the same type.
-    if (known !== undefined && known.by === by) return known.made as T;
-    const made = write();
-    this.#kept.set(of, { by, made });
-    return made;
   }
 
   /** The value with every text in it hashed; keys, numbers, booleans and null stay. `clear`: keys of the outermost object. */

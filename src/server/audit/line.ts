@@ -3,6 +3,7 @@
 import { utf8 } from '../../base/bytes.ts';
 import { seconds } from '../../base/duration.ts';
 import { quoted, stringify } from '../../base/json.ts';
+import { NOTES, type Noted } from '../../base/noted.ts';
 import type {
   AuditAuth,
   AuditedExchange,
@@ -54,24 +55,19 @@ interface OfMount {
 }
 const NO_MOUNT: OfMount = { members: '', response: utf8(RESPONSE) };
 
-/** What a device wrote of an answer that stays as it is, on the answer itself: in a map by answer each look-up would go far. */
+/** What a device wrote of something that comes up again and again, on that itself. */
 class Written {
   readonly by: Layout;
-  /** The keys that it did not hash. */
-  readonly plain: readonly string[] | undefined;
-  readonly bytes: Uint8Array;
+  /** What else it depends on. */
+  readonly on: unknown;
+  readonly made: unknown;
   /** What another device wrote. */
   readonly before: Written | undefined;
 
-  constructor(
-    by: Layout,
-    plain: readonly string[] | undefined,
-    bytes: Uint8Array,
-    before: Written | undefined,
-  ) {
+  constructor(by: Layout, on: unknown, made: unknown, before: Written | undefined) {
     this.by = by;
-    this.plain = plain;
-    this.bytes = bytes;
+    this.on = on;
+    this.made = made;
     this.before = before;
   }
 }
@@ -80,7 +76,7 @@ class Written {
 function without(by: Layout, written: Written | undefined): Written | undefined {
   if (written === undefined) return undefined;
   const before = without(by, written.before);
-  return written.by === by ? before : new Written(written.by, written.plain, written.bytes, before);
+  return written.by === by ? before : new Written(written.by, written.on, written.made, before);
 }
 
 /** How one device has its lines. What comes again with each request of a caller, or each read of a secret, is written once and kept. */
@@ -136,7 +132,7 @@ export class Layout {
   }
 
   #by(from: AuditAuth, request: AuditRequest): By {
-    return this.#hasher.kept(from, request.clientToken, () => ({
+    return this.#kept(from, request.clientToken, () => ({
       opening: utf8(`,"auth":${this.#auth(from, from.clientToken ?? request.clientToken)}${REQUEST}`),
       identity: this.#identity(request),
       last: undefined,
@@ -157,7 +153,7 @@ export class Layout {
 
   /** Where a request came from and the headers that are kept of it, up to its end. */
   #from({ remote, headers }: AuditRequest): Uint8Array {
-    return this.#hasher.kept(remote, headers, () => {
+    return this.#kept(remote, headers, () => {
       const at = `,"remote_address":${quoted(remote.address)},"remote_port":${remote.port}`;
       return utf8(`${at}${headers === undefined ? '' : this.#headers(headers)}}`);
     });
@@ -210,14 +206,21 @@ export class Layout {
     const isElided = this.#options.elideListResponses && request.operation === 'list';
     const write = (): Uint8Array =>
       utf8(member('data', this.#data(isElided ? elided(data) : data, clear?.response)));
-    if (lasting === undefined || isElided) return write();
-    const first = lasting.audited instanceof Written ? lasting.audited : undefined;
-    const plain = clear?.response;
+    return lasting === undefined || isElided ? write() : this.#kept(lasting, clear?.response, write);
+  }
+
+  /**
+   * What `write` gives for something that never changes: once, and then it is kept on that.
+   * @param on what else it depends on; another one has it written anew
+   */
+  #kept<T>(of: Noted, on: unknown, write: () => T): T {
+    const first = of[NOTES] as Written | undefined;
+    // One object is kept for one purpose, and so always as the same type.
     for (let one = first; one !== undefined; one = one.before)
-      if (one.by === this && one.plain === plain) return one.bytes;
-    const bytes = write();
-    lasting.audited = new Written(this, plain, bytes, without(this, first));
-    return bytes;
+      if (one.by === this && one.on === on) return one.made as T;
+    const made = write();
+    of[NOTES] = new Written(this, on, made, without(this, first));
+    return made;
   }
 
   #facts(from: AuditAuth): string {
@@ -246,7 +249,7 @@ export class Layout {
 
   #mount(mount: AuditedMount | undefined): OfMount {
     if (mount === undefined) return NO_MOUNT;
-    return this.#hasher.kept(mount, undefined, () => {
+    return this.#kept(mount, undefined, () => {
       const members =
         member('mount_point', mount.point) +
         member('mount_type', mount.type) +

@@ -1,6 +1,7 @@
 /** What the audit trail is told of an exchange: the request, who asks by which right, and the answer. */
 
 import type { Json } from '../../base/json.ts';
+import { NOTES } from '../../base/noted.ts';
 import type { AuditAuth, AuditedMount, AuditRequest, AuditResponse } from '../audit/audit.ts';
 import type { Decision } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
@@ -17,16 +18,13 @@ export function auditedRequest(exchange: Exchange): AuditRequest {
   return exchange.audited;
 }
 
-/** One object for each mount as it is, by which a device knows what it wrote of it. */
-const auditedMounts = new WeakMap<LiveMount, AuditedMount>();
-
+/** One object for each mount as it is, on which a device keeps what it wrote of it. */
 function auditedMount(mount: LiveMount, isSystem: boolean): AuditedMount {
-  const known = auditedMounts.get(mount);
-  if (known !== undefined) return known;
-  const { path, type, accessor, kind } = mount.entry;
-  const facts = { point: path, type, accessor, class: isSystem ? ('system' as const) : kind };
-  auditedMounts.set(mount, facts);
-  return facts;
+  if (mount.audited === undefined) {
+    const { path, type, accessor, kind } = mount.entry;
+    mount.audited = { point: path, type, accessor, class: isSystem ? 'system' : kind };
+  }
+  return mount.audited;
 }
 
 // Member by member, here and below: with spreads, each object would have a shape that has to be looked for.
@@ -58,24 +56,25 @@ export function auditedAuth(exchange: Exchange): AuditAuth | undefined {
   if (authority === undefined || (decision !== undefined && !decision.allowed))
     return factsOf(token, authority, decision);
   const by = decision === undefined ? NOBODY : decision.rule === 'root' ? ROOT : decision.rule;
-  let kept = auditedAuths.get(authority);
-  if (kept?.token !== token) {
-    kept = { token, byRule: new WeakMap() };
-    auditedAuths.set(authority, kept);
-  }
-  const known = kept.byRule.get(by);
-  if (known !== undefined) return known;
-  const facts = factsOf(token, authority, decision);
-  kept.byRule.set(by, facts);
+  const notes = authority[NOTES] as AuditedAs | undefined;
+  if (notes !== undefined && notes.token === token && notes.by === by) return notes.facts;
+  const others = notes?.token === token ? notes.others : new WeakMap<object, AuditAuth>();
+  const facts = others.get(by) ?? factsOf(token, authority, decision);
+  others.set(by, facts);
+  authority[NOTES] = { token, by, facts, others } satisfies AuditedAs;
   return facts;
 }
 
 const NOBODY = {};
 const ROOT = {};
-const auditedAuths = new WeakMap<
-  Authority,
-  { readonly token: TokenEntry; readonly byRule: WeakMap<object, AuditAuth> }
->();
+
+/** How an authority is told of: by the rule that decided last, and by others before. */
+interface AuditedAs {
+  readonly token: TokenEntry;
+  readonly by: object;
+  readonly facts: AuditAuth;
+  readonly others: WeakMap<object, AuditAuth>;
+}
 
 function factsOf(
   token: TokenEntry,

@@ -6,13 +6,14 @@
  */
 
 import { failure } from '../../base/errors.ts';
+import type { Noted } from '../../base/noted.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Acl } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
 import type { Resolved } from '../identity/store.ts';
 import type { Services } from './core.ts';
 
-export interface Authority {
+export interface Authority extends Noted {
   readonly acl: Acl;
   /** Of the token and of its identity, in order. */
   readonly policies: readonly string[];

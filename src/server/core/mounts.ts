@@ -13,7 +13,7 @@ import { fillRandom } from '../../crypto/random.ts';
 import { compileRoutes, type Match, type Matcher } from '../../plugin/match.ts';
 import type { Dial, Mount, Operation, Plugin, PluginEvent, PluginType } from '../../plugin/plugin.ts';
 import type { Storage } from '../../storage/storage.ts';
-import type { Clear } from '../audit/audit.ts';
+import type { AuditedMount, Clear } from '../audit/audit.ts';
 import type { AclRequest, Decision } from '../auth/acl.ts';
 import { encode, load, wipe } from '../auth/records.ts';
 
@@ -63,6 +63,8 @@ export interface LiveMount {
   readonly match: Matcher;
   readonly clear: Clear;
   readonly stop: () => void;
+  /** How the audit trail tells of it, once it did. */
+  audited?: AuditedMount;
 }
 
 export interface NewMount {
