@@ -24,6 +24,10 @@ export function childOf(rest: string): string {
 /** "/" plus one: the first name that is not below the folder. */
 export const pastFolder = (folder: string): string => `${folder.slice(0, -1)}0`;
 
+/** Checks that their caller can no longer change. */
+export const copiesOf = (checks: readonly Check[]): readonly Check[] =>
+  checks.map(({ key, revision }) => ({ key, revision }));
+
 /** One commit as the writers queue it: the last write of each key, in copies that the caller can no longer change. */
 export interface Pending {
   readonly writes: ReadonlyMap<string, Write>;
@@ -40,6 +44,6 @@ export function pending(writes: readonly Write[], checks: readonly Check[]): Pen
         'value' in write ? { key: write.key, value: Uint8Array.from(write.value) } : write,
       ]),
     ),
-    checks: checks.map(({ key, revision }) => ({ key, revision })),
+    checks: copiesOf(checks),
   };
 }

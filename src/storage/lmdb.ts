@@ -14,7 +14,7 @@ import { type Log, silentLog } from '../base/log.ts';
 import { GroupCommit } from './group.ts';
 import { HIGH_WATER_FILE, HighWaterMark } from './highwater.ts';
 import { History } from './history.ts';
-import { assertKeys, canKeep, childOf, pastFolder } from './keys.ts';
+import { assertKeys, canKeep, childOf, copiesOf, pastFolder } from './keys.ts';
 import { FolderLock } from './lock.ts';
 import { conflict } from './prefixed.ts';
 import {
@@ -41,8 +41,8 @@ export interface LmdbBackend extends Backend {
 
 const HEAD = Buffer.from('h');
 const REVISION_BYTES = 8;
-/** Of the range of a revision in the file. */
-const HALF = 2 ** 32;
+/** What the upper half of a revision counts. */
+const HIGH_UNIT = 2 ** 32;
 /** How many entries of a scan are read in one go, between which others get their turn. */
 const SCAN_CHUNK = 256;
 /** How many bytes of writes share a sync at most, so that one batch does not hold up all others. */
@@ -280,7 +280,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
       const waiting = new Map<string, Waiting>();
       for (const write of writes)
         waiting.set(write.key, 'value' in write ? recordOf(write.value) : undefined);
-      this.#queue.add({ writes: waiting, checks: checks.map(copied), resolve, reject });
+      this.#queue.add({ writes: waiting, checks: copiesOf(checks), resolve, reject });
     });
   }
 
@@ -454,17 +454,15 @@ function recordOf(value: Uint8Array): Buffer {
 
 /** Writes the revision into a record: in halves, as a bigint would be made for each. */
 function stamp(record: Buffer, revision: number): Buffer {
-  record.writeUInt32BE(Math.floor(revision / HALF));
-  record.writeUInt32BE(revision % HALF, REVISION_BYTES / 2);
+  record.writeUInt32BE(Math.floor(revision / HIGH_UNIT));
+  record.writeUInt32BE(revision % HIGH_UNIT, REVISION_BYTES / 2);
   return record;
 }
 
 const revisionOf = (record: Buffer | undefined): number =>
   record === undefined || record.length < REVISION_BYTES
     ? 0
-    : record.readUInt32BE() * HALF + record.readUInt32BE(REVISION_BYTES / 2);
-
-const copied = ({ key, revision }: Check): Check => ({ key, revision });
+    : record.readUInt32BE() * HIGH_UNIT + record.readUInt32BE(REVISION_BYTES / 2);
 
 /**
  * Copies out of the map: its memory is another entry's after the next read. The record is a buffer of 16 MB whose `length`

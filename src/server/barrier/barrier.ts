@@ -10,7 +10,7 @@ import type { Soon } from '../../base/soon.ts';
 import { KEY_BYTES } from '../../crypto/aead.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import { GroupCommit } from '../../storage/group.ts';
-import { assertKeys } from '../../storage/keys.ts';
+import { assertKeys, copiesOf } from '../../storage/keys.ts';
 import { conflict, prefixed } from '../../storage/prefixed.ts';
 import type { Backend, Change, Check, Entry, Feed, Page, Storage, Write } from '../../storage/storage.ts';
 import { type Commit, firstBroken, type Sealed, together, touched } from './batch.ts';
@@ -391,8 +391,7 @@ export class Barrier implements Feed {
           assertKeys(writes);
           const sealed = new Map<string, Sealed>();
           for (const write of writes) sealed.set(write.key, sealedWrite(open, write));
-          const conditions = checks.map(({ key, revision }) => ({ key, revision }));
-          barrier.#enqueue({ open, writes: sealed, checks: conditions, resolve, reject });
+          barrier.#enqueue({ open, writes: sealed, checks: copiesOf(checks), resolve, reject });
         }),
     };
   }
