@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { goDuration } from '../../base/duration.ts';
 import { rawJson } from '../../base/schema.ts';
 import type { Reply } from '../../plugin/plugin.ts';
-import type { Config, Secret, Version } from './secret.ts';
+import { type Config, numbersOf, type Secret, type Version, versionOf } from './secret.ts';
 
 /** RFC3339Nano as Go prints it: UTC, no trailing zeros in the fraction. */
 const rfc3339 = (ms: number): string => new Date(ms).toISOString().replace(/\.?0+Z$/, 'Z');
@@ -74,7 +74,10 @@ export function metadataData(secret: Secret): z.input<typeof metadataAnswer> {
     oldest_version: secret.oldest,
     updated_time: rfc3339(secret.updated),
     versions: Object.fromEntries(
-      Object.entries(secret.versions).map(([number, version]) => [number, times(version)]),
+      numbersOf(secret).flatMap((number) => {
+        const version = versionOf(secret, number);
+        return version === undefined ? [] : [[number, times(version)]];
+      }),
     ),
   };
 }

@@ -3,7 +3,7 @@
 import { failure } from '../../base/errors.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import { readable } from '../keyspace.ts';
-import { isReadable, type Secret } from './secret.ts';
+import { isReadable, type Secret, versionOf } from './secret.ts';
 import type { Found, Named, SecretStore } from './store.ts';
 
 /** Writers may trim or forget a version between our two reads this often before we say that the store is broken. */
@@ -40,7 +40,7 @@ export function readVersion(
     const { secret, newest } = known;
     if (wanted === 0 && newest !== undefined && isReadable(newest.version, now)) return newest;
     const number = wanted === 0 ? secret.current : wanted;
-    const version = secret.versions[number];
+    const version = versionOf(secret, number);
     if (version === undefined) return undefined;
     if (!isReadable(version, now)) return { secret, number, version, value: undefined };
     return after(store.value(known, number), (value) => {

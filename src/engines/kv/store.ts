@@ -21,7 +21,15 @@ import type { Mount, Reply } from '../../plugin/plugin.ts';
 import { charge, derived, near, placeOf } from '../../storage/near.ts';
 import type { Check, Entry, Page, Place, Storage, Write } from '../../storage/storage.ts';
 import { KeyQueue } from './queue.ts';
-import { type Config, DEFAULT_CONFIG, newSecret, type Secret, type Version } from './secret.ts';
+import {
+  type Config,
+  DEFAULT_CONFIG,
+  newSecret,
+  numbersOf,
+  type Secret,
+  type Version,
+  versionOf,
+} from './secret.ts';
 
 const CONFIG = 'config';
 /** Of milliseconds since the epoch in hexadecimal, so that they sort by time. */
@@ -210,8 +218,10 @@ function writes(
       return older === undefined ? [] : [{ key: older, delete: true }];
     });
   if (after === null) {
-    const all = Object.keys(before?.secret.versions ?? {}).map(Number);
-    return [{ key, delete: true }, ...(before === undefined ? [] : gone(before.secret, all))];
+    return [
+      { key, delete: true },
+      ...(before === undefined ? [] : gone(before.secret, numbersOf(before.secret))),
+    ];
   }
   const kept = inside === undefined || drop.includes(inside) ? undefined : before?.current;
   const all: Write[] = [{ key, value: encodeRecord(after, value ?? kept) }];
@@ -247,7 +257,7 @@ function knownOf(entry: Entry): Known {
   if (end === -1) return { secret, entry, current: undefined, newest: undefined, older: undefined };
   const current = text.slice(end + 1);
   const number = secret.current;
-  const version = secret.versions[number];
+  const version = versionOf(secret, number);
   const newest = version && {
     secret,
     number,
@@ -260,9 +270,9 @@ function knownOf(entry: Entry): Known {
 const metaKey = (path: string): string => `meta/${path}`;
 
 /** Where an older version lies; undefined where none has taken its place. */
-function versionKey({ id, versions }: Secret, version: number): string | undefined {
-  const next = versions[version + 1];
-  return next && `versions/${next.created.toString(16).padStart(WHEN_DIGITS, '0')}/${id}/${version}`;
+function versionKey(secret: Secret, version: number): string | undefined {
+  const next = versionOf(secret, version + 1);
+  return next && `versions/${next.created.toString(16).padStart(WHEN_DIGITS, '0')}/${secret.id}/${version}`;
 }
 
 /** Records have neither numbers that a double would change nor members in an order of their own. */

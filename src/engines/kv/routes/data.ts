@@ -11,7 +11,7 @@ import { announce } from '../announce.ts';
 import { dataAnswer, nothing, versionAnswer, versionData, WRONG_PATH } from '../answers.ts';
 import { mergePatch } from '../merge.ts';
 import { isThere, readVersion } from '../read.ts';
-import { addVersion, checkAndSet, isReadable, type Secret, softDelete } from '../secret.ts';
+import { addVersion, checkAndSet, isReadable, type Secret, softDelete, versionOf } from '../secret.ts';
 import type { Found, SecretStore } from '../store.ts';
 
 const write = z.object({
@@ -77,7 +77,7 @@ export function dataRoute(mount: Mount, store: SecretStore): Route {
           const { result, revision } = await store.change<Patched>(key, async (before, known) => {
             if (before === undefined || known === undefined) return { result: undefined };
             checkAndSet(before, config, options?.cas ?? undefined);
-            const version = before.versions[before.current];
+            const version = versionOf(before, before.current);
             if (!isReadable(version, now())) return { result: { secret: before, written: false } };
             const value = await store.value(known, before.current);
             const merged = mergePatch(parseValue(value && rawValue(value.text)), patch);
@@ -126,6 +126,6 @@ function answerOf({ secret, number, version, value }: Found): Reply<Answer> {
 }
 
 function current(secret: Secret): z.input<typeof versionAnswer> {
-  const version = secret.versions[secret.current] ?? { created: secret.updated };
+  const version = versionOf(secret, secret.current) ?? { created: secret.updated };
   return versionData(secret, secret.current, version);
 }
