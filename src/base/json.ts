@@ -86,6 +86,16 @@ const ordered: Build<OrderedJson, Map<string, OrderedJson>> = {
   scalar: (value) => value,
 };
 
+/** Of what stays text nothing is made; only a key that comes twice is to be seen. */
+const skimmed: Build<undefined, Set<string>> = {
+  object: () => new Set(),
+  has: (object, key) => object.has(key),
+  member: (object, key) => object.add(key),
+  finish: () => undefined,
+  array: () => undefined,
+  scalar: () => undefined,
+};
+
 /**
  * Reads one JSON value into null-prototype objects. A key given twice keeps its last value, as Go's decoder does.
  * @param keep members of the outermost object that are to stay text
@@ -167,7 +177,8 @@ const SPACE = /[ \t\n\r]*/y;
 // biome-ignore lint/suspicious/noControlCharactersInRegex: RFC 8259 section 7 forbids them unescaped
 const PLAIN_TEXT = /[^"\\\u0000-\u001f]*/y;
 
-function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kept<T>): T {
+function read<T, M>(text: string, whole: Build<T, M>, limits: Limits, kept?: Kept<T>): T {
+  let build = whole;
   let at = 0;
   let count = 0;
   /** Whether what was read of a kept member so far would be written otherwise. */
@@ -191,6 +202,7 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kep
 
   const string = (): string => {
     const start = at;
+    let escaped = false;
     at++;
     for (;;) {
       PLAIN_TEXT.lastIndex = at;
@@ -200,14 +212,14 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kep
       if (stop === '"') break;
       if (stop !== '\\')
         throw malformed(stop === undefined ? 'unexpected end' : 'control character in a string');
+      escaped = true;
       at += 2;
     }
     at++;
-    const source = text.slice(start, at);
-    if (!source.includes('\\')) return source.slice(1, -1);
+    if (!escaped) return text.slice(start + 1, at - 1);
     loose = true;
     try {
-      return JSON.parse(source) as string;
+      return JSON.parse(text.slice(start, at)) as string;
     } catch {
       throw malformed('broken escape in the string that ends');
     }
@@ -287,11 +299,16 @@ function read<T, M>(text: string, build: Build<T, M>, limits: Limits, kept?: Kep
       at++;
       space();
       const start = at;
-      if (depth === 0) loose = false;
-      else if (build.has(result, key)) loose = true;
-      const member = value(depth + 1);
-      const as = depth === 0 && kept?.names.includes(key) ? kept.as : undefined;
-      build.member(result, key, as === undefined ? member : as(text.slice(start, at), !loose));
+      if (depth > 0) {
+        if (build.has(result, key)) loose = true;
+        build.member(result, key, value(depth + 1));
+      } else if (kept?.names.includes(key)) {
+        loose = false;
+        build = skimmed as Build<unknown, unknown> as Build<T, M>;
+        value(depth + 1);
+        build = whole;
+        build.member(result, key, kept.as(text.slice(start, at), !loose));
+      } else build.member(result, key, value(depth + 1));
       space();
       if (text[at] === '}') break;
       if (text[at] !== ',') throw malformed('expected "," or "}"');
