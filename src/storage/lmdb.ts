@@ -40,6 +40,8 @@ export interface LmdbBackend extends Backend {
 }
 
 const HEAD = Buffer.from('h');
+/** 'e' */
+const ENTRY = 0x65;
 const REVISION_BYTES = 8;
 /** What the upper half of a revision counts. */
 const HIGH_UNIT = 2 ** 32;
@@ -55,7 +57,23 @@ const META_MAGIC_OFFSET = 24;
 const PAGE_SIZE_OFFSET = 48;
 const LARGEST_PAGE = 65_536;
 
-type Store = Database<Buffer, Buffer>;
+/** A text is the key of an entry; bytes are as they lie in the file. */
+type Key = string | Uint8Array;
+type Store = Database<Buffer, Key>;
+
+/** How lmdb has keys written: into room of its own, as a Buffer for each would cost as much as finding it. */
+const keyEncoder = {
+  writeKey(key: Key, target: Buffer, start: number): number {
+    if (typeof key !== 'string') {
+      target.set(key, start);
+      return start + key.length;
+    }
+    target[start] = ENTRY;
+    return start + 1 + target.write(key, start + 1);
+  },
+  readKey: (source: Uint8Array, start: number, end: number): Uint8Array =>
+    Uint8Array.prototype.slice.call(source, start, end),
+};
 
 /**
  * Opens the store in `folder`, which is made where it is missing (mode 0700, files 0600), and holds its lock until close.
@@ -118,18 +136,22 @@ function assertNewest(store: Store, mark: HighWaterMark, folder: string): void {
 }
 
 /** The same for all threads of a process: they share what LMDB has open of a file. */
-const openFile = (path: string): Store =>
-  open<Buffer, Buffer>({
+function openFile(path: string): Store {
+  const options = {
     path,
     noSubdir: true,
     encoding: 'binary',
-    keyEncoding: 'binary',
+    keyEncoder,
     cache: false,
     // With it a commit would resolve before it is on disk.
     overlappingSync: false,
     // Each write is one `batch`. Grouping by turn would add a promise that nobody can catch when the disk fails.
     eventTurnBatching: false,
-  });
+    // With more than so many writes behind one that waits, it does not wait for the end of the turn.
+    txnStartThreshold: 1,
+  } as const;
+  return open<Buffer, Key>(options);
+}
 
 /** The store as another thread of this process sees it, which never writes. */
 export interface LmdbReader extends Backend {
@@ -227,10 +249,10 @@ class Lmdb implements LmdbBackend, LmdbReader {
       // Entries come in runs; a folder is skipped by a new seek, however much it holds.
       let folder: string | undefined;
       // A start that no key can have is cut: whatever is after the whole is after the part, and the other way round.
-      const from = inFile(start).subarray(0, KEY_LIMIT + 1);
+      const from = Buffer.from(`e${start}`).subarray(0, KEY_LIMIT + 1);
       for (const found of this.#store.getKeys({ start: from, exclusiveStart: exclusive })) {
         if (children.length >= limit) return children;
-        const key = fromFile(found);
+        const key = keyOf(found);
         if (!key?.startsWith(prefix)) return children;
         const child = childOf(key.slice(prefix.length));
         children.push(child);
@@ -368,16 +390,17 @@ class Lmdb implements LmdbBackend, LmdbReader {
   }
 
   async #put(writes: ReadonlyMap<string, Waiting>, head: number): Promise<void> {
-    const records = [...writes].map(([key, record]) => ({ key: inFile(key), record }));
     // A put may have a promise of its own, and all fail together: one left alone would end the process.
     const done = new Set<Promise<boolean>>();
     done.add(
       this.#store.batch(() => {
-        for (const { key, record } of records)
+        for (const [key, record] of writes)
           done.add(record === undefined ? this.#store.remove(key) : this.#store.put(key, record));
         done.add(this.#store.put(HEAD, stamp(Buffer.allocUnsafe(REVISION_BYTES), head)));
       }),
     );
+    // By itself lmdb begins at the end of this turn, behind all requests and answers of it: a batch more has it begin now.
+    done.add(this.#store.batch(() => {}));
     const results = await Promise.allSettled(done);
     for (const result of results) {
       if (result.status === 'fulfilled') continue;
@@ -398,20 +421,20 @@ class Lmdb implements LmdbBackend, LmdbReader {
   }
 
   #read(key: string): Entry | undefined {
-    const record = this.#store.getBinaryFast(inFile(key));
+    const record = this.#store.getBinaryFast(key);
     return record && decode(key, record);
   }
 
   #chunk(prefix: string, after: string | undefined, transaction: Transaction): Entry[] {
     const entries: Entry[] = [];
     const range = this.#store.getRange({
-      start: inFile(after ?? prefix),
+      start: after ?? prefix,
       exclusiveStart: after !== undefined,
       limit: SCAN_CHUNK,
       transaction,
     });
     for (const found of range) {
-      const key = fromFile(found.key);
+      const key = keyOf(found.key);
       if (!key?.startsWith(prefix)) break;
       entries.push(decode(key, found.value));
     }
@@ -421,7 +444,7 @@ class Lmdb implements LmdbBackend, LmdbReader {
 
   /** Where a page that leads to others is damaged, a walk along the leaves passes what a lookup never comes to. */
   #assertFound({ key, revision }: Entry, transaction: Transaction): void {
-    const found = this.#store.get(inFile(key), { transaction });
+    const found = this.#store.get(key, { transaction });
     if (found === undefined || revisionOf(found) !== revision)
       throw failure('storage.unreadable', { reason: `it holds ${key}, and a lookup does not find it` });
   }
@@ -433,12 +456,9 @@ class Lmdb implements LmdbBackend, LmdbReader {
 
 const headOf = (store: Store): number => revisionOf(store.getBinaryFast(HEAD));
 
-const inFile = (key: string): Buffer => Buffer.from(`e${key}`);
-
 /** The key of an entry, or undefined for what is none. */
-function fromFile(key: Uint8Array): string | undefined {
-  const text = view(key).toString();
-  return text.startsWith('e') ? text.slice(1) : undefined;
+function keyOf(key: Key): string | undefined {
+  return typeof key !== 'string' && key[0] === ENTRY ? view(key).toString('utf8', 1) : undefined;
 }
 
 function startAfter(prefix: string, after: string): string {
