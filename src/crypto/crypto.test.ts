@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { fromHex, hex, utf8 } from '../base/bytes.ts';
 import { OVERHEAD_BYTES, openBytes, sealBytes } from './aead.ts';
-import { hkdf, hmac, keyedHash } from './kdf.ts';
+import { hkdf, hmac, hmacTexts, keyedHash } from './kdf.ts';
 import { base62, fillRandom, randomKey, uuid } from './random.ts';
 import { combineShares, refuseShares, splitSecret } from './shamir.ts';
 import { wipe } from './wipe.ts';
@@ -205,4 +205,27 @@ describe('a keyed hash', () => {
     ).toBe(5);
     expect(of('a', 'bc')).toBe(of('a', 'bc'));
   });
+});
+
+test('HMAC-SHA256 of texts is that of RFC 2104, however long the key and the text', () => {
+  const key = fc.uint8Array({ maxLength: 200 });
+  fc.assert(
+    fc.property(
+      key,
+      fc.array(fc.string({ unit: 'binary', maxLength: 200 }), { maxLength: 5 }),
+      (key, texts) => {
+        const of = hmacTexts(key);
+        for (const text of texts) expect(of(text)).toBe(hex(hmac(key, utf8(text))));
+      },
+    ),
+  );
+  const of = hmacTexts(utf8('key'));
+  for (const text of [
+    '',
+    'a lone surrogate \ud800',
+    'é'.repeat(8160),
+    'x'.repeat(16_384 - 64),
+    'x'.repeat(20_000),
+  ])
+    expect(of(text)).toBe(hex(hmac(utf8('key'), utf8(text))));
 });

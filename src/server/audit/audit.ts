@@ -17,7 +17,6 @@ export interface AuditSink {
   close(): Promise<void>;
 }
 
-/** What is known of a request; secrets are still in the clear here and nowhere after. */
 export interface AuditedMount extends Noted {
   readonly point: string;
   readonly type: string;
@@ -33,7 +32,8 @@ export interface KeptHeaders {
   readonly clear: readonly string[];
 }
 
-export interface AuditRequest {
+/** What is known of a request, one object for both its lines; secrets are still in the clear here and nowhere after. */
+export interface AuditRequest extends Noted {
   /** A UUID. */
   readonly id: string;
   readonly operation: string;

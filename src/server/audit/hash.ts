@@ -4,23 +4,23 @@
  * maps, raw JSON) is hashed or opened too: whatever is not known to be harmless is hashed.
  */
 
-import { createHmac } from 'node:crypto';
-import { base64 } from '../../base/bytes.ts';
+import { base64, utf8 } from '../../base/bytes.ts';
 import { Exact, Ordered, parseJson, RawJson } from '../../base/json.ts';
+import { hmacTexts } from '../../crypto/kdf.ts';
 
 /** Tokens and accessors come again with each request; their hashes are kept, by a bound. */
 const CACHE_LIMIT = 2048;
 
 export class Hasher {
-  readonly #salt: string;
+  readonly #hmac: (text: string) => string;
   readonly #known = new Map<string, string>();
 
   constructor(salt: string) {
-    this.#salt = salt;
+    this.#hmac = hmacTexts(utf8(salt));
   }
 
   hash(text: string): string {
-    return `hmac-sha256:${createHmac('sha256', this.#salt).update(text).digest('hex')}`;
+    return `hmac-sha256:${this.#hmac(text)}`;
   }
 
   /** As `hash`, for the few texts that are in every line. */

@@ -126,7 +126,7 @@ export class Layout {
     if (by === undefined) sheet.text(this.#does(request, this.#identity(request)));
     else sheet.bytes(this.#doesAgain(request, by));
     sheet.text(quoted(request.path));
-    if (request.data !== undefined) sheet.text(member('data', this.#data(request.data, clear?.request)));
+    if (request.data !== undefined) sheet.bytes(this.#sent(request, clear?.request));
     if (request.wrapTtlMs !== undefined) sheet.text(`,"wrap_ttl":${seconds(request.wrapTtlMs)}`);
     sheet.bytes(this.#from(request));
   }
@@ -149,6 +149,11 @@ export class Layout {
   /** From the id of the request up to its path. */
   #does({ operation, mount }: AuditRequest, identity: string): string {
     return `","operation":${quoted(operation)}${this.#mount(mount).members}${identity},"namespace":{"id":"root"},"path":`;
+  }
+
+  /** What was sent, with a comma before it: in the line of the answer it is the same as in that of the request. */
+  #sent(request: AuditRequest, plain: readonly string[] | undefined): Uint8Array {
+    return this.#kept(request, plain, () => utf8(member('data', this.#data(request.data, plain))));
   }
 
   /** Where a request came from and the headers that are kept of it, up to its end. */
