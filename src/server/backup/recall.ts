@@ -3,7 +3,8 @@
 import { failure } from '../../base/errors.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Entry } from '../../storage/storage.ts';
-import { type Barrier, KEYRING, PLAIN } from '../barrier/barrier.ts';
+import type { Barrier } from '../barrier/barrier.ts';
+import { KEYRING, PLAIN } from '../barrier/records.ts';
 import { SNAPSHOT_LIMIT, type Snapshot } from '../snapshot/snapshot.ts';
 import { type OpenArchive, openArchive } from './archive.ts';
 import { keyByRoot, type Means, rootKeyOf } from './unlock.ts';

@@ -7,7 +7,9 @@ import { createHash } from 'node:crypto';
 import { failure } from '../../base/errors.ts';
 import { wipe } from '../../crypto/wipe.ts';
 import type { Backend, Write } from '../../storage/storage.ts';
-import { type Barrier, KEYRING, PLAIN, SET_HASH, type Verification } from '../barrier/barrier.ts';
+import type { Barrier } from '../barrier/barrier.ts';
+import { KEYRING, PLAIN, SET_HASH } from '../barrier/records.ts';
+import type { Verification } from '../barrier/verify.ts';
 import { type ArchiveCount, type ArchiveEntry, type ArchiveHeader, openArchive } from './archive.ts';
 
 /** A store that is thrown away after use. */

@@ -7,7 +7,8 @@ import { describeBackend } from '../../storage/conformance.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import { near as nearTo } from '../../storage/near.ts';
 import type { Backend, Check, Write } from '../../storage/storage.ts';
-import { Barrier, KEYRING, SET_HASH } from './barrier.ts';
+import { Barrier } from './barrier.ts';
+import { KEYRING, SET_HASH } from './records.ts';
 
 const never = new AbortController().signal;
 const put = (key: string, text: string): Write => ({ key, value: utf8(text) });

@@ -4,7 +4,7 @@
  * leaves both or neither. Waiting commits share one commit of the store.
  */
 
-import { compareBytes, sameSecret } from '../../base/bytes.ts';
+import { sameSecret } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import type { Soon } from '../../base/soon.ts';
 import { KEY_BYTES } from '../../crypto/aead.ts';
@@ -17,39 +17,20 @@ import { type Commit, firstBroken, type Sealed, together, touched } from './batc
 import { CachedPlace, EntryCache, type Source } from './cache.ts';
 import { closeEnvelope, openEnvelope } from './envelope.ts';
 import { Keyring } from './keyring.ts';
+import { KEYRING, PLAIN, RESERVED, RESERVED_FOLDER, SET_HASH } from './records.ts';
 import { lockByRoot } from './rootlock.ts';
-import { copyOf, decodeSet, emptySet, encodeSet, partOf, type SetHash, sameSet, toggle } from './sethash.ts';
+import { copyOf, decodeSet, emptySet, encodeSet, partOf, type SetHash, toggle } from './sethash.ts';
+import { type Verification, verifyEntries } from './verify.ts';
 
 export type BarrierState = 'uninitialized' | 'sealed' | 'unsealed';
 
-export const KEYRING = 'core/keyring';
-export const SET_HASH = 'core/set-hash';
-/** What must be read before there is a key. Not secret; the set-hash covers it. */
-export const PLAIN: readonly string[] = ['core/seal-config', 'core/root-key-wrapped'];
-/** The barrier's own records, which no view shows or writes. All lie directly in one folder. */
-const RESERVED = new Set([KEYRING, SET_HASH, ...PLAIN]);
-const RESERVED_FOLDER = 'core/';
 /** No key of the store begins so: what was sealed to leave it can never pass for an entry. */
 const OUTSIDE = '\0outside/';
 /** The keyring is sealed by the root key, which has no term. */
 const ROOT_TERM = 0;
 /** Other nodes hear of a new root key within a moment, where they run at all. */
 const HAND_OVER_MS = 60_000;
-/** Of more than this many damaged entries the names help nobody. */
-const NAMED_DAMAGES = 1000;
 const CACHE_BYTES = 64 * 1024 * 1024;
-
-/** What `verify` found. The store is whole when `damaged` is empty and `set` is "matches". */
-export interface Verification {
-  /** How many entries the store holds, without the set-hash record. */
-  readonly entries: number;
-  /** How many it should hold, where the record tells. */
-  readonly expected: number | undefined;
-  /** The entries that do not open (at most the first thousand). */
-  readonly damaged: readonly string[];
-  /** "differs": an entry was lost, added, changed or rolled back, if `damaged` names none. */
-  readonly set: 'matches' | 'differs' | 'unreadable';
-}
 
 /** A key that left the store, sealed, and the records by which the root key is had. */
 export interface Escrow {
@@ -315,29 +296,11 @@ export class Barrier implements Feed {
    *   keyring is told as damaged
    * @throws Failure server.sealed; storage.unreadable where the medium itself fails
    */
-  async verify(signal: AbortSignal, medium: Pick<Storage, 'scan'> = this.#backend): Promise<Verification> {
-    const damaged: string[] = [];
-    const found = emptySet();
-    let recorded: SetHash | undefined;
-    let last: string | undefined;
-    for await (const { key, value } of readable(medium.scan('', signal), signal)) {
-      // Pages that lead in a circle would be read for ever.
-      if (last !== undefined && compareBytes(last, key) >= 0)
-        throw failure('storage.unreadable', {
-          reason: `its entries are out of order after ${JSON.stringify(last)}`,
-        });
-      last = key;
-      const open = this.#opened();
-      const plain = PLAIN.includes(key) ? undefined : this.#unlock(open, key, value);
-      if (key === SET_HASH) recorded = plain && decodeSet(plain);
-      else {
-        toggle(found, 1, partOf(open.keyring.hashKey, key, value));
-        if (plain === undefined && !PLAIN.includes(key) && damaged.length < NAMED_DAMAGES) damaged.push(key);
-      }
-      wipe(plain);
-    }
-    const set = recorded === undefined ? 'unreadable' : sameSet(recorded, found) ? 'matches' : 'differs';
-    return { entries: found.count, expected: recorded?.count, damaged, set };
+  verify(signal: AbortSignal, medium: Pick<Storage, 'scan'> = this.#backend): Promise<Verification> {
+    return verifyEntries(medium.scan('', signal), signal, {
+      open: (key, sealed) => this.#unlock(this.#opened(), key, sealed),
+      part: (key, stored) => partOf(this.#opened().keyring.hashKey, key, stored),
+    });
   }
 
   /**
@@ -592,15 +555,4 @@ function sealUnder(keyring: Keyring, name: string, plain: Uint8Array): Buffer {
   const key = keyring.key(keyring.term);
   if (key === undefined) throw failure('server.sealed');
   return closeEnvelope(keyring.term, key, name, plain);
-}
-
-/** The entries of a scan; what the engine of the medium throws, over pages that are none, is told as what it is. */
-async function* readable(entries: AsyncIterable<Entry>, signal: AbortSignal): AsyncGenerator<Entry> {
-  try {
-    yield* entries;
-  } catch (error) {
-    if (isFailure(error) || signal.aborted) throw error;
-    const reason = error instanceof Error ? error.message.slice(0, 100) : 'unknown error';
-    throw failure('storage.unreadable', { reason }, { cause: error });
-  }
 }

@@ -11,7 +11,8 @@ import { randomKey } from '../../crypto/random.ts';
 import { openLmdb } from '../../storage/lmdb.ts';
 import { MemoryBackend } from '../../storage/memory.ts';
 import type { Backend, Check, Write } from '../../storage/storage.ts';
-import { Barrier, PLAIN } from '../barrier/barrier.ts';
+import { Barrier } from '../barrier/barrier.ts';
+import { PLAIN } from '../barrier/records.ts';
 import { readSnapshot, saveSnapshot } from './snapshot.ts';
 import { padding, readTar, tarEnd, tarHeader } from './tar.ts';
 

@@ -15,7 +15,8 @@ import { Readable } from 'node:stream';
 import { createGunzip, createGzip } from 'node:zlib';
 import { textOf, utf8 } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
-import { type Barrier, KEYRING, PLAIN } from '../barrier/barrier.ts';
+import type { Barrier } from '../barrier/barrier.ts';
+import { KEYRING, PLAIN } from '../barrier/records.ts';
 import { padding, readTar, type TarFile, tarEnd, tarHeader } from './tar.ts';
 
 const MAGIC = utf8('HFSNAP1\n');
