@@ -83,6 +83,22 @@ describe('a token', () => {
     }
   });
 
+  it('is found again by who showed it, who is a stranger to the store of another opening', async () => {
+    const sender = {};
+    const { token, entry } = await tokens.create(PLAIN);
+    expect(await tokens.lookup(token, sender)).toEqual(entry);
+    expect(await tokens.lookup(token, sender)).toEqual(entry);
+    const before = storage;
+    storage = new MemoryBackend();
+    await open();
+    expect(await tokens.lookup(token, sender)).toBeUndefined();
+    storage = before;
+    await restart();
+    expect(await tokens.lookup(token, sender)).toEqual(entry);
+    await tokens.revoke(entry.hash);
+    expect(await tokens.lookup(token, sender)).toBeUndefined();
+  });
+
   it('lives to the millisecond and not one longer, even where no timer fired', async () => {
     const { token } = await tokens.create(PLAIN);
     clock.jump(HOUR - 1);

@@ -103,6 +103,10 @@ const RETRY_MS = 1000;
 const TOKEN_LENGTH = 1024;
 const BATCH_KEY = utf8('holdfast batch tokens');
 
+/** Where the token lies that a sender showed, on who sends it: in a map by object, each request would have to look far for it. */
+const SHOWN = Symbol('the place of the token it showed');
+type Shower = { [SHOWN]?: { readonly to: object; readonly place: Place } };
+
 export class TokenStore {
   readonly #storage: Storage;
   readonly #clock: Clock;
@@ -113,7 +117,8 @@ export class TokenStore {
   /** Found by a digest under a key of this process, so that no token stays in memory by which one could be guessed at. */
   readonly #shown = new Recent<Place>(HASH_LIMIT);
   readonly #shownKey = randomBytes(32).toString('base64');
-  readonly #bySender = new WeakMap<object, Place>();
+  /** Stands for this store with those who outlive it. */
+  readonly #mark = {};
   readonly #watchers = new Set<(hash: string) => void>();
   /** Auth mounts that are gone, whose batch tokens have not run out by themselves yet. */
   readonly #closedLogins = new Set<string>();
@@ -264,7 +269,7 @@ export class TokenStore {
    * The living token of this text, or undefined for a token that never was, has expired or is used up.
    * @param sender who showed this very token before: by it its place is found without a digest
    */
-  lookup(token: string, sender?: object): Soon<TokenEntry | undefined> {
+  lookup(token: string, sender?: Shower): Soon<TokenEntry | undefined> {
     if (isBatch(token)) {
       const known = openBatch<Omit<TokenEntry, 'hash'>>(this.#batchKey, token);
       return known && this.current({ ...known, hash: this.hash(token) });
@@ -273,12 +278,11 @@ export class TokenStore {
     return this.#living(this.#placeFor(token, sender).near());
   }
 
-  #placeFor(token: string, sender: object | undefined): Place {
-    if (sender === undefined) return this.#placeOf(token);
-    const known = this.#bySender.get(sender);
-    if (known !== undefined) return known;
+  #placeFor(token: string, sender: Shower | undefined): Place {
+    const known = sender?.[SHOWN];
+    if (known?.to === this.#mark) return known.place;
     const place = this.#placeOf(token);
-    this.#bySender.set(sender, place);
+    if (sender !== undefined) sender[SHOWN] = { to: this.#mark, place };
     return place;
   }
 

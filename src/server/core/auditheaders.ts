@@ -13,13 +13,14 @@ const ALWAYS: Readonly<Record<string, boolean>> = {
   'user-agent': false,
 };
 
-const NONE: KeptHeaders = { values: {}, clear: [] };
+/** What is kept of the headers of a sender, on that, and by which names it was found. */
+const FOUND = Symbol('the headers that the trail keeps');
+type Told = { [FOUND]?: { readonly by: object; readonly headers: KeptHeaders | undefined } };
 
 export class AuditedHeaders {
   readonly #storage: Storage;
   /** Name in lower case -> whether it is hashed. */
   #kept: Readonly<Record<string, boolean>>;
-  #bySender = new WeakMap<object, KeptHeaders>();
 
   private constructor(storage: Storage, kept: Readonly<Record<string, boolean>>) {
     this.#storage = storage;
@@ -48,11 +49,11 @@ export class AuditedHeaders {
    * The headers of a request that are kept; undefined where it has none of them.
    * @param sender stands for these headers: for one that came before, the answer is the very same
    */
-  of(headers: Readonly<Record<string, string | undefined>>, sender?: object): KeptHeaders | undefined {
-    const known = sender && this.#bySender.get(sender);
-    if (known !== undefined) return known === NONE ? undefined : known;
+  of(headers: Readonly<Record<string, string | undefined>>, sender?: Told): KeptHeaders | undefined {
+    const known = sender?.[FOUND];
+    if (known?.by === this.#kept) return known.headers;
     const found = this.#in(headers);
-    if (sender !== undefined) this.#bySender.set(sender, found ?? NONE);
+    if (sender !== undefined) sender[FOUND] = { by: this.#kept, headers: found };
     return found;
   }
 
@@ -72,6 +73,5 @@ export class AuditedHeaders {
   async #store(kept: Readonly<Record<string, boolean>>): Promise<void> {
     await this.#storage.commit([{ key: KEY, value: encode(kept) }]);
     this.#kept = kept;
-    this.#bySender = new WeakMap();
   }
 }

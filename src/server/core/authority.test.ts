@@ -153,9 +153,9 @@ function reopened(backend: MemoryBackend) {
 const told = (acl: ReturnType<typeof compileAcl>): string =>
   PATHS.map((path) => `${path.text}:${acl.capabilities(path).join('+')}`).join(' ');
 
-async function remembered(world: World, entityId: string): Promise<string> {
+async function remembered(world: World, token: Parameters<typeof authorityOf>[1]): Promise<string> {
   try {
-    return told((await authorityOf(world, { policies: ['p'], entityId })).acl);
+    return told((await authorityOf(world, token)).acl);
   } catch (error) {
     const { code } = error as { code: string };
     return code === 'identity.disabled' ? 'disabled' : code === 'request.denied' ? 'gone' : code;
@@ -188,20 +188,32 @@ describe('what a token may do', () => {
         for (const [who, name] of ['a', 'b', 'c'].entries())
           await world.identity.entities.write({ id: entities[who] ?? '', name, metadata: { team: 'red' } });
         await world.identity.groups.write({ name: 'g0', policies: ['q'], memberEntityIds: entities });
-        for (const id of entities) await remembered(world, id);
+        const tokens = entities.map((entityId) => ({ policies: ['p'], entityId }));
+        for (const token of tokens) await remembered(world, token);
         for (const done of steps) {
           await apply(world, entities, done);
-          for (const id of entities) {
-            const expected = await fresh(world, id);
-            expect([done.kind, await remembered(world, id)]).toEqual([done.kind, expected]);
+          for (const token of tokens) {
+            const expected = await fresh(world, token.entityId);
+            expect([done.kind, await remembered(world, token)]).toEqual([done.kind, expected]);
             // Once more, now surely from memory.
-            expect(await remembered(world, id)).toBe(expected);
+            expect(await remembered(world, token)).toBe(expected);
           }
         }
       }),
       { numRuns: 200 },
     );
   }, 60_000);
+
+  it('is of the very record of the token: a copy with other policies has those', async () => {
+    const world = opened();
+    await world.policies.write('p', policyText([4], false));
+    await world.policies.write('q', policyText([4], true));
+    const token = { policies: ['p'], entityId: '' };
+    const may = async (one: typeof token) => told((await authorityOf(world, one)).acl);
+    const before = await may(token);
+    expect(await may({ ...token, policies: ['q'] })).not.toBe(before);
+    expect(await may({ ...token })).toBe(before);
+  });
 
   it('is what was compiled for another caller only where no template tells the two apart', async () => {
     const world = opened();

@@ -6,7 +6,7 @@
  */
 
 import { failure } from '../../base/errors.ts';
-import type { Noted } from '../../base/noted.ts';
+import { NOTES, type Noted } from '../../base/noted.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Acl } from '../auth/acl.ts';
 import type { TokenEntry } from '../auth/tokens.ts';
@@ -27,30 +27,30 @@ export interface Authority extends Noted {
  * @throws Failure request.denied where its entity is gone, identity.disabled where it is disabled
  */
 export function authorityOf(services: Judges, token: Bearer): Soon<Authority> {
-  const known = kept.get(token);
-  if (known !== undefined && stands(known, services)) return known.authority;
+  const known = token[NOTES] as Kept | undefined;
+  // A copy of the record may be of another one: with it comes what hangs on the record.
+  if (known !== undefined && known.of === token && stands(known, services)) return known.authority;
   const { policies, identity } = services;
   const from = { policies: policies.revision, identity: identity.revision };
   return after(workedOut(services, token), (authority) => {
     // Member by member: what is made with a spread has a shape of its own, which each request would look for.
-    const found = { policies: from.policies, identity: from.identity, authority };
+    const found = { of: token, policies: from.policies, identity: from.identity, authority };
     // Changed while it was worked out, it is still what held when it was asked for, and nothing for the next to rely on.
-    if (stands(found, services)) kept.set(token, found);
+    if (stands(found, services)) token[NOTES] = found;
     return authority;
   });
 }
 
 type Judges = Pick<Services, 'identity' | 'policies'>;
-type Bearer = Pick<TokenEntry, 'policies' | 'entityId'>;
+type Bearer = Pick<TokenEntry, 'policies' | 'entityId'> & Noted;
 
 /** An authority, and the revisions of what it was worked out from, which no two stores have in common. */
 interface Kept {
+  readonly of: Bearer;
   readonly authority: Authority;
   readonly policies: object;
   readonly identity: object;
 }
-
-const kept = new WeakMap<Bearer, Kept>();
 
 const stands = (known: Kept, { policies, identity }: Judges): boolean =>
   known.policies === policies.revision && known.identity === identity.revision;
