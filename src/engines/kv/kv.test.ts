@@ -57,18 +57,34 @@ describe('data', () => {
     expect((await get('app', { version: 1 })).data.data).toEqual({ a: '1', b: [2] });
   });
 
-  test('older values lie side by side by the time that they were replaced, and go with what they are of', async () => {
+  test('older values lie behind their secret while they are small, and leave it as one run, by the time of that', async () => {
     const lying = (): Promise<string[]> => secret.storage.list('versions/');
-    for (const name of ['a', 'b']) await put(name, { of: name });
+    const wide = (number: number) => ({ number, pad: 'x'.repeat(600) });
+    for (const number of [1, 2, 3]) for (const name of ['a', 'b']) await put(name, wide(number));
     expect(await lying()).toEqual([]);
-    for (const name of ['a', 'b']) await put(name, { of: name, again: true });
+    for (const name of ['a', 'b']) await put(name, wide(4));
     const [when, ...others] = await lying();
     expect(others).toEqual([]);
     expect(Number.parseInt(when ?? '', 16)).toBe(secret.clock.now());
-    expect((await get('b', { version: 1 })).data.data).toEqual({ of: 'b' });
-    await secret.call('write', 'destroy/a', { versions: [1] });
+    for (const number of [1, 2, 3, 4])
+      expect((await get('b', { version: number })).data.data).toEqual(wide(number));
+    await secret.call('write', 'destroy/a', { versions: [2] });
+    expect((await get('a', { version: 2 })).status).toBe(404);
+    expect((await get('a', { version: 3 })).data.data).toEqual(wide(3));
+    await secret.call('write', 'metadata/a', { max_versions: 1 });
+    await put('a', wide(5));
     await secret.call('delete', 'metadata/b');
     expect(await lying()).toEqual([]);
+  });
+
+  test('what was destroyed is in no entry any more, wherever it lay', async () => {
+    for (const number of [1, 2, 3, 4, 5]) await put('app', { number, pad: `${number}`.repeat(900) });
+    await secret.call('write', 'destroy/app', { versions: [2, 4, 5] });
+    const kept = new Set<string>();
+    for await (const { value } of secret.storage.scan('', new AbortController().signal))
+      for (const number of [1, 2, 3, 4, 5])
+        if (Buffer.from(value).includes(`${number}`.repeat(900))) kept.add(`${number}`);
+    expect([...kept].sort()).toEqual(['1', '3']);
   });
 
   test('numbers and the order of keys come back to the digit', async () => {

@@ -4,7 +4,10 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { isFailure } from '../../base/errors.ts';
 import { mountForTest, type TestMount } from '../../plugin/testing.ts';
+import type { Entry } from '../../storage/storage.ts';
 import { kv } from './index.ts';
+import { besideOf, laidIn, outOfRun, runKeyOf } from './places.ts';
+import { numbersOf } from './secret.ts';
 
 interface ModelVersion {
   value: number | 'gone';
@@ -49,13 +52,14 @@ type Step =
   | { do: 'limit'; path: string; limit: number }
   | { do: 'restart' };
 
-const LINE_FEED = 0x0a;
+/** Of some, a few are more than stay beside their secret. */
+const dataOf = (value: number) => ({ value, pad: 'x'.repeat((value % 3) * 1200) });
 
 const path = fc.constantFrom('a', 'A', 'a/b', 'a/b/c');
 const version = fc.integer({ min: 0, max: 14 });
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
-    weight: 8,
+    weight: 12,
     arbitrary: fc.record({
       do: fc.constant('put' as const),
       path,
@@ -93,19 +97,21 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 test('whatever is done in whatever order, the engine answers as the model does', async () => {
   let compared = 0;
+  let runs = 0;
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 60 }), async (steps) => {
+    fc.asyncProperty(fc.array(step, { minLength: 10, maxLength: 100 }), async (steps) => {
       const engine = mountForTest(kv, { options: { version: '2' } });
       const models = new Map<string, Model>();
       for (const one of steps) {
         await apply(engine, models, one);
         compared++;
       }
-      await compare(engine, models);
+      runs += await compare(engine, models);
     }),
     { numRuns: 150 },
   );
   expect(compared).toBeGreaterThan(1000);
+  expect(runs).toBeGreaterThan(30);
 });
 
 async function apply(engine: TestMount, models: Map<string, Model>, one: Step): Promise<void> {
@@ -120,9 +126,7 @@ async function apply(engine: TestMount, models: Map<string, Model>, one: Step): 
   switch (one.do) {
     case 'put': {
       const options = one.cas === undefined ? {} : { cas: one.cas };
-      const answer = await attempt(
-        engine.call('write', `data/${at}`, { data: { value: one.value }, options }),
-      );
+      const answer = await attempt(engine.call('write', `data/${at}`, { data: dataOf(one.value), options }));
       const wanted = (model ?? new Model()).put(one.value, one.cas);
       expect(answer).toBe(wanted);
       if (model === undefined && wanted !== 'refused') made().put(one.value, undefined);
@@ -130,9 +134,7 @@ async function apply(engine: TestMount, models: Map<string, Model>, one: Step): 
     }
     case 'patch': {
       const options = one.cas === undefined ? {} : { cas: one.cas };
-      const answer = await attempt(
-        engine.call('patch', `data/${at}`, { data: { value: one.value }, options }),
-      );
+      const answer = await attempt(engine.call('patch', `data/${at}`, { data: dataOf(one.value), options }));
       if (model === undefined) return expect(answer).toBe('404');
       if (one.cas !== undefined && one.cas !== model.versions.length) return expect(answer).toBe('refused');
       if (!model.read(0).startsWith('value')) return expect(answer).toBe('404');
@@ -175,7 +177,8 @@ async function attempt(call: ReturnType<TestMount['call']>): Promise<string> {
   }
 }
 
-async function compare(engine: TestMount, models: Map<string, Model>): Promise<void> {
+/** Gives how many runs of older values there are. */
+async function compare(engine: TestMount, models: Map<string, Model>): Promise<number> {
   const values = new Set<string>();
   for (const [at, model] of models) {
     for (let number = 0; number <= model.versions.length + 1; number++) {
@@ -193,10 +196,24 @@ async function compare(engine: TestMount, models: Map<string, Model>): Promise<v
       if (kept !== undefined && kept.value !== 'gone') values.add(`${at}:${index + 1}`);
     });
   }
-  // What is trimmed, destroyed or forgotten must not stay behind. The value of the current version lies beside its secret.
+  // What is destroyed or forgotten must not stay behind; what is trimmed only as long as a version of its run is known.
   const { signal } = new AbortController();
+  const runs = new Map<string, Entry>();
+  for await (const run of engine.storage.scan('versions/', signal)) runs.set(run.key, run);
+  const reached = new Set<string>();
   let left = 0;
-  for await (const _ of engine.storage.scan('versions/', signal)) left++;
-  for await (const { value } of engine.storage.scan('meta/', signal)) if (value.includes(LINE_FEED)) left++;
+  for await (const entry of engine.storage.scan('meta/', signal)) {
+    const laid = laidIn(entry);
+    expect(entry.value.length).toBe(laid.places.beside.reduce((sum, length) => sum + length, laid.start));
+    expect(laid.places.beside.length).toBeLessThanOrEqual(laid.secret.written.length);
+    for (const number of numbersOf(laid.secret)) {
+      const key = runKeyOf(laid, number);
+      if (key !== undefined) reached.add(key);
+      const run = key === undefined ? undefined : runs.get(key);
+      if ((run === undefined ? besideOf(laid, number) : outOfRun(laid, number, run)) !== undefined) left++;
+    }
+  }
   expect(left).toBe(values.size);
+  expect([...reached].sort()).toEqual([...runs.keys()].sort());
+  return runs.size;
 }

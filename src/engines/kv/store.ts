@@ -2,38 +2,38 @@
  * Where versioned secrets lie in the mount's storage, and the only place that reads and writes them:
  *
  *   config                  what holds for the mount
- *   meta/<path>             one `Secret` (JSON) and, on a line of its own, the value of its current version; listing this
- *                           folder lists the secrets, and nothing else lies in it
- *   versions/<when>/<id>/<number>
- *                           the JSON text of an older version, as it was sent; <id> is the secret's own, not its path
+ *   meta/<path>             one `Secret` and its newest values; listing this folder lists the secrets, and nothing else lies in it
+ *   versions/<when>/<id>/<first>
+ *                           a run of older values, the first of version <first>; <id> is the secret's own, not its path
  *
- * Nearly all reads are of the current version: so it is found with one look-up, and opened at once. It moves to its own entry
- * when the next version takes its place, by the time of that: so what is moved together lies together, and a batch of writes
- * to a thousand secrets touches a few pages of the store there, not a thousand. A change of one secret is one commit of its meta and its values, under the check that
- * the meta is still the one that was read. It trusts the storage to keep what it was given (the barrier sees to that) and
- * nothing else.
+ * Values are JSON texts as they were sent; which of them lie where, places.ts decides. Nearly all reads are of the current
+ * version: so it is found with one look-up, and opened at once. Runs lie by the time at which they left their secret: so what
+ * moves together lies together, and a batch of writes to a thousand secrets touches a few pages of the store there, not a
+ * thousand. A change of one secret is one commit of its meta and its values, under the check that the meta is still the one that
+ * was read. It trusts the storage to keep what it was given (the barrier sees to that) and nothing else.
  */
 
-import { hex, textOf, utf8 } from '../../base/bytes.ts';
+import { hex, textOf } from '../../base/bytes.ts';
 import { failure, isFailure } from '../../base/errors.ts';
 import { after, type Soon } from '../../base/soon.ts';
 import type { Mount, Reply } from '../../plugin/plugin.ts';
 import { charge, derived, near, placeOf } from '../../storage/near.ts';
-import type { Check, Entry, Page, Place, Storage, Write } from '../../storage/storage.ts';
-import { KeyQueue } from './queue.ts';
+import type { Check, Entry, Page, Place, Storage } from '../../storage/storage.ts';
 import {
-  type Config,
-  DEFAULT_CONFIG,
-  newSecret,
-  numbersOf,
-  type Secret,
-  type Version,
-  versionOf,
-} from './secret.ts';
+  besideOf,
+  changing,
+  forgetting,
+  type Laid,
+  laidIn,
+  outOfRun,
+  runKeyOf,
+  tornBy,
+  type Wanted,
+} from './places.ts';
+import { KeyQueue } from './queue.ts';
+import { type Config, DEFAULT_CONFIG, newSecret, type Secret, type Version, versionOf } from './secret.ts';
 
 const CONFIG = 'config';
-/** Of milliseconds since the epoch in hexadecimal, so that they sort by time. */
-const WHEN_DIGITS = 12;
 /** Other nodes may win this often in a row before a writer gives up. */
 const MOST_TRIES = 32;
 
@@ -60,12 +60,8 @@ export interface Found {
  * A secret as it was read, with the values that were read since. A value neither changes nor goes but in one commit with the
  * record of its secret: so what was read beside that very record stands for as long as the record is kept.
  */
-export interface Known {
-  readonly secret: Secret;
-  readonly entry: Entry;
-  /** JSON text of the current version, where it lies beside its secret. */
-  readonly current: string | undefined;
-  /** The current version as a whole, where its value lies beside its secret: nearly every read is of it. */
+export interface Known extends Laid {
+  /** The current version as a whole, unless that is destroyed: nearly every read is of it. */
   readonly newest: Found | undefined;
   /** Older values that were read, by number of the version. */
   older: Map<number, Value> | undefined;
@@ -75,12 +71,8 @@ export interface Known {
 const VALUE_BYTES = 768;
 
 /** What a change wants done. `secret: null` forgets the secret with all its values. */
-export interface Change<T> {
+export interface Change<T> extends Wanted {
   readonly secret?: Secret | null;
-  /** The value of a new version, which is `secret.current`. */
-  readonly value?: string;
-  /** Numbers of versions whose values go. */
-  readonly drop?: readonly number[];
   readonly result: T;
 }
 
@@ -156,17 +148,20 @@ export class SecretStore {
     return known.older?.get(version) ?? this.#older(known, version);
   }
 
-  async #older(known: Known, version: number): Promise<Value | undefined> {
-    const { secret, entry } = known;
-    const key = versionKey(secret, version);
-    const found = key === undefined ? undefined : await this.#mount.storage.get(key);
-    const text = found && textOf(found.value);
-    if (text === undefined) return undefined;
-    const value: Value = { text, kept: entry.derived !== undefined };
-    charge(entry, VALUE_BYTES + 3 * text.length);
-    known.older ??= new Map();
-    known.older.set(version, value);
-    return value;
+  #older(known: Known, version: number): Soon<Value | undefined> {
+    const { entry } = known;
+    const keep = (bytes: Uint8Array | undefined): Value | undefined => {
+      const text = bytes && textOf(bytes);
+      if (text === undefined) return undefined;
+      const value: Value = { text, kept: entry.derived !== undefined };
+      charge(entry, VALUE_BYTES + 3 * text.length);
+      known.older ??= new Map();
+      known.older.set(version, value);
+      return value;
+    };
+    const key = runKeyOf(known, version);
+    if (key === undefined) return keep(besideOf(known, version));
+    return this.#mount.storage.get(key).then((run) => keep(run && outOfRun(known, version, run)));
   }
 
   /** Children of a folder ("" or ending in "/"): secrets, and folders that end in "/". */
@@ -192,44 +187,28 @@ export class SecretStore {
         const change = await rule(before?.secret, before);
         if (change.secret === undefined) return { result: change.result, revision: undefined };
         const check: Check = { key, revision: entry?.revision ?? 0 };
-        const revision = await storage.commit(writes(key, before, change.secret, change), [check]);
+        if (change.secret === null) {
+          const revision = await storage.commit(forgetting(key, before), [check]);
+          return { result: change.result, revision };
+        }
+        const torn = tornBy(before, change.secret, change);
+        const runs = torn.length === 0 ? [] : await this.#there(torn);
+        const revision = await storage.commit(changing(key, before, change.secret, change, runs), [check]);
         return { result: change.result, revision };
       }),
     );
+  }
+
+  /** The entries of these keys. Of a secret that somebody else changed meanwhile one may be gone; its commit will fail. */
+  async #there(keys: readonly string[]): Promise<Entry[]> {
+    const entries = await Promise.all(keys.map((key) => this.#mount.storage.get(key)));
+    return entries.filter((entry) => entry !== undefined);
   }
 
   /** A secret that was not there before. */
   create(): Secret {
     return newSecret(hex(this.#mount.random(16)), this.#mount.clock.now());
   }
-}
-
-function writes(
-  key: string,
-  before: Known | undefined,
-  after: Secret | null,
-  { value, drop = [] }: { readonly value?: string; readonly drop?: readonly number[] },
-): Write[] {
-  const inside = before?.current === undefined ? undefined : before.secret.current;
-  /** Deletes what lies in entries of its own. */
-  const gone = (secret: Secret, numbers: readonly number[]): Write[] =>
-    numbers.flatMap((number): Write[] => {
-      const older = number === inside ? undefined : versionKey(secret, number);
-      return older === undefined ? [] : [{ key: older, delete: true }];
-    });
-  if (after === null) {
-    return [
-      { key, delete: true },
-      ...(before === undefined ? [] : gone(before.secret, numbersOf(before.secret))),
-    ];
-  }
-  const kept = inside === undefined || drop.includes(inside) ? undefined : before?.current;
-  const all: Write[] = [{ key, value: encodeRecord(after, value ?? kept) }];
-  if (before !== undefined) all.push(...gone(before.secret, drop));
-  const moved =
-    value === undefined || kept === undefined || inside === undefined ? undefined : versionKey(after, inside);
-  if (moved !== undefined) all.push({ key: moved, value: utf8(kept as string) });
-  return all;
 }
 
 async function retry<T>(attempt: (tries: number) => Promise<T>): Promise<T> {
@@ -249,38 +228,22 @@ const configOf = (entry: Entry | undefined): Config =>
 const readConfig = ({ key, value }: Entry): Config => parsed<Config>(key, textOf(value));
 
 function knownOf(entry: Entry): Known {
-  const text = textOf(entry.value);
-  if (text === undefined) throw failure('storage.corrupt', { key: entry.key });
-  // JSON as it is written here has no line feed of its own.
-  const end = text.indexOf('\n');
-  const secret = parsed<Secret>(entry.key, end === -1 ? text : text.slice(0, end));
-  if (end === -1) return { secret, entry, current: undefined, newest: undefined, older: undefined };
-  const current = text.slice(end + 1);
+  const { secret, places, start } = laidIn(entry);
   const number = secret.current;
   const version = versionOf(secret, number);
-  const newest = version && {
-    secret,
-    number,
-    version,
-    value: { text: current, kept: entry.derived !== undefined },
-  };
-  return { secret, entry, current, newest, older: undefined };
+  const length = places.beside[0] ?? 0;
+  const text = length === 0 ? undefined : textOf(entry.value.subarray(start, start + length));
+  const newest =
+    version === undefined || text === undefined
+      ? undefined
+      : { secret, number, version, value: { text, kept: entry.derived !== undefined } };
+  return { secret, places, entry, start, newest, older: undefined };
 }
 
 const metaKey = (path: string): string => `meta/${path}`;
 
-/** Where an older version lies; undefined where none has taken its place. */
-function versionKey(secret: Secret, version: number): string | undefined {
-  const next = versionOf(secret, version + 1);
-  return next && `versions/${next.created.toString(16).padStart(WHEN_DIGITS, '0')}/${secret.id}/${version}`;
-}
-
 /** Records have neither numbers that a double would change nor members in an order of their own. */
 const encode = (config: Config): Uint8Array => Buffer.from(JSON.stringify(config));
-
-/** @param value JSON text of the current version; absent where that is destroyed, or there is none */
-const encodeRecord = (secret: Secret, value: string | undefined): Uint8Array =>
-  Buffer.from(value === undefined ? JSON.stringify(secret) : `${JSON.stringify(secret)}\n${value}`);
 
 function parsed<T>(key: string, text: string | undefined): T {
   if (text === undefined) throw failure('storage.corrupt', { key });
