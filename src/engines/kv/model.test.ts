@@ -202,8 +202,10 @@ async function compare(engine: TestMount, models: Map<string, Model>): Promise<n
   for await (const run of engine.storage.scan('versions/', signal)) runs.set(run.key, run);
   const reached = new Set<string>();
   let left = 0;
+  let named = 0;
   for await (const entry of engine.storage.scan('meta/', signal)) {
     const laid = laidIn(entry);
+    named += laid.places.runs.length;
     expect(entry.value.length).toBe(laid.places.beside.reduce((sum, length) => sum + length, laid.start));
     expect(laid.places.beside.length).toBeLessThanOrEqual(laid.secret.written.length);
     for (const number of numbersOf(laid.secret)) {
@@ -215,5 +217,6 @@ async function compare(engine: TestMount, models: Map<string, Model>): Promise<n
   }
   expect(left).toBe(values.size);
   expect([...reached].sort()).toEqual([...runs.keys()].sort());
+  expect(named).toBe(runs.size);
   return runs.size;
 }
